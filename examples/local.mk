@@ -1,0 +1,1 @@
+# Examples: built and run by make check.

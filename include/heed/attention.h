@@ -1,0 +1,161 @@
+/** @file
+ *  Room attention: the one operator, softmax attention over the pairs of a mask.
+ *
+ *  For every query i and head h
+ *
+ *      out[i, h, :] = sum over j in row i of softmax_j(logit[i, j, h]) value[j, h, :]
+ *      logit        = score(query[i, h, :], key[j, h, :]) + bias[i, j, h]
+ *
+ *  A row without pairs gives zeros. N is the number of queries or keys, E the pairs of the mask,
+ *  H the heads, D the key size, Dv the value size. All arrays are row-major floats of the caller
+ *  and one row holds all heads of a node. */
+#ifndef HEED_ATTENTION_H
+#define HEED_ATTENTION_H
+
+#include <heed/base.h>
+#include <heed/mask.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Score functions. */
+typedef enum heed_score {
+  /** scale * query . key (Vaswani et al. 2017, equation 1) */
+  HEED_SCORE_DOT = 0,
+  /** LeakyReLU(a_query . query + a_key . key) (Velickovic et al. 2018, equation 3) */
+  HEED_SCORE_GAT = 1,
+  /** a . LeakyReLU(query + key) (Brody et al. 2022, equation 7) */
+  HEED_SCORE_GATV2 = 2,
+  /** a . tanh(query + key) (Bahdanau et al. 2015, appendix A.1.2) */
+  HEED_SCORE_ADDITIVE = 3
+} heed_score;
+
+/** Ways to compute the operator; they agree up to rounding. */
+typedef enum heed_kernel {
+  HEED_KERNEL_AUTO = 0,     /**< whichever of sparse and dense should be faster here */
+  HEED_KERNEL_SPARSE = 1,   /**< one pass over the pairs of a row with an online softmax */
+  HEED_KERNEL_DENSE = 2,    /**< tiles of queries and keys through the matrix library */
+  HEED_KERNEL_REFERENCE = 3 /**< the formula, plainly, in double precision */
+} heed_kernel;
+
+/** What to compute. Start from heed_attention_spec_default(). */
+typedef struct heed_attention_spec {
+  heed_score score;
+  int32_t heads;      /**< H, at least 1 */
+  int32_t key_dim;    /**< D, at least 1 */
+  int32_t value_dim;  /**< Dv, at least 1 */
+  float scale;        /**< of the dot product; 0 stands for 1 / sqrt(D) */
+  float slope;        /**< of LeakyReLU below zero */
+  float dropout;      /**< probability in [0, 1) that a weight becomes 0; the others are divided by
+                           1 - dropout (Srivastava et al. 2014) */
+  uint64_t seed;      /**< of the dropout: the fate of (pair, head) depends on this alone */
+  heed_kernel kernel;
+} heed_attention_spec;
+
+/** What to compute it from; nothing here is changed or kept. */
+typedef struct heed_attention_inputs {
+  const float *query;   /**< [n_queries, H, D] */
+  const float *key;     /**< [n_keys, H, D] */
+  const float *value;   /**< [n_keys, H, Dv]; NULL: the keys are the values, and Dv must be D */
+  const float *a_query; /**< [H, D], only GAT */
+  const float *a_key;   /**< [H, D], only GAT */
+  const float *a;       /**< [H, D], only GATv2 and additive */
+  const float *bias;    /**< NULL, or [n_pairs, bias_heads] in mask order, added to the logits; minus
+                             infinity shuts a pair out */
+  int32_t bias_heads;   /**< H, or 1: the same for all heads; read only with a bias */
+} heed_attention_inputs;
+
+/** Where to put it. */
+typedef struct heed_attention_outputs {
+  float *out;            /**< [n_queries, H, Dv] */
+  float *weights;        /**< NULL, or [n_pairs, H] in mask order: the weights as applied to the
+                              values, after dropout */
+  float *log_sum_exp;    /**< NULL, or [n_queries, H]: log of the sum of exp(logit), minus infinity
+                              for an empty row */
+} heed_attention_outputs;
+
+/** What a plan came to, and what it should cost. */
+typedef struct heed_attention_cost {
+  heed_kernel kernel;    /**< the kernel, never AUTO */
+  double sparse_seconds; /**< predicted for the threads of now; of the forward pass */
+  double dense_seconds;
+  size_t sparse_bytes;   /**< memory beyond inputs and outputs */
+  size_t dense_bytes;
+  size_t bytes;          /**< of the kernel chosen */
+} heed_attention_cost;
+
+/** A prepared attention: the kernel chosen, the work divided, the memory reserved. Opaque. */
+typedef struct heed_attention heed_attention;
+
+/** Dot product, the given sizes, slope 0.2, no dropout, kernel AUTO. */
+HEED_API heed_attention_spec heed_attention_spec_default(int32_t heads, int32_t dim);
+
+/** Prepares attention with `spec` over `mask`; the mask must outlive the plan. `heed_threads()` is
+ *  read at each forward call, up to the number it had here.
+ *  The first AUTO plan whose choice is not plain measures the machine for some milliseconds.
+ *  @return HEED_ARGUMENT, HEED_RANGE, HEED_OVERFLOW or HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_attention_new(heed_attention **plan,
+                                                     const heed_attention_spec *spec,
+                                                     const heed_mask *mask);
+
+/** Ends a plan; NULL is fine. */
+HEED_API void heed_attention_free(heed_attention *plan);
+
+/** Computes. Allocates nothing. A plan serves one call at a time; different plans may run at once
+ *  in different threads of the caller. The bits of the result depend on the inputs, the spec, the
+ *  kernel and the instruction set, never on the number of threads.
+ *  @return HEED_ARGUMENT if an array is missing or superfluous, HEED_LIBRARY from the matrix
+ *  library */
+HEED_API HEED_CHECKED heed_status heed_attention_forward(heed_attention *plan,
+                                                         const heed_attention_inputs *inputs,
+                                                         const heed_attention_outputs *outputs);
+
+/** What the plan chose and what it should cost. */
+HEED_API heed_attention_cost heed_attention_plan_cost(const heed_attention *plan);
+
+/** What sparse and dense attention would cost, without preparing anything: what AUTO would choose,
+ *  with predicted times from a cost model fitted to this machine on first use. */
+HEED_API HEED_CHECKED heed_status heed_attention_predict(const heed_attention_spec *spec,
+                                                         const heed_mask *mask,
+                                                         heed_attention_cost *cost);
+
+/** Prepares, computes and ends in one call. */
+HEED_API HEED_CHECKED heed_status heed_attend(const heed_attention_spec *spec,
+                                              const heed_mask *mask,
+                                              const heed_attention_inputs *inputs,
+                                              const heed_attention_outputs *outputs);
+
+/** Names as the command line has them: "dot", "gat", "gatv2", "additive". */
+HEED_API const char *heed_score_name(heed_score score);
+
+/** The score of that name.
+ *  @return HEED_ARGUMENT, with the names there are */
+HEED_API HEED_CHECKED heed_status heed_score_from_name(const char *name, heed_score *score);
+
+/** Names as the command line has them: "auto", "sparse", "dense", "reference". */
+HEED_API const char *heed_kernel_name(heed_kernel kernel);
+
+/** The kernel of that name.
+ *  @return HEED_ARGUMENT, with the names there are */
+HEED_API HEED_CHECKED heed_status heed_kernel_from_name(const char *name, heed_kernel *kernel);
+
+/** The instruction set the kernels use: "avx512", "avx2" or "portable". Chosen once: the best the
+ *  processor has, or the one HEED_ISA names if the processor has it. */
+HEED_API const char *heed_isa(void);
+
+/** Rates measured on this machine with the threads of now; takes some tenths of a second. */
+typedef struct heed_machine {
+  double vector_gflops;  /**< fused multiply-adds in registers, two operations each */
+  double product_gflops; /**< the matrix library, square product */
+  double gather_gbytes;  /**< rows of 256 bytes read at random from a table of 64 MiB */
+} heed_machine;
+
+/** Measures. @return HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_machine_measure(heed_machine *machine);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

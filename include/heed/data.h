@@ -1,0 +1,163 @@
+/** @file
+ *  Room data: data sets (a graph with features, labels and splits) and NumPy's .npz archives. */
+#ifndef HEED_DATA_H
+#define HEED_DATA_H
+
+#include <heed/base.h>
+#include <heed/graph.h>
+#include <heed/matrix.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @name Arrays in .npz archives
+ *  @{ */
+
+/** Type of an array's elements, as NumPy writes it, little-endian. */
+typedef enum heed_dtype {
+  HEED_DTYPE_BOOL,
+  HEED_DTYPE_INT8,
+  HEED_DTYPE_UINT8,
+  HEED_DTYPE_INT16,
+  HEED_DTYPE_UINT16,
+  HEED_DTYPE_INT32,
+  HEED_DTYPE_UINT32,
+  HEED_DTYPE_INT64,
+  HEED_DTYPE_UINT64,
+  HEED_DTYPE_FLOAT32,
+  HEED_DTYPE_FLOAT64
+} heed_dtype;
+
+/** Most dimensions of an array. */
+#define HEED_NPZ_MAX_DIMS 8
+
+/** One array of an archive: what its header says, and, in heed_npz_write(), its numbers. C order. */
+typedef struct heed_array {
+  const char *name; /**< without ".npy" */
+  heed_dtype dtype;
+  int n_dims;
+  int64_t shape[HEED_NPZ_MAX_DIMS];
+  const void *data; /**< NULL in what heed_npz_find() gives */
+} heed_array;
+
+/** An archive open for reading. Opaque. */
+typedef struct heed_npz heed_npz;
+
+/** Opens an archive and reads the header of every array. Nothing that the archive claims is
+ *  believed before it is checked: sizes that disagree, names that occur twice, Fortran order of
+ *  more than one dimension, pickled objects and compression beyond any real data are refused.
+ *  @return HEED_IO, HEED_FORMAT, HEED_UNSUPPORTED, HEED_OVERFLOW; the message names file and array */
+HEED_API HEED_CHECKED heed_status heed_npz_open(heed_npz **npz, const char *path);
+
+/** Closes it; NULL is fine. */
+HEED_API void heed_npz_close(heed_npz *npz);
+
+/** How many arrays there are. */
+HEED_API int heed_npz_count(const heed_npz *npz);
+
+/** Array number `index`; belongs to the archive. */
+HEED_API const heed_array *heed_npz_at(const heed_npz *npz, int index);
+
+/** The array of that name, or NULL; belongs to the archive. */
+HEED_API const heed_array *heed_npz_find(const heed_npz *npz, const char *name);
+
+/** Reads an array and converts it to `dtype`, one of FLOAT32, INT32, INT64, UINT8 or BOOL. A number
+ *  that the type cannot hold is an error, as is NaN or infinity out of a float array, except that
+ *  `allow_minus_infinity` lets minus infinity pass.
+ *  @param shape [n_dims]: what is expected; -1 takes any size and is replaced by it
+ *  @param data  gets an array that the caller ends with heed_npz_free()
+ *  @return HEED_ARGUMENT if there is none of that name, HEED_SHAPE with both shapes, HEED_VALUE and
+ *  HEED_RANGE with the place, HEED_FORMAT if the data is cut short or its checksum is wrong */
+HEED_API HEED_CHECKED heed_status heed_npz_read(heed_npz *npz, const char *name, heed_dtype dtype,
+                                                bool allow_minus_infinity, int n_dims,
+                                                int64_t *shape, void **data);
+
+/** Ends an array from heed_npz_read(); NULL is fine. */
+HEED_API void heed_npz_free(void *data);
+
+/** Writes an archive of n arrays beside `path` and renames it, so that `path` is always whole. The
+ *  same arrays give the same bytes.
+ *  @return HEED_IO, and whatever stood at `path` is still there */
+HEED_API HEED_CHECKED heed_status heed_npz_write(const char *path, const heed_array *arrays,
+                                                 int n);
+
+/** @}
+ *  @name Data sets
+ *  @{ */
+
+/** A graph with what is known about its nodes. Opaque. */
+typedef struct heed_data heed_data;
+
+/** How to open a data set. Zeroed is the default. */
+typedef struct heed_data_options {
+  uint64_t seed;             /**< of a generated graph */
+  bool directed;             /**< of an edge list, see heed_graph_read() */
+  const char *format;        /**< of a graph file, see heed_graph_read(); NULL: told from the file */
+  const char *features;      /**< vertex attributes to use as features, separated by commas; NULL: the
+                                  features of an .npz, none of a graph file */
+  const char *label;         /**< vertex attribute to use as the label; NULL: the labels of an .npz,
+                                  "block" of a generated sbm, none of another graph */
+} heed_data_options;
+
+/** Opens what `source` names: an .npz in the layout of datasets/README.md (`edges` [M, 2], node
+ *  count from features or labels, `node_features` [N, F] or `features_indptr`, `features_indices`,
+ *  `features_data`, `features_shape`, `node_labels` [N], `train_masks`, `val_masks`, `test_masks`
+ *  [S, N]), or a graph as heed_graph_open() takes it.
+ *  @param options NULL for the default
+ *  @return any status; the message names file, array, place and numbers */
+HEED_API HEED_CHECKED heed_status heed_data_open(heed_data **data, const char *source,
+                                                 const heed_data_options *options);
+
+/** Ends it; NULL is fine. All that the accessors below gave ends with it. */
+HEED_API void heed_data_free(heed_data *data);
+
+/** The graph; undirected if it came from an .npz. */
+HEED_API const igraph_t *heed_data_graph(const heed_data *data);
+
+/** Number of nodes. */
+HEED_API int64_t heed_data_nodes(const heed_data *data);
+
+/** Number of features a node; 0 where there are none. */
+HEED_API int64_t heed_data_features(const heed_data *data);
+
+/** The dense features [N, F], or NULL where they are sparse or there are none. */
+HEED_API const heed_matrix *heed_data_dense_features(const heed_data *data);
+
+/** The sparse features [N, F], or NULL where they are dense or there are none. */
+HEED_API const heed_csr *heed_data_sparse_features(const heed_data *data);
+
+/** Labels [N], 0 to classes - 1, or -1 for unknown; NULL where there are none. */
+HEED_API const int32_t *heed_data_labels(const heed_data *data);
+
+/** Number of classes; 0 where there are no labels. */
+HEED_API int32_t heed_data_classes(const heed_data *data);
+
+/** Number of splits. */
+HEED_API int heed_data_splits(const heed_data *data);
+
+/** Parts of a split. */
+typedef enum heed_part { HEED_PART_TRAIN, HEED_PART_VALIDATION, HEED_PART_TEST } heed_part;
+
+/** Bytes [N], 1 where the node is in that part of that split; NULL if there is no such split. */
+HEED_API const uint8_t *heed_data_split(const heed_data *data, int split, heed_part part);
+
+/** result[N, width] = features times a matrix [F, width] with entries uniform in +-sqrt(6 / (F +
+ *  width)) (Glorot and Bengio 2010, equation 16) from (seed, stream). Without features the nodes are
+ *  told apart by themselves (one-hot features), so the result is the matrix [N, width] itself.
+ *  @param result [N, width], the caller's */
+HEED_API HEED_CHECKED heed_status heed_data_project(const heed_data *data, uint64_t seed,
+                                                    uint64_t stream, int64_t width,
+                                                    float *result);
+
+/** The libraries this room runs with, such as "libzip 1.7.3". */
+HEED_API const char *heed_data_library(void);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,127 @@
+/** @file
+ *  Room mask: the set of (query, key) pairs that attend, in compressed rows, and its algebra. */
+#ifndef HEED_MASK_H
+#define HEED_MASK_H
+
+#include <heed/base.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Where a pair (or one of the edges behind it) comes from. */
+typedef enum heed_origin {
+  HEED_ORIGIN_FORWARD = 0,  /**< an edge key -> query, or an undirected edge, first end to second */
+  HEED_ORIGIN_BACKWARD = 1, /**< an edge query -> key, or an undirected edge, second end to first */
+  HEED_ORIGIN_LOOP = 2,     /**< a self-loop of the graph */
+  HEED_ORIGIN_SELF = 3,     /**< a self-loop that was added; its edge id is -1 */
+  HEED_ORIGIN_DERIVED = 4   /**< made by algebra (k-hop) or given without a graph; edge id -1 */
+} heed_origin;
+
+/** The pairs that attend. Row i lists the keys that query i sees, ascending and distinct.
+ *
+ *  Plain data: fill it as a view over your own arrays with heed_mask_view(), or let one of the
+ *  functions below make one; either way heed_mask_free() ends it and frees only what the mask
+ *  owns. Fields are for reading. A full mask stores no pairs: indptr is NULL and pair (i, j) has
+ *  the number i * n_keys + j.
+ *
+ *  Edges behind pairs: pair p stands for the edges edge_ids[edge_ptr[p] .. edge_ptr[p + 1]), or,
+ *  where edge_ptr is NULL, for the one edge edge_ids[p]; where edge_ids is NULL nothing is known
+ *  and every pair counts as HEED_ORIGIN_DERIVED. origins runs beside edge_ids. */
+typedef struct heed_mask {
+  int64_t n_queries;
+  int64_t n_keys;
+  int64_t n_pairs;
+  const int64_t *indptr;    /**< [n_queries + 1]; NULL in a full mask */
+  const int32_t *indices;   /**< [n_pairs] */
+  const int64_t *edge_ptr;  /**< [n_pairs + 1], or NULL: one edge a pair */
+  const int64_t *edge_ids;  /**< [edge_ptr[n_pairs] or n_pairs], or NULL; -1 stands for no edge */
+  const uint8_t *origins;   /**< beside edge_ids: a ::heed_origin each */
+  void *owned;              /**< private: what heed_mask_free() frees */
+} heed_mask;
+
+/** What heed_mask_statistics() counts. */
+typedef struct heed_mask_stats {
+  int64_t pairs;
+  int64_t empty_rows;  /**< queries that see nothing */
+  int64_t self_pairs;  /**< pairs (i, i) */
+  int64_t min_degree;  /**< fewest keys of a query */
+  double median_degree;
+  double mean_degree;
+  int64_t max_degree;
+  double density;      /**< pairs over n_queries * n_keys */
+} heed_mask_stats;
+
+/** What becomes of pairs (i, i). */
+typedef enum heed_loops {
+  HEED_LOOPS_KEEP = 0, /**< as they are */
+  HEED_LOOPS_ADD = 1,  /**< every node sees itself; a self-loop that is there keeps its edges */
+  HEED_LOOPS_DROP = 2  /**< none */
+} heed_loops;
+
+/** A mask over the caller's own arrays, without a copy; they must outlive it. Checked here, once:
+ *  indptr starts at 0 and does not fall; the indices of a row ascend strictly and lie in
+ *  [0, n_keys).
+ *  @return HEED_ARGUMENT, HEED_RANGE or HEED_SHAPE with the row and the numbers */
+HEED_API HEED_CHECKED heed_status heed_mask_view(heed_mask *mask, int64_t n_queries,
+                                                 int64_t n_keys, const int64_t *indptr,
+                                                 const int32_t *indices);
+
+/** The full mask: every query sees every key. Stores nothing.
+ *  @return HEED_OVERFLOW if n_queries * n_keys does not fit in 63 bits, HEED_RANGE if a size is
+ *  negative or n_keys is above 2^31 - 1 */
+HEED_API HEED_CHECKED heed_status heed_mask_full(heed_mask *mask, int64_t n_queries,
+                                                 int64_t n_keys);
+
+/** Frees what the mask owns and clears it. NULL and a cleared mask are fine. */
+HEED_API void heed_mask_free(heed_mask *mask);
+
+/** Whether it is a full mask as heed_mask_full() makes it. */
+HEED_API bool heed_mask_is_full(const heed_mask *mask);
+
+/** Checks all that the comment of ::heed_mask promises; O(pairs).
+ *  @return as heed_mask_view() */
+HEED_API HEED_CHECKED heed_status heed_mask_check(const heed_mask *mask);
+
+/** The edges behind pair p: their ids (-1: none) and origins, `*count` of each, at least 1. The
+ *  arrays belong to the mask; where nothing is known they are a constant -1 and DERIVED. */
+HEED_API void heed_mask_pair_edges(const heed_mask *mask, int64_t pair, const int64_t **ids,
+                                   const uint8_t **origins, int64_t *count);
+
+/** The transpose: key j sees query i. `pairs`, if not NULL, is an array of the caller's
+ *  [n_pairs] that gets, for each pair of the result, its number in `mask`. Edges come along, with
+ *  FORWARD and BACKWARD exchanged. */
+HEED_API HEED_CHECKED heed_status heed_mask_transpose(heed_mask *result, const heed_mask *mask,
+                                                      int64_t *pairs);
+
+/** The pairs that are in `a` or in `b`, with the edges of both.
+ *  @return HEED_SHAPE if the sizes differ */
+HEED_API HEED_CHECKED heed_status heed_mask_union(heed_mask *result, const heed_mask *a,
+                                                  const heed_mask *b);
+
+/** The mask with its pairs (i, i) treated as `loops` says.
+ *  @return HEED_SHAPE if the mask is not square */
+HEED_API HEED_CHECKED heed_status heed_mask_self_loops(heed_mask *result, const heed_mask *mask,
+                                                       heed_loops loops);
+
+/** The pairs (i, j), j other than i, where a path of 1 to k pairs leads from query i to key j, and
+ *  the pairs (i, i) that `mask` itself has. Pairs of `mask` keep their edges, longer ones are
+ *  DERIVED. Needs memory for the result and O(n_keys) a thread.
+ *  @param k at least 1
+ *  @return HEED_SHAPE if the mask is not square; HEED_ARGUMENT if k is below 1 */
+HEED_API HEED_CHECKED heed_status heed_mask_khop(heed_mask *result, const heed_mask *mask, int k);
+
+/** Every stored pair of a full mask written out, or a copy of any other.
+ *  @return HEED_NOMEM, or HEED_OVERFLOW if the pairs do not fit */
+HEED_API HEED_CHECKED heed_status heed_mask_explicit(heed_mask *result, const heed_mask *mask);
+
+/** Counts; O(pairs). All zero for a mask without queries. */
+HEED_API HEED_CHECKED heed_status heed_mask_statistics(const heed_mask *mask,
+                                                       heed_mask_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

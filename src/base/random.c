@@ -1,0 +1,44 @@
+#include "base/random.h"
+
+#include <Random123/philox.h>
+#include <heed/base.h>
+#include <math.h>
+
+void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
+  philox4x32_ctr_t count = {
+      {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
+  philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
+  philox4x32_ctr_t random = philox4x32(count, key);
+  for (int i = 0; i < 4; i++) out[i] = random.v[i];
+}
+
+void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,
+                         float high) {
+  int64_t blocks = n / 4 + (n % 4 != 0);
+#pragma omp parallel for schedule(static) num_threads(heed_threads()) if (n > 65536)
+  for (int64_t block = 0; block < blocks; block++) {
+    uint32_t bits[4];
+    heed__random4(seed, stream, (uint64_t)block, bits);
+    for (int64_t i = 4 * block; i < 4 * block + 4 && i < n; i++) {
+      float number = low + (high - low) * heed__unit(bits[i % 4]);
+      x[i] = number < high ? number : low; /* rounding may have reached the open end */
+    }
+  }
+}
+
+void heed_random_normal(uint64_t seed, uint64_t stream, float *x, int64_t n, float mean,
+                        float deviation) {
+  int64_t blocks = n / 4 + (n % 4 != 0);
+#pragma omp parallel for schedule(static) num_threads(heed_threads()) if (n > 65536)
+  for (int64_t block = 0; block < blocks; block++) {
+    uint32_t bits[4];
+    heed__random4(seed, stream, (uint64_t)block, bits);
+    for (int64_t i = 4 * block; i < 4 * block + 4 && i < n; i++) {
+      /* Each pair of uniform numbers gives a cosine and a sine; 1 - u is never 0. */
+      int64_t pair = i % 4 / 2 * 2;
+      double radius = sqrt(-2.0 * log(1.0 - (double)heed__unit(bits[pair])));
+      double angle = 2.0 * 3.14159265358979323846 * (double)heed__unit(bits[pair + 1]);
+      x[i] = mean + deviation * (float)(radius * (i % 2 == 0 ? cos(angle) : sin(angle)));
+    }
+  }
+}

@@ -1,0 +1,13 @@
+/* Counter-based random numbers: number i is a function of (seed, stream, i). */
+#ifndef HEED_SRC_BASE_RANDOM_H
+#define HEED_SRC_BASE_RANDOM_H
+
+#include <stdint.h>
+
+/* Four numbers: Philox4x32-10 with key `seed` and counter (`counter`, `stream`). */
+void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]);
+
+/* A number uniform in [0, 1) out of 24 random bits, all of which a float holds. */
+static inline float heed__unit(uint32_t bits) { return (float)(bits >> 8) * 0x1p-24f; }
+
+#endif

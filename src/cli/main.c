@@ -1,0 +1,7 @@
+#include <heed.h>
+#include <stdio.h>
+
+int main(void) {
+  puts(heed_version());
+  return 0;
+}

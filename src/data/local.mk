@@ -1,0 +1,3 @@
+# Room data.
+heedinclude_HEADERS += include/heed/data.h
+libheed_core_la_SOURCES += src/data/data.c

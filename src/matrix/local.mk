@@ -1,0 +1,6 @@
+# Room matrix: dense views, sparse features, products. The only room that uses the matrix library.
+heedinclude_HEADERS += include/heed/matrix.h
+libheed_core_la_SOURCES += \
+  src/matrix/csr.c \
+  src/matrix/dense.c \
+  src/matrix/product.c src/matrix/product.h

@@ -1,0 +1,13 @@
+# Tests: one Check program a room, each in tests/ROOM/local.mk; scripts beside them.
+TEST_CPPFLAGS = $(libheed_core_la_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
+TEST_LIBS = libheed-core.la $(CHECK_LIBS) $(HEED_LIBS)
+
+include tests/base/local.mk
+include tests/matrix/local.mk
+include tests/mask/local.mk
+include tests/graph/local.mk
+include tests/attention/local.mk
+include tests/data/local.mk
+include tests/report/local.mk
+include tests/cli/local.mk
+include tests/fuzz/local.mk
