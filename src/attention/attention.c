@@ -1,2 +1,608 @@
-/* To come. */
+/* Plans: the work divided and the memory reserved before the first call. */
 #include <heed/attention.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "attention/cost.h"
+#include "attention/problem.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/threads.h"
+
+struct heed_attention {
+  heed__problem problem;
+  const heed__kernels *kernels;
+  heed_attention_cost cost;
+  int threads;
+  heed__scratch *scratch; /* [threads] */
+  void *memory;           /* all that scratch points into */
+  int32_t *all_keys;
+  int32_t *head_of;
+  int32_t *spread;
+  heed__task *tasks;
+  int64_t n_tasks;
+  heed__cut *cuts;
+  int64_t n_cuts;
+  float *partials;        /* [segments, partial_floats] */
+  int64_t partial_floats; /* maximum, sum, accumulator of a segment */
+};
+
+/* Most heads and dimensions: any row of logits, queries or values then fits in an int. */
+enum { MOST_HEADS = 1 << 16, MOST_DIM = 1 << 20 };
+
+/* Pairs of which a task has at least some, so that taking it costs next to nothing, and rows, which
+ * cost something even when empty. Fixed, for the bits must not depend on the threads. */
+enum { TASK_WORK = 2048, ROW_WORK = 4, LEAST_TASK_WORK = 256, TASKS_WANTED = 64 };
+
+heed_attention_spec heed_attention_spec_default(int32_t heads, int32_t dim) {
+  return (heed_attention_spec){.score = HEED_SCORE_DOT,
+                               .heads = heads,
+                               .key_dim = dim,
+                               .value_dim = dim,
+                               .slope = 0.2f,
+                               .kernel = HEED_KERNEL_AUTO};
+}
+
+static heed_status check_spec(const heed_attention_spec *spec) {
+  if ((unsigned)spec->score > HEED_SCORE_ADDITIVE) {
+    return heed__fail(HEED_ARGUMENT, "score function %d: there is none", (int)spec->score);
+  }
+  if ((unsigned)spec->kernel > HEED_KERNEL_REFERENCE) {
+    return heed__fail(HEED_ARGUMENT, "kernel %d: there is none", (int)spec->kernel);
+  }
+  if (spec->heads < 1 || spec->heads > MOST_HEADS) {
+    return heed__fail(HEED_RANGE, "%d heads: not between 1 and %d", spec->heads, MOST_HEADS);
+  }
+  if (spec->key_dim < 1 || spec->key_dim > MOST_DIM || spec->value_dim < 1 ||
+      spec->value_dim > MOST_DIM) {
+    return heed__fail(HEED_RANGE, "key size %d, value size %d: not between 1 and %d",
+                      spec->key_dim, spec->value_dim, MOST_DIM);
+  }
+  if ((int64_t)spec->heads * spec->key_dim > INT32_MAX / 64 ||
+      (int64_t)spec->heads * spec->value_dim > INT32_MAX / 64) {
+    return heed__fail(HEED_OVERFLOW, "%d heads of %d and %d numbers: more than a row may hold",
+                      spec->heads, spec->key_dim, spec->value_dim);
+  }
+  if (!(spec->dropout >= 0 && spec->dropout < 1)) {
+    return heed__fail(HEED_RANGE, "dropout %g: not at least 0 and below 1", (double)spec->dropout);
+  }
+  if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
+    return heed__fail(HEED_VALUE, "scale %g, slope %g: not finite", (double)spec->scale,
+                      (double)spec->slope);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_mask(const heed_mask *mask) {
+  if (mask->n_queries < 0 || mask->n_keys < 0 || mask->n_keys > INT32_MAX || mask->n_pairs < 0) {
+    return heed__fail(HEED_RANGE, "a mask of %lld queries, %lld keys, %lld pairs",
+                      (long long)mask->n_queries, (long long)mask->n_keys,
+                      (long long)mask->n_pairs);
+  }
+  return HEED_OK;
+}
+
+/* Heads in the flat logits: a power of two below the vector, or a multiple of it. */
+static int32_t padded_heads(int32_t heads, int32_t lanes) {
+  if (heads >= lanes) return (heads + lanes - 1) / lanes * lanes;
+  int32_t padded = 1;
+  while (padded < heads) padded *= 2;
+  return padded;
+}
+
+static int64_t longest_row(const heed_mask *mask) {
+  if (mask->indptr == NULL) return mask->n_keys;
+  int64_t longest = 0;
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t count = mask->indptr[i + 1] - mask->indptr[i];
+    if (count > longest) longest = count;
+  }
+  return longest;
+}
+
+/* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
+enum { ARRAYS = 15 };
+
+static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
+                          heed_kernel kernel, size_t sizes[ARRAYS]) {
+  size_t padded = (size_t)padded_heads(spec->heads, WIDEST);
+  size_t heads = (size_t)spec->heads;
+  bool dense = kernel == HEED_KERNEL_DENSE, plain = kernel == HEED_KERNEL_REFERENCE;
+  bool shared = !plain; /* GAT's node scores need these in both kernels */
+  size_t all[ARRAYS] = {
+      shared ? BLOCK_PAIRS * padded + 2 * WIDEST : 0,
+      shared ? padded + WIDEST : 0,
+      shared ? padded + WIDEST : 0,
+      shared ? padded + 2 * WIDEST : 0,
+      shared ? heads * (size_t)spec->key_dim + WIDEST : 0,
+      shared ? heads * (size_t)spec->value_dim + WIDEST : 0,
+      shared ? BLOCK_PAIRS * heads + 8 : 0,
+      shared ? BLOCK_PAIRS + WIDEST : 0,
+      dense ? TILE_QUERIES * TILE_KEYS : 0,
+      dense ? TILE_KEYS + WIDEST : 0,
+      dense ? (size_t)spec->key_dim * TILE_KEYS : 0,
+      dense ? TILE_QUERIES * (size_t)spec->value_dim : 0,
+      dense ? TILE_QUERIES : 0,
+      dense ? TILE_QUERIES : 0,
+      dense ? TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+  };
+  for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
+}
+
+static size_t scratch_floats(const size_t sizes[ARRAYS]) {
+  size_t total = 0;
+  for (int i = 0; i < ARRAYS; i++) total += sizes[i];
+  return total;
+}
+
+static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_kernel kernel) {
+  float *at[ARRAYS];
+  for (int i = 0; i < ARRAYS; i++) {
+    at[i] = memory;
+    memory += sizes[i];
+  }
+  void *last = at[ARRAYS - 1];
+  return (heed__scratch){
+      .logits = at[0],
+      .maximum = at[1],
+      .sum = at[2],
+      .factor = at[3],
+      .query = at[4],
+      .accumulator = at[5],
+      .random = (uint32_t *)(void *)at[6],
+      .columns = (int32_t *)(void *)at[7],
+      .tile = at[8],
+      .compact = at[9],
+      .packed = at[10],
+      .result = at[11],
+      .row_maximum = at[12],
+      .row_sum = at[13],
+      .cursor = kernel == HEED_KERNEL_DENSE ? last : NULL,
+      .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
+  };
+}
+
+/* What dividing the rows came to: filled in by walk_rows(), in the plan's arrays if there are any. */
+typedef struct division {
+  int64_t tasks;
+  int64_t cuts;
+  int64_t segments;
+} division;
+
+static int64_t row_end(const heed_mask *mask, int64_t i) {
+  return mask->indptr == NULL ? (i + 1) * mask->n_keys : mask->indptr[i + 1];
+}
+
+/* Cuts the rows into tasks of about equal work; a long row becomes segments. Run twice: to count,
+ * and with `tasks` and `cuts` to fill in. */
+static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
+  division d = {0, 0, 0};
+  int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
+  int64_t target = work / TASKS_WANTED;
+  target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
+  int64_t i = 0, pair = 0;
+  while (i < mask->n_queries) {
+    int64_t end = row_end(mask, i);
+    if (end - pair > SEGMENT_PAIRS) {
+      if (cuts != NULL) cuts[d.cuts] = (heed__cut){i, d.tasks, 0};
+      int64_t n = 0;
+      for (; pair < end; pair += SEGMENT_PAIRS, n++) {
+        int64_t segment_end = end - pair < SEGMENT_PAIRS ? end : pair + SEGMENT_PAIRS;
+        if (tasks != NULL) {
+          tasks[d.tasks] = (heed__task){i, i + 1, pair, segment_end, d.segments};
+        }
+        d.tasks++;
+        d.segments++;
+      }
+      if (cuts != NULL) cuts[d.cuts].n_tasks = n;
+      d.cuts++;
+      pair = end;
+      i++;
+      continue;
+    }
+    int64_t first = i, first_pair = pair;
+    for (int64_t done = 0; i < mask->n_queries && done < target; i++) {
+      end = row_end(mask, i);
+      if (end - pair > SEGMENT_PAIRS) break;
+      done += end - pair + ROW_WORK;
+      pair = end;
+    }
+    if (tasks != NULL) tasks[d.tasks] = (heed__task){first, i, first_pair, pair, -1};
+    d.tasks++;
+  }
+  return d;
+}
+
+static int64_t floats_of_partial(const heed_attention_spec *spec, int lanes) {
+  int64_t padded = padded_heads(spec->heads, lanes);
+  int64_t period = padded < lanes ? lanes : padded;
+  int64_t values = (int64_t)spec->heads * spec->value_dim;
+  return 2 * period + (values + lanes - 1) / lanes * lanes;
+}
+
+/* GAT's scores of the nodes, all that grows with their number in the sparse and dense kernels. */
+static heed_status node_score_floats(const heed_attention_spec *spec, const heed_mask *mask,
+                                     size_t *floats) {
+  *floats = 0;
+  if (spec->score != HEED_SCORE_GAT || spec->kernel == HEED_KERNEL_REFERENCE) return HEED_OK;
+  size_t padded = (size_t)padded_heads(spec->heads, WIDEST);
+  size_t nodes = (size_t)mask->n_queries + (size_t)mask->n_keys;
+  if (!heed__multiply(nodes, padded, floats)) {
+    return heed__fail(HEED_OVERFLOW, "scores of %zu nodes and %zu heads do not fit", nodes, padded);
+  }
+  return HEED_OK;
+}
+
+heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
+                             heed_kernel kernel, int threads, size_t *bytes) {
+  heed_attention_spec with = *spec;
+  with.kernel = kernel;
+  size_t sizes[ARRAYS], scores;
+  scratch_sizes(spec, mask, kernel, sizes);
+  HEED__TRY(node_score_floats(&with, mask, &scores));
+  int lanes = heed__kernels_chosen()->lanes;
+  size_t vectors = (size_t)(((int64_t)spec->heads * spec->value_dim + lanes - 1) / lanes);
+  *bytes = sizeof(heed_attention) + (size_t)threads * sizeof(heed__scratch) +
+           4 * (size_t)threads * scratch_floats(sizes) + 4 * scores +
+           4 * vectors * (size_t)(lanes + 1);
+  if (kernel == HEED_KERNEL_SPARSE) {
+    division d = walk_rows(mask, NULL, NULL);
+    *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
+              4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
+  }
+  if (kernel != HEED_KERNEL_DENSE && mask->indptr == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  return HEED_OK;
+}
+
+/* Which head each number of a row of values belongs to. */
+static bool plan_spread(heed_attention *plan) {
+  const heed_attention_spec *spec = &plan->problem.spec;
+  int lanes = plan->kernels->lanes;
+  int64_t numbers = (int64_t)spec->heads * spec->value_dim;
+  int64_t vectors = (numbers + lanes - 1) / lanes;
+  plan->problem.value_vectors = (int32_t)vectors;
+  plan->head_of = heed__alloc((size_t)vectors, sizeof *plan->head_of);
+  plan->spread = heed__alloc_zero((size_t)(vectors * lanes), sizeof *plan->spread);
+  if (plan->head_of == NULL || plan->spread == NULL) return false;
+  for (int64_t c = 0; c < vectors; c++) {
+    plan->head_of[c] = (int32_t)(c * lanes / spec->value_dim);
+    for (int64_t x = c * lanes; x < (c + 1) * lanes && x < numbers; x++) {
+      plan->spread[x] = (int32_t)(x / spec->value_dim) - plan->head_of[c];
+    }
+  }
+  plan->problem.head_of = plan->head_of;
+  plan->problem.spread = plan->spread;
+  return true;
+}
+
+static bool plan_tasks(heed_attention *plan) {
+  const heed_mask *mask = plan->problem.mask;
+  division d = walk_rows(mask, NULL, NULL);
+  plan->n_tasks = d.tasks;
+  plan->n_cuts = d.cuts;
+  plan->partial_floats = floats_of_partial(&plan->problem.spec, plan->kernels->lanes);
+  size_t floats;
+  if (!heed__multiply((size_t)d.segments, (size_t)plan->partial_floats, &floats)) {
+    (void)heed__fail(HEED_OVERFLOW, "%lld segments do not fit", (long long)d.segments);
+    return false;
+  }
+  plan->tasks = heed__alloc((size_t)d.tasks, sizeof *plan->tasks);
+  plan->cuts = heed__alloc((size_t)d.cuts, sizeof *plan->cuts);
+  plan->partials = heed__alloc(floats, sizeof *plan->partials);
+  if (plan->tasks == NULL || plan->cuts == NULL || plan->partials == NULL) return false;
+  (void)walk_rows(mask, plan->tasks, plan->cuts);
+  return true;
+}
+
+static bool plan_all_keys(heed_attention *plan) {
+  int64_t n = plan->problem.mask->n_keys;
+  plan->all_keys = heed__alloc((size_t)n, sizeof *plan->all_keys);
+  if (plan->all_keys == NULL) return false;
+  for (int64_t j = 0; j < n; j++) plan->all_keys[j] = (int32_t)j;
+  plan->problem.all_keys = plan->all_keys;
+  return true;
+}
+
+static bool plan_scratch(heed_attention *plan) {
+  heed_kernel kernel = plan->problem.spec.kernel;
+  size_t sizes[ARRAYS];
+  scratch_sizes(&plan->problem.spec, plan->problem.mask, kernel, sizes);
+  size_t floats = scratch_floats(sizes);
+  plan->scratch = heed__alloc((size_t)plan->threads, sizeof *plan->scratch);
+  /* Zeroed, for vectors reach beyond the numbers that count. */
+  plan->memory = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
+  if (plan->scratch == NULL || plan->memory == NULL) return false;
+  for (int t = 0; t < plan->threads; t++) {
+    plan->scratch[t] = scratch_at((float *)plan->memory + (size_t)t * floats, sizes, kernel);
+  }
+  return true;
+}
+
+static heed_status plan_node_scores(heed_attention *plan) {
+  size_t floats;
+  HEED__TRY(node_score_floats(&plan->problem.spec, plan->problem.mask, &floats));
+  if (floats == 0) return HEED_OK;
+  float *scores = heed__alloc(floats, sizeof *scores);
+  if (scores == NULL) return HEED_NOMEM;
+  plan->problem.query_scores = scores;
+  plan->problem.key_scores =
+      scores + (size_t)plan->problem.mask->n_queries * (size_t)plan->problem.padded;
+  return HEED_OK;
+}
+
+/* From this many bytes of keys and values on, rows are worth asking for ahead of time. */
+enum { PREFETCH_FROM = 512 << 10, PREFETCH_BYTES = 16 << 10 };
+
+static void plan_prefetch(heed__problem *problem) {
+  int64_t row = 4 * (problem->key_stride + problem->value_stride);
+  int64_t ahead = PREFETCH_BYTES / row;
+  problem->prefetch =
+      problem->mask->indptr != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
+  problem->ahead = (int32_t)(ahead < 2 ? 2 : ahead > BLOCK_PAIRS ? BLOCK_PAIRS : ahead);
+}
+
+static heed_status plan_fill(heed_attention *plan) {
+  heed__problem *problem = &plan->problem;
+  heed_kernel kernel = problem->spec.kernel;
+  if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
+  if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
+  if (kernel != HEED_KERNEL_DENSE && problem->mask->indptr == NULL && !plan_all_keys(plan)) {
+    return HEED_NOMEM;
+  }
+  HEED__TRY(plan_node_scores(plan));
+  plan_prefetch(problem);
+  return HEED_OK;
+}
+
+heed_status heed_attention_new(heed_attention **result, const heed_attention_spec *spec,
+                               const heed_mask *mask) {
+  *result = NULL;
+  HEED__TRY(check_spec(spec));
+  HEED__TRY(check_mask(mask));
+  heed_kernel kernel = spec->kernel;
+  if (kernel == HEED_KERNEL_AUTO) HEED__TRY(heed__choose(spec, mask, &kernel));
+
+  heed_attention *plan = heed__alloc_zero(1, sizeof *plan);
+  if (plan == NULL) return HEED_NOMEM;
+  plan->kernels = heed__kernels_chosen();
+  plan->threads = heed_threads();
+  heed__problem *problem = &plan->problem;
+  problem->spec = *spec;
+  problem->spec.kernel = kernel;
+  if (spec->scale == 0) problem->spec.scale = 1 / sqrtf((float)spec->key_dim);
+  problem->mask = mask;
+  problem->padded = padded_heads(spec->heads, plan->kernels->lanes);
+  problem->key_stride = (int64_t)spec->heads * spec->key_dim;
+  problem->value_stride = (int64_t)spec->heads * spec->value_dim;
+  problem->drop_below = (uint32_t)((double)spec->dropout * 0x1p32);
+  problem->keep_scale = 1 / (1 - spec->dropout);
+  plan->cost.kernel = kernel;
+  heed_status status = heed__plan_bytes(spec, mask, kernel, plan->threads, &plan->cost.bytes);
+  if (status == HEED_OK) status = plan_fill(plan);
+  if (status != HEED_OK) {
+    heed_attention_free(plan);
+    return status;
+  }
+  *result = plan;
+  return HEED_OK;
+}
+
+void heed_attention_free(heed_attention *plan) {
+  if (plan == NULL) return;
+  heed__free(plan->scratch);
+  heed__free(plan->memory);
+  heed__free(plan->all_keys);
+  heed__free(plan->head_of);
+  heed__free(plan->spread);
+  heed__free(plan->tasks);
+  heed__free(plan->cuts);
+  heed__free(plan->partials);
+  heed__free(plan->problem.query_scores);
+  heed__free(plan);
+}
+
+static heed_status check_array(const float *array, bool wanted, const char *name,
+                               heed_score score) {
+  if ((array != NULL) != wanted) {
+    return heed__fail(HEED_ARGUMENT, "score %s %s the array %s", heed_score_name(score),
+                      wanted ? "needs" : "does not take", name);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_inputs(const heed__problem *problem, const heed_attention_inputs *in,
+                                const heed_attention_outputs *to) {
+  const heed_attention_spec *spec = &problem->spec;
+  const heed_mask *mask = problem->mask;
+  bool gat = spec->score == HEED_SCORE_GAT;
+  bool with_a = spec->score == HEED_SCORE_GATV2 || spec->score == HEED_SCORE_ADDITIVE;
+  if (mask->n_queries > 0) {
+    HEED__TRY(check_array(in->query, true, "query", spec->score));
+    HEED__TRY(check_array(to->out, true, "out", spec->score));
+  }
+  if (mask->n_keys > 0) HEED__TRY(check_array(in->key, true, "key", spec->score));
+  HEED__TRY(check_array(in->a_query, gat, "a_query", spec->score));
+  HEED__TRY(check_array(in->a_key, gat, "a_key", spec->score));
+  HEED__TRY(check_array(in->a, with_a, "a", spec->score));
+  if (in->value == NULL && spec->value_dim != spec->key_dim) {
+    return heed__fail(HEED_SHAPE, "keys of %d numbers cannot be values of %d", spec->key_dim,
+                      spec->value_dim);
+  }
+  if (in->bias != NULL && in->bias_heads != 1 && in->bias_heads != spec->heads) {
+    return heed__fail(HEED_SHAPE, "a bias of %d heads for %d heads", in->bias_heads, spec->heads);
+  }
+  return HEED_OK;
+}
+
+/* One unit of work is about this many pairs and dimensions below which a second thread costs more
+ * than it brings. */
+static int threads_for(const heed_attention *plan, int64_t tasks) {
+  const heed__problem *problem = &plan->problem;
+  const double worth = 1 << 16;
+  double work = ((double)problem->mask->n_pairs + (double)problem->mask->n_queries) *
+                (double)(problem->key_stride + problem->value_stride);
+  int64_t most = heed_threads() < plan->threads ? heed_threads() : plan->threads;
+  if (most > tasks) most = tasks;
+  if ((double)most > work / worth) most = (int64_t)(work / worth);
+  return most < 1 ? 1 : (int)most;
+}
+
+static void forward_node_scores(heed_attention *plan) {
+  heed__problem *problem = &plan->problem;
+  const struct {
+    const float *rows, *a;
+    float *scores;
+    int64_t n;
+  } sides[2] = {
+      {problem->in.query, problem->in.a_query, problem->query_scores, problem->mask->n_queries},
+      {problem->in.key, problem->in.a_key, problem->key_scores, problem->mask->n_keys},
+  };
+  enum { ROWS = 256 };
+  for (int side = 0; side < 2; side++) {
+    int64_t n = sides[side].n, blocks = (n + ROWS - 1) / ROWS;
+#pragma omp parallel for schedule(static) num_threads(threads_for(plan, blocks))
+    for (int64_t block = 0; block < blocks; block++) {
+      int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
+      plan->kernels->node_scores(problem, sides[side].rows, sides[side].a, block * ROWS, end,
+                                 sides[side].scores, plan->scratch + heed__thread());
+    }
+  }
+}
+
+/* Brings the segments of a long row together, in their order. The first one's part becomes the
+ * row's maximum and sum. */
+static void join(const heed_attention *plan, const heed__cut *cut) {
+  const heed__problem *problem = &plan->problem;
+  int lanes = plan->kernels->lanes;
+  int64_t period = problem->padded < lanes ? lanes : problem->padded;
+  int32_t heads = problem->spec.heads, value_dim = problem->spec.value_dim;
+  float *out = problem->to.out + cut->row * problem->value_stride;
+  float *part = plan->partials + plan->tasks[cut->first_task].partial * plan->partial_floats;
+  for (int32_t h = 0; h < heads; h++) {
+    float maximum = part[h];
+    for (int64_t t = 1; t < cut->n_tasks; t++) {
+      const float *other = part + t * plan->partial_floats;
+      if (!(other[h] <= maximum)) maximum = other[h];
+    }
+    float sum = 0;
+    memset(out + (int64_t)h * value_dim, 0, (size_t)value_dim * sizeof *out);
+    for (int64_t t = 0; t < cut->n_tasks; t++) {
+      const float *other = part + t * plan->partial_floats;
+      float factor = expf(other[h] - maximum);
+      sum += other[period + h] * factor;
+      const float *values = other + 2 * period + (int64_t)h * value_dim;
+      for (int32_t d = 0; d < value_dim; d++) out[(int64_t)h * value_dim + d] += factor * values[d];
+    }
+    float inverse = sum > 0 ? 1 / sum : 0 * sum;
+    for (int32_t d = 0; d < value_dim; d++) out[(int64_t)h * value_dim + d] *= inverse;
+    if (problem->to.log_sum_exp != NULL) {
+      problem->to.log_sum_exp[cut->row * heads + h] = maximum + logf(sum);
+    }
+    part[h] = maximum;
+    part[period + h] = sum;
+  }
+}
+
+static void forward_sparse(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  int threads = threads_for(plan, plan->n_tasks);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t t = 0; t < plan->n_tasks; t++) {
+    const heed__task *task = plan->tasks + t;
+    float *partial =
+        task->partial < 0 ? NULL : plan->partials + task->partial * plan->partial_floats;
+    plan->kernels->sparse(problem, task, partial, plan->scratch + heed__thread());
+  }
+  if (plan->n_cuts == 0) return;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t c = 0; c < plan->n_cuts; c++) join(plan, plan->cuts + c);
+  if (problem->to.weights == NULL) return;
+  int64_t period = problem->padded < plan->kernels->lanes ? plan->kernels->lanes : problem->padded;
+  for (int64_t c = 0; c < plan->n_cuts; c++) {
+    const heed__cut *cut = plan->cuts + c;
+    const float *maximum =
+        plan->partials + plan->tasks[cut->first_task].partial * plan->partial_floats;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t t = cut->first_task; t < cut->first_task + cut->n_tasks; t++) {
+      plan->kernels->weights(problem, plan->tasks[t].first_pair, plan->tasks[t].end_pair, maximum,
+                             maximum + period);
+    }
+  }
+}
+
+static heed_status forward_dense(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  int64_t n = problem->mask->n_queries;
+  int64_t tiles = (n + TILE_QUERIES - 1) / TILE_QUERIES;
+  int64_t heads = problem->spec.heads;
+  atomic_int result = HEED_OK;
+  /* A head's tiles follow one another, so that its keys and values stay in the cache. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_for(plan, tiles * heads))
+  for (int64_t t = 0; t < tiles * heads; t++) {
+    int64_t first = t % tiles * TILE_QUERIES;
+    int64_t end = n - first < TILE_QUERIES ? n : first + TILE_QUERIES;
+    heed_status status = plan->kernels->dense(problem, (int32_t)(t / tiles), first, end,
+                                              plan->scratch + heed__thread());
+    if (status != HEED_OK) atomic_store(&result, (int)status);
+  }
+  heed_status status = (heed_status)atomic_load(&result);
+  if (status != HEED_OK) {
+    return heed__fail(status, "the matrix library failed in the dense kernel: %s",
+                      heed_status_sentence(status));
+  }
+  return HEED_OK;
+}
+
+static void forward_reference(heed_attention *plan) {
+  int64_t n = plan->problem.mask->n_queries;
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads_for(plan, n))
+  for (int64_t i = 0; i < n; i++) {
+    heed__reference_rows(&plan->problem, i, i + 1, plan->scratch + heed__thread());
+  }
+}
+
+heed_status heed_attention_forward(heed_attention *plan, const heed_attention_inputs *inputs,
+                                   const heed_attention_outputs *outputs) {
+  heed__problem *problem = &plan->problem;
+  HEED__TRY(check_inputs(problem, inputs, outputs));
+  problem->in = *inputs;
+  problem->to = *outputs;
+  if (problem->in.value == NULL) problem->in.value = problem->in.key;
+  if (problem->mask->n_queries == 0) return HEED_OK;
+  heed_kernel kernel = problem->spec.kernel;
+  if (kernel == HEED_KERNEL_REFERENCE) {
+    forward_reference(plan);
+    return HEED_OK;
+  }
+  if (problem->spec.score == HEED_SCORE_GAT) forward_node_scores(plan);
+  if (kernel == HEED_KERNEL_DENSE) return forward_dense(plan);
+  forward_sparse(plan);
+  return HEED_OK;
+}
+
+heed_attention_cost heed_attention_plan_cost(const heed_attention *plan) { return plan->cost; }
+
+heed_status heed_attention_predict(const heed_attention_spec *spec, const heed_mask *mask,
+                                   heed_attention_cost *cost) {
+  memset(cost, 0, sizeof *cost);
+  HEED__TRY(check_spec(spec));
+  HEED__TRY(check_mask(mask));
+  int threads = heed_threads();
+  HEED__TRY(heed__plan_bytes(spec, mask, HEED_KERNEL_SPARSE, threads, &cost->sparse_bytes));
+  HEED__TRY(heed__plan_bytes(spec, mask, HEED_KERNEL_DENSE, threads, &cost->dense_bytes));
+  HEED__TRY(heed__predict(spec, mask, &cost->sparse_seconds, &cost->dense_seconds));
+  cost->kernel = spec->kernel;
+  if (spec->kernel == HEED_KERNEL_AUTO) HEED__TRY(heed__choose(spec, mask, &cost->kernel));
+  return heed__plan_bytes(spec, mask, cost->kernel, threads, &cost->bytes);
+}
+
+heed_status heed_attend(const heed_attention_spec *spec, const heed_mask *mask,
+                        const heed_attention_inputs *inputs,
+                        const heed_attention_outputs *outputs) {
+  heed_attention *plan;
+  HEED__TRY(heed_attention_new(&plan, spec, mask));
+  heed_status status = heed_attention_forward(plan, inputs, outputs);
+  heed_attention_free(plan);
+  return status;
+}

@@ -45,7 +45,6 @@ heed_status heed_matmul(bool transpose_a, bool transpose_b, float alpha, const h
   }
   int64_t blocks = (m + BLOCK_ROWS - 1) / BLOCK_ROWS;
   heed_status result = HEED_OK;
-  /* A region even for one block: the matrix library must see that it is inside of one. */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(heed_threads())
   for (int64_t block = 0; block < blocks; block++) {
     int64_t first = block * BLOCK_ROWS;

@@ -7,6 +7,9 @@
 #include "config.h"
 
 #if defined HEED_MATRIX_ONEDNN
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <oneapi/dnnl/dnnl.h>
 #elif defined HEED_MATRIX_CBLAS
 #ifdef HAVE_CBLAS_H
@@ -63,8 +66,17 @@ heed_status heed__product(bool transpose_a, bool transpose_b, int64_t m, int64_t
     return HEED_OK;
   }
 #if defined HEED_MATRIX_ONEDNN
+  /* oneDNN asks OpenMP how many threads it may use, and cuts the product accordingly. A region of
+   * one thread does not count as one for it. */
+#ifdef _OPENMP
+  int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+#endif
   dnnl_status_t failed = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k,
                                     alpha, a, lda, b, ldb, beta, c, ldc);
+#ifdef _OPENMP
+  omp_set_num_threads(threads);
+#endif
   if (failed == dnnl_out_of_memory) {
     return heed__fail(HEED_NOMEM, "out of memory in oneDNN");
   }

@@ -1,0 +1,272 @@
+/* The cost model: both kernels are measured on a small problem with the same score and sizes, once a
+ * process, and scaled to the problem at hand. Rows gathered from a table beyond the caches cost
+ * their bytes at the measured gather rate at least. */
+#include "attention/cost.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "matrix/product.h"
+
+/* The small problems: a random sparse one and a full one. */
+enum { SPARSE_NODES = 512, SPARSE_DEGREE = 16, DENSE_NODES = 384, REPEATS = 5 };
+
+/* Below this density the sparse kernel, above the other size under a full mask the dense one, wins by
+ * a wide margin on every machine: no need to measure. */
+static const double plainly_sparse = 1.0 / 256;
+enum { PLAINLY_DENSE = 256 };
+
+/* Bytes of keys and values above which they are taken to come from memory. */
+static const double beyond_cache = 16 << 20;
+
+typedef struct fit {
+  heed_score score;
+  int32_t heads, key_dim, value_dim;
+  int threads;
+  const char *isa;
+  double sparse_pair; /* seconds a pair */
+  double dense_pair;  /* seconds a pair of a full mask */
+} fit;
+
+enum { FITS = 32 };
+
+static struct {
+  pthread_mutex_t lock;
+  fit fits[FITS];
+  int n_fits;
+  int next;
+  double gather_gbytes; /* 0: not measured yet */
+} known = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The fastest of some calls, in seconds. */
+static heed_status time_kernel(const heed_attention_spec *spec, heed_kernel kernel,
+                               const heed_mask *mask, const heed_attention_inputs *inputs,
+                               float *out, double *seconds) {
+  heed_attention_spec with = *spec;
+  with.kernel = kernel;
+  with.dropout = 0;
+  heed_attention *plan;
+  HEED__TRY(heed_attention_new(&plan, &with, mask));
+  const heed_attention_outputs outputs = {.out = out};
+  heed_status status = HEED_OK;
+  *seconds = 1e30;
+  for (int r = 0; r <= REPEATS && status == HEED_OK; r++) {
+    double start = heed_seconds();
+    status = heed_attention_forward(plan, inputs, &outputs);
+    double passed = heed_seconds() - start;
+    if (r > 0 && passed < *seconds) *seconds = passed; /* the first one warms up */
+  }
+  heed_attention_free(plan);
+  return status;
+}
+
+/* A random mask of SPARSE_DEGREE keys a query, spread evenly so that they ascend. */
+static void fill_mask(int64_t *indptr, int32_t *indices) {
+  enum { STEP = SPARSE_NODES / SPARSE_DEGREE };
+  for (int64_t i = 0; i <= SPARSE_NODES; i++) indptr[i] = i * SPARSE_DEGREE;
+  for (int64_t p = 0; p < SPARSE_NODES * SPARSE_DEGREE; p++) {
+    uint32_t random[4];
+    heed__random4(0, 0, (uint64_t)p, random);
+    indices[p] = (int32_t)(p % SPARSE_DEGREE * STEP + random[0] % STEP);
+  }
+}
+
+static heed_status measure(const heed_attention_spec *spec, fit *result) {
+  int64_t rows = SPARSE_NODES > DENSE_NODES ? SPARSE_NODES : DENSE_NODES;
+  int64_t keys = (int64_t)spec->heads * spec->key_dim, values = (int64_t)spec->heads * spec->value_dim;
+  float *numbers = heed__alloc((size_t)(rows * (2 * keys + 2 * values) + 2 * keys), sizeof *numbers);
+  int64_t *indptr = heed__alloc(SPARSE_NODES + 1, sizeof *indptr);
+  int32_t *indices = heed__alloc(SPARSE_NODES * SPARSE_DEGREE, sizeof *indices);
+  heed_status status = HEED_NOMEM;
+  if (numbers != NULL && indptr != NULL && indices != NULL) {
+    float *a = numbers, *query = a + 2 * keys, *key = query + rows * keys;
+    float *value = key + rows * keys, *out = value + rows * values;
+    heed_random_uniform(0, 0, numbers, rows * (2 * keys + values) + 2 * keys, -1, 1);
+    bool gat = spec->score == HEED_SCORE_GAT, dot = spec->score == HEED_SCORE_DOT;
+    const heed_attention_inputs inputs = {
+        .query = query,
+        .key = key,
+        .value = value,
+        .a_query = gat ? a : NULL,
+        .a_key = gat ? a + keys : NULL,
+        .a = gat || dot ? NULL : a,
+    };
+    fill_mask(indptr, indices);
+    heed_mask sparse = {.n_queries = SPARSE_NODES,
+                        .n_keys = SPARSE_NODES,
+                        .n_pairs = SPARSE_NODES * SPARSE_DEGREE,
+                        .indptr = indptr,
+                        .indices = indices};
+    heed_mask full = {.n_queries = DENSE_NODES,
+                      .n_keys = DENSE_NODES,
+                      .n_pairs = (int64_t)DENSE_NODES * DENSE_NODES};
+    double sparse_seconds = 0, dense_seconds = 0;
+    status = time_kernel(spec, HEED_KERNEL_SPARSE, &sparse, &inputs, out, &sparse_seconds);
+    if (status == HEED_OK) {
+      status = time_kernel(spec, HEED_KERNEL_DENSE, &full, &inputs, out, &dense_seconds);
+    }
+    result->sparse_pair = sparse_seconds / (SPARSE_NODES * SPARSE_DEGREE);
+    result->dense_pair = dense_seconds / ((double)DENSE_NODES * DENSE_NODES);
+  }
+  heed__free(numbers);
+  heed__free(indptr);
+  heed__free(indices);
+  return status;
+}
+
+static bool same_sizes(const fit *f, const heed_attention_spec *spec) {
+  return f->score == spec->score && f->heads == spec->heads && f->key_dim == spec->key_dim &&
+         f->value_dim == spec->value_dim && f->threads == heed_threads() &&
+         strcmp(f->isa, heed_isa()) == 0;
+}
+
+/* The fit for these sizes, measured if need be. The lock is held while measuring, so that nobody
+ * else's measurement disturbs it. */
+static heed_status fit_for(const heed_attention_spec *spec, fit *result) {
+  heed_status status = HEED_OK;
+  pthread_mutex_lock(&known.lock);
+  int i = 0;
+  while (i < known.n_fits && !same_sizes(known.fits + i, spec)) i++;
+  if (i < known.n_fits) {
+    *result = known.fits[i];
+  } else {
+    *result = (fit){.score = spec->score,
+                    .heads = spec->heads,
+                    .key_dim = spec->key_dim,
+                    .value_dim = spec->value_dim,
+                    .threads = heed_threads(),
+                    .isa = heed_isa()};
+    status = measure(spec, result);
+    if (status == HEED_OK) {
+      known.fits[known.next] = *result;
+      known.next = (known.next + 1) % FITS;
+      if (known.n_fits < FITS) known.n_fits++;
+    }
+  }
+  pthread_mutex_unlock(&known.lock);
+  return status;
+}
+
+/* Sums of random rows of 256 bytes out of 64 MiB. */
+static heed_status measure_gather(double *gbytes) {
+  enum { ROW = 64, TABLE_ROWS = 1 << 18, READS = 1 << 19, CHUNK = 1 << 12 };
+  float *table = heed__alloc_zero((size_t)TABLE_ROWS * ROW, sizeof *table);
+  if (table == NULL) return HEED_NOMEM;
+  double best = 1e30;
+  float total = 0;
+  for (int repeat = 0; repeat < 3; repeat++) {
+    double start = heed_seconds();
+#pragma omp parallel for schedule(static) num_threads(heed_threads()) reduction(+ : total)
+    for (int64_t chunk = 0; chunk < READS / CHUNK; chunk++) {
+      uint32_t state = (uint32_t)chunk * 2654435761u + 1;
+      float sums[ROW] = {0};
+      for (int r = 0; r < CHUNK; r++) {
+        state = state * 1664525u + 1013904223u;
+        const float *row = table + (size_t)(state >> 14) * ROW;
+        for (int i = 0; i < ROW; i++) sums[i] += row[i];
+      }
+      for (int i = 0; i < ROW; i++) total += sums[i];
+    }
+    double passed = heed_seconds() - start;
+    if (passed < best) best = passed;
+  }
+  heed__free(table);
+  /* The sum is 0; using it keeps the reads from being left out. */
+  *gbytes = (double)READS * ROW * sizeof(float) / best * 1e-9 + (double)total;
+  return HEED_OK;
+}
+
+static heed_status gather_rate(double *gbytes) {
+  heed_status status = HEED_OK;
+  pthread_mutex_lock(&known.lock);
+  if (known.gather_gbytes == 0) status = measure_gather(&known.gather_gbytes);
+  *gbytes = known.gather_gbytes;
+  pthread_mutex_unlock(&known.lock);
+  return status;
+}
+
+heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask,
+                          double *sparse_seconds, double *dense_seconds) {
+  fit f;
+  HEED__TRY(fit_for(spec, &f));
+  double cells = (double)mask->n_queries * (double)mask->n_keys;
+  *sparse_seconds = f.sparse_pair * ((double)mask->n_pairs + (double)mask->n_queries);
+  *dense_seconds = f.dense_pair * cells;
+  bool gat = spec->score == HEED_SCORE_GAT;
+  double row = 4.0 * spec->heads * (gat ? 1 + spec->value_dim : spec->key_dim + spec->value_dim);
+  if (mask->indptr != NULL && row * (double)mask->n_keys > beyond_cache) {
+    double gbytes;
+    HEED__TRY(gather_rate(&gbytes));
+    double gathering = row * (double)mask->n_pairs / (1e9 * gbytes);
+    if (gathering > *sparse_seconds) *sparse_seconds = gathering;
+  }
+  return HEED_OK;
+}
+
+heed_status heed__choose(const heed_attention_spec *spec, const heed_mask *mask,
+                         heed_kernel *kernel) {
+  double cells = (double)mask->n_queries * (double)mask->n_keys;
+  if ((double)mask->n_pairs <= plainly_sparse * cells) {
+    *kernel = HEED_KERNEL_SPARSE;
+    return HEED_OK;
+  }
+  if (mask->indptr == NULL && mask->n_keys >= PLAINLY_DENSE && mask->n_queries >= PLAINLY_DENSE) {
+    *kernel = HEED_KERNEL_DENSE;
+    return HEED_OK;
+  }
+  double sparse_seconds, dense_seconds;
+  HEED__TRY(heed__predict(spec, mask, &sparse_seconds, &dense_seconds));
+  *kernel = dense_seconds < sparse_seconds ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
+  return HEED_OK;
+}
+
+/* Every thread at once, in billions a second. */
+static double measure_vector(void) {
+  const int64_t steps = 1 << 18;
+  double best = 0;
+  for (int repeat = 0; repeat < 5; repeat++) {
+    double operations = 0;
+    double start = heed_seconds();
+#pragma omp parallel num_threads(heed_threads()) reduction(+ : operations)
+    {
+      float sink;
+      operations += heed__kernels_chosen()->multiply_adds(steps, &sink);
+    }
+    double rate = operations / (heed_seconds() - start) * 1e-9;
+    if (rate > best) best = rate;
+  }
+  return best;
+}
+
+static heed_status measure_product(double *gflops) {
+  enum { N = 1024, BLOCK = 128 };
+  float *numbers = heed__alloc((size_t)3 * N * N, sizeof *numbers);
+  if (numbers == NULL) return HEED_NOMEM;
+  float *a = numbers, *b = a + N * N, *c = b + N * N;
+  heed_random_uniform(0, 0, numbers, (int64_t)3 * N * N, -1, 1);
+  int failed = 0;
+  double best = 1e30;
+  for (int repeat = 0; repeat < 4; repeat++) {
+    double start = heed_seconds();
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed_threads()) reduction(+ : failed)
+    for (int64_t first = 0; first < N; first += BLOCK) {
+      failed += heed__product(false, false, BLOCK, N, N, 1, a + first * N, N, b, N, 0,
+                              c + first * N, N) != HEED_OK;
+    }
+    double passed = heed_seconds() - start;
+    if (passed < best) best = passed;
+  }
+  heed__free(numbers);
+  if (failed != 0) return heed__fail(HEED_LIBRARY, "the matrix library failed");
+  *gflops = 2.0 * N * N * N / best * 1e-9;
+  return HEED_OK;
+}
+
+heed_status heed_machine_measure(heed_machine *machine) {
+  machine->vector_gflops = measure_vector();
+  HEED__TRY(measure_product(&machine->product_gflops));
+  return gather_rate(&machine->gather_gbytes);
+}

@@ -1,0 +1,19 @@
+/* What attention costs on this machine. */
+#ifndef HEED_SRC_ATTENTION_COST_H
+#define HEED_SRC_ATTENTION_COST_H
+
+#include "attention/problem.h"
+
+/* Bytes that a plan with `kernel` (not AUTO) reserves for `threads` threads. */
+heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
+                             heed_kernel kernel, int threads, size_t *bytes);
+
+/* Predicted seconds of both kernels. */
+heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask,
+                          double *sparse_seconds, double *dense_seconds);
+
+/* Chooses between sparse and dense; measures only where the choice is not plain. */
+heed_status heed__choose(const heed_attention_spec *spec, const heed_mask *mask,
+                         heed_kernel *kernel);
+
+#endif

@@ -1,0 +1,139 @@
+/* One forward call as the kernels see it, and the table of kernels an instruction set brings.
+ *
+ * Flat logits: a block of pairs has its logits in one array, pair after pair, each pair taking
+ * `padded` places of which the first H are used. `padded` is a power of two that divides the vector
+ * or a multiple of the vector, so vectors of the array start with the same head again and again. */
+#ifndef HEED_SRC_ATTENTION_PROBLEM_H
+#define HEED_SRC_ATTENTION_PROBLEM_H
+
+#include <heed/attention.h>
+#include <stdbool.h>
+
+/* Pairs in one step of the online softmax; tests/bench/README.md says why this many. */
+enum { BLOCK_PAIRS = 32 };
+
+/* Pairs after which a row is cut, so that no thread is left alone with a hub. */
+enum { SEGMENT_PAIRS = 4096 };
+
+/* Tiles of the dense kernel. */
+enum { TILE_QUERIES = 128, TILE_KEYS = 512 };
+
+/* The widest vector of any instruction set, in floats. */
+enum { WIDEST = 16 };
+
+/* A stretch of consecutive rows, or a segment of one long row. */
+typedef struct heed__task {
+  int64_t first_row;
+  int64_t end_row;
+  int64_t first_pair;
+  int64_t end_pair;
+  int64_t partial; /* where a segment leaves its part; -1 for whole rows */
+} heed__task;
+
+/* A row that was cut: its segments' parts lie one after the other. */
+typedef struct heed__cut {
+  int64_t row;
+  int64_t first_task;
+  int64_t n_tasks;
+} heed__cut;
+
+/* What is the same for every task; set up by the plan, completed by the forward call. */
+typedef struct heed__problem {
+  heed_attention_spec spec; /* scale filled in, kernel chosen */
+  const heed_mask *mask;
+  const int32_t *all_keys;  /* 0, 1, 2, ... for a full mask */
+  int32_t padded;           /* heads in the flat logits */
+  int64_t key_stride;       /* H * D */
+  int64_t value_stride;     /* H * Dv */
+  int32_t value_vectors;    /* vectors that hold a row of values */
+  const int32_t *head_of;   /* [value_vectors] head of a vector's first number */
+  const int32_t *spread;    /* [value_vectors * lanes] head of each number, less head_of */
+  bool prefetch;            /* whether rows come from beyond the L2 cache */
+  int32_t ahead;            /* pairs to prefetch ahead */
+  uint32_t drop_below;      /* a weight is dropped if its random number is below */
+  float keep_scale;         /* 1 / (1 - dropout) */
+  heed_attention_inputs in; /* value is never NULL here */
+  heed_attention_outputs to;
+  float *query_scores;      /* GAT: [n_queries, padded] a_query . query */
+  float *key_scores;        /* GAT: [n_keys, padded] a_key . key */
+} heed__problem;
+
+/* What one thread works in. */
+typedef struct heed__scratch {
+  float *logits;     /* [BLOCK_PAIRS * padded + 2 * WIDEST] flat */
+  float *maximum;    /* [max(padded, WIDEST)] running maximum, repeated across the vector */
+  float *sum;        /* likewise, running sum of exp(logit - maximum), lane by lane */
+  float *factor;     /* likewise, what to rescale by */
+  float *query;      /* [H * D + WIDEST] the query row, scaled */
+  float *accumulator;/* [value_vectors * lanes] */
+  uint32_t *random;  /* [BLOCK_PAIRS * H + 4] */
+  int32_t *columns;  /* [BLOCK_PAIRS + WIDEST] */
+  /* dense only */
+  float *tile;       /* [TILE_QUERIES, TILE_KEYS] logits, then weights */
+  float *compact;    /* [TILE_KEYS + WIDEST] one row's pairs in a tile */
+  float *packed;     /* [max(D, 1), TILE_KEYS] keys, transposed */
+  float *result;     /* [TILE_QUERIES, Dv] */
+  float *row_maximum;/* [TILE_QUERIES] */
+  float *row_sum;    /* [TILE_QUERIES] */
+  int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
+  double *plain;     /* reference: [max pairs of a row] */
+} heed__scratch;
+
+/* Kernels of one instruction set. */
+typedef struct heed__kernels {
+  const char *isa;
+  int lanes;
+  /* Whole rows, or a segment into partial = (maximum, sum, accumulator). */
+  void (*sparse)(const heed__problem *problem, const heed__task *task, float *partial,
+                 const heed__scratch *scratch);
+  /* Head `head` of the queries [first, end), at most TILE_QUERIES. */
+  heed_status (*dense)(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
+                       const heed__scratch *scratch);
+  /* scores[n, padded] = a [H, D] . rows [n, H, D] */
+  void (*node_scores)(const heed__problem *problem, const float *rows, const float *a, int64_t first,
+                      int64_t end, float *scores, const heed__scratch *scratch);
+  /* weights = exp(logit - maximum) / sum over the pairs [first, end) of one row, dropout included */
+  void (*weights)(const heed__problem *problem, int64_t first, int64_t end, const float *maximum,
+                  const float *sum);
+  /* Runs independent multiply-adds; returns how many operations, two each. */
+  double (*multiply_adds)(int64_t steps, float *sink);
+} heed__kernels;
+
+extern const heed__kernels heed__kernels_portable;
+extern const heed__kernels heed__kernels_avx2;
+extern const heed__kernels heed__kernels_avx512;
+
+/* The kernels in use. */
+const heed__kernels *heed__kernels_chosen(void);
+
+/* Those of an instruction set by name, or NULL if the build or the processor lacks it. */
+const heed__kernels *heed__kernels_named(const char *isa);
+
+/* For tests: uses these kernels from now on; NULL goes back to the choice. */
+void heed__kernels_override(const heed__kernels *kernels);
+
+/* The plain version: the rows [first, end), all heads. */
+void heed__reference_rows(const heed__problem *problem, int64_t first, int64_t end,
+                          const heed__scratch *scratch);
+
+/* The stream of random numbers that dropout draws from. */
+enum { DROPOUT_STREAM = 1 };
+
+/* Pairs of a row: where they start, how many there are and their keys. */
+static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, int64_t *first,
+                                       int64_t *count) {
+  const heed_mask *mask = problem->mask;
+  if (mask->indptr == NULL) {
+    *first = i * mask->n_keys;
+    *count = mask->n_keys;
+    return problem->all_keys;
+  }
+  *first = mask->indptr[i];
+  *count = mask->indptr[i + 1] - *first;
+  return mask->indices + *first;
+}
+
+/* Whether nothing stands at head h of pair p because of dropout. */
+bool heed__dropped(const heed__problem *problem, int64_t pair, int32_t head);
+
+#endif

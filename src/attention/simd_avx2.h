@@ -1,0 +1,61 @@
+/* Vectors of 8 floats, AVX2 with FMA. The same names as in simd_avx512.h, which explains them. */
+#include <immintrin.h>
+
+enum { LANES = 8 };
+
+typedef __m256 vf;
+typedef __m256i vi;
+
+static inline vf v_zero(void) { return _mm256_setzero_ps(); }
+static inline vf v_all(float x) { return _mm256_set1_ps(x); }
+static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+static inline vi v_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+static inline vi v_first(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), v_lanes()); }
+static inline vf v_load_first(const float *p, int n) { return _mm256_maskload_ps(p, v_first(n)); }
+static inline void v_store_first(float *p, vf x, int n) { _mm256_maskstore_ps(p, v_first(n), x); }
+static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+static inline vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+static inline vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+static inline vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+static inline vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+static inline vf v_where_less(vf a, vf b, vf x, vf y) {
+  return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+static inline vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+static inline vf v_sign(vf a, vf b) {
+  vf bit = _mm256_set1_ps(-0.0f);
+  return _mm256_or_ps(_mm256_andnot_ps(bit, a), _mm256_and_ps(bit, b));
+}
+static inline vf v_scale(vf p, vf n) {
+  vi exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+}
+static inline vf v_round(vf x) {
+  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf v_partner(vf x, int step) {
+  return _mm256_permutevar8x32_ps(x, _mm256_xor_si256(v_lanes(), _mm256_set1_epi32(step)));
+}
+static inline vf v_pick(const float *p, const int32_t *index) {
+  return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p),
+                                  _mm256_loadu_si256((const __m256i *)(const void *)index));
+}
+
+static inline vf v_sums(const vf *v, const int n) {
+  if (n == 1) return v[0];
+  if (n == 2) {
+    vi order = _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7);
+    return _mm256_permutevar8x32_ps(_mm256_hadd_ps(v[0], v[1]), order);
+  }
+  vf first = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+  if (n == 4) {
+    vi order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    return _mm256_permutevar8x32_ps(first, order);
+  }
+  vf second = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
+  return _mm256_add_ps(_mm256_permute2f128_ps(first, second, 0x20),
+                       _mm256_permute2f128_ps(first, second, 0x31));
+}

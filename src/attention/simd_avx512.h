@@ -1,0 +1,83 @@
+/* Vectors of 16 floats, AVX-512 F. The same names as in simd_avx2.h and simd_portable.h. */
+#include <immintrin.h>
+
+enum { LANES = 16 };
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+static inline vf v_zero(void) { return _mm512_setzero_ps(); }
+static inline vf v_all(float x) { return _mm512_set1_ps(x); }
+static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline __mmask16 v_first(int n) { return (__mmask16)((1u << n) - 1u); }
+/* The first n < LANES numbers; the others are 0 and not touched in memory. */
+static inline vf v_load_first(const float *p, int n) {
+  return _mm512_maskz_loadu_ps(v_first(n), p);
+}
+static inline void v_store_first(float *p, vf x, int n) {
+  _mm512_mask_storeu_ps(p, v_first(n), x);
+}
+static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+/* a * b + c */
+static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+/* If either is not a number, b. */
+static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+/* x where a < b, else y */
+static inline vf v_where_less(vf a, vf b, vf x, vf y) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+static inline vf v_abs(vf a) { return _mm512_abs_ps(a); }
+/* The magnitude of a with the sign of b. */
+static inline vf v_sign(vf a, vf b) {
+  vi bit = _mm512_set1_epi32((int)0x80000000u);
+  return _mm512_castsi512_ps(_mm512_or_si512(_mm512_andnot_si512(bit, _mm512_castps_si512(a)),
+                                             _mm512_and_si512(bit, _mm512_castps_si512(b))));
+}
+/* p * 2^n for whole n in [-126, 127] */
+static inline vf v_scale(vf p, vf n) { return _mm512_scalef_ps(p, n); }
+static inline vf v_round(vf x) {
+  return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* Lane i gets the lane whose number differs by the bit `step` = 1, 2, 4 or 8. */
+static inline vf v_partner(vf x, int step) {
+  vi lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_permutexvar_ps(_mm512_xor_si512(lane, _mm512_set1_epi32(step)), x);
+}
+/* Lane i gets p[index[i]], index in [0, LANES). */
+static inline vf v_pick(const float *p, const int32_t *index) {
+  return _mm512_permutexvar_ps(_mm512_loadu_si512(index), _mm512_loadu_ps(p));
+}
+
+static inline vf halves(vf a, vf b) {
+  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+}
+static inline vf quarters(vf a, vf b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+/* `n` vectors (1, 2, 4, 8 or 16) hold LANES stretches of n numbers each, one after the other; lane i
+ * of the result is the sum of stretch i. */
+static inline vf v_sums(const vf *v, const int n) {
+  if (n == 1) return v[0];
+  if (n == 2) {
+    vi order = _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    return _mm512_permutexvar_ps(order, halves(v[0], v[1]));
+  }
+  vf first = halves(halves(v[0], v[1]), halves(v[2], v[3]));
+  if (n == 4) {
+    vi order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_ps(order, first);
+  }
+  vf second = halves(halves(v[4], v[5]), halves(v[6], v[7]));
+  if (n == 8) {
+    vi order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    return _mm512_permutexvar_ps(order, quarters(first, second));
+  }
+  vf third = halves(halves(v[8], v[9]), halves(v[10], v[11]));
+  vf fourth = halves(halves(v[12], v[13]), halves(v[14], v[15]));
+  return quarters(quarters(first, second), quarters(third, fourth));
+}

@@ -1,0 +1,62 @@
+/* Vectors of 4 floats in the compiler's own notation, for every processor (SSE, NEON, ...). The same
+ * names as in simd_avx512.h, which explains them. */
+#include <math.h>
+#include <string.h>
+
+enum { LANES = 4 };
+
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+
+static inline vf v_zero(void) { return (vf){0, 0, 0, 0}; }
+static inline vf v_all(float x) { return (vf){x, x, x, x}; }
+static inline vf v_load(const float *p) {
+  vf x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+static inline void v_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
+static inline vf v_load_first(const float *p, int n) {
+  vf x = v_zero();
+  for (int i = 0; i < n; i++) x[i] = p[i];
+  return x;
+}
+static inline void v_store_first(float *p, vf x, int n) {
+  for (int i = 0; i < n; i++) p[i] = x[i];
+}
+static inline vf v_add(vf a, vf b) { return a + b; }
+static inline vf v_sub(vf a, vf b) { return a - b; }
+static inline vf v_mul(vf a, vf b) { return a * b; }
+static inline vf v_div(vf a, vf b) { return a / b; }
+static inline vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+static inline vf v_choose(vi mask, vf x, vf y) { return (vf)(((vi)x & mask) | ((vi)y & ~mask)); }
+static inline vf v_max(vf a, vf b) { return v_choose((vi)(a > b), a, b); }
+static inline vf v_min(vf a, vf b) { return v_choose((vi)(a < b), a, b); }
+static inline vf v_where_less(vf a, vf b, vf x, vf y) { return v_choose((vi)(a < b), x, y); }
+static inline vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
+static inline vf v_sign(vf a, vf b) { return (vf)(((vi)a & 0x7fffffff) | ((vi)b & ~0x7fffffff)); }
+static inline vf v_scale(vf p, vf n) {
+  vi exponent = {(int32_t)n[0], (int32_t)n[1], (int32_t)n[2], (int32_t)n[3]};
+  return p * (vf)((exponent + 127) << 23);
+}
+/* Adding and taking away 1.5 * 2^23 leaves no place for a fraction. */
+static inline vf v_round(vf x) {
+  vf shifted = x + 12582912.0f;
+  return shifted - 12582912.0f;
+}
+static inline vf v_partner(vf x, int step) {
+  return (vf){x[0 ^ step], x[1 ^ step], x[2 ^ step], x[3 ^ step]};
+}
+static inline vf v_pick(const float *p, const int32_t *index) {
+  return (vf){p[index[0]], p[index[1]], p[index[2]], p[index[3]]};
+}
+
+static inline vf v_sums(const vf *v, const int n) {
+  if (n == 1) return v[0];
+  if (n == 2) {
+    return (vf){v[0][0] + v[0][1], v[0][2] + v[0][3], v[1][0] + v[1][1], v[1][2] + v[1][3]};
+  }
+  vf even = {v[0][0] + v[0][1], v[1][0] + v[1][1], v[2][0] + v[2][1], v[3][0] + v[3][1]};
+  vf odd = {v[0][2] + v[0][3], v[1][2] + v[1][3], v[2][2] + v[2][3], v[3][2] + v[3][3]};
+  return even + odd;
+}

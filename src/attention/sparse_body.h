@@ -1,0 +1,313 @@
+/* The sparse kernel, compiled once an instruction set: one pass over the pairs of a row, a block at
+ * a time, with an online softmax (Milakov and Gimelshein 2018). A row's running maximum, sum and
+ * accumulator are all that is kept; nothing grows with the number of pairs. */
+
+/* Lanes whose heads are equal get the largest, or the sum, of them all. */
+INLINE vf fold_max(vf x, int padded) {
+  for (int step = padded; step < LANES; step *= 2) x = v_max(x, v_partner(x, step));
+  return x;
+}
+
+INLINE vf fold_sum(vf x, int padded) {
+  for (int step = padded; step < LANES; step *= 2) x = v_add(x, v_partner(x, step));
+  return x;
+}
+
+/* Floats after which the flat logits come back to the first head. */
+INLINE int period_of(const heed__problem *problem) {
+  return problem->padded < LANES ? LANES : problem->padded;
+}
+
+static void add_bias(const heed__problem *problem, int64_t first, int pairs, float *logits) {
+  const float *bias = problem->in.bias + first * problem->in.bias_heads;
+  int heads = problem->spec.heads, padded = problem->padded;
+  bool shared = problem->in.bias_heads == 1;
+  for (int pair = 0; pair < pairs; pair++) {
+    for (int h = 0; h < heads; h++) {
+      logits[pair * padded + h] += shared ? bias[pair] : bias[pair * heads + h];
+    }
+  }
+}
+
+static void keep_logits(const heed__problem *problem, int64_t first, int pairs,
+                        const float *logits) {
+  int heads = problem->spec.heads;
+  for (int pair = 0; pair < pairs; pair++) {
+    memcpy(problem->to.weights + (first + pair) * heads, logits + pair * problem->padded,
+           (size_t)heads * sizeof *logits);
+  }
+}
+
+/* Random numbers of the pairs [first, first + pairs): number (pair, head) is pair * H + head. */
+static const uint32_t *draw(const heed__problem *problem, int64_t first, int pairs,
+                            uint32_t *random) {
+  uint64_t from = (uint64_t)first * (uint64_t)problem->spec.heads;
+  uint64_t to = from + (uint64_t)pairs * (uint64_t)problem->spec.heads;
+  for (uint64_t quad = from / 4; quad * 4 < to; quad++) {
+    heed__random4(problem->spec.seed, DROPOUT_STREAM, quad, random + (quad - from / 4) * 4);
+  }
+  return random + from % 4;
+}
+
+static void drop(const heed__problem *problem, int64_t first, int pairs, float *weights,
+                 uint32_t *room) {
+  const uint32_t *random = draw(problem, first, pairs, room);
+  int heads = problem->spec.heads, padded = problem->padded;
+  for (int pair = 0; pair < pairs; pair++) {
+    for (int h = 0; h < heads; h++) {
+      bool dropped = random[pair * heads + h] < problem->drop_below;
+      weights[pair * padded + h] *= dropped ? 0 : problem->keep_scale;
+    }
+  }
+}
+
+/* Turns a block's logits into exp(logit - maximum), moves maximum and sum on, and leaves in
+ * `factor` what the earlier ones are to be multiplied by. */
+static void online_softmax(const heed__problem *problem, int pairs, bool first,
+                           const heed__scratch *s) {
+  int padded = problem->padded, period = period_of(problem);
+  int total = pairs * padded, end = (total + LANES - 1) / LANES * LANES;
+  for (int i = total; i < end; i++) s->logits[i] = -INFINITY;
+  for (int h = 0; h < period; h += LANES) {
+    vf old = v_load(s->maximum + h);
+    vf maximum = old;
+    for (int i = h; i < end; i += period) maximum = v_max(maximum, v_load(s->logits + i));
+    maximum = fold_max(maximum, padded);
+    vf sum = v_zero();
+    if (!first) {
+      vf factor = v_exp(v_sub(old, maximum));
+      v_store(s->factor + h, factor);
+      sum = v_mul(v_load(s->sum + h), factor);
+    }
+    for (int i = h; i < end; i += period) {
+      vf weight = v_exp(v_sub(v_load(s->logits + i), maximum));
+      v_store(s->logits + i, weight);
+      sum = v_add(sum, weight);
+    }
+    v_store(s->maximum + h, maximum);
+    v_store(s->sum + h, sum);
+  }
+}
+
+/* The numbers at `heads` ([padded]), each repeated for the dimensions of its head; vector c. */
+INLINE vf spread(const heed__problem *problem, const float *heads, int64_t c, const bool whole) {
+  const float *from = heads + problem->head_of[c];
+  return whole ? v_all(*from) : v_pick(from, problem->spread + c * LANES);
+}
+
+/* accumulator += sum over the pairs of weight times value, for `n` vectors from vector c on. */
+INLINE void accumulate(const heed__problem *problem, int pairs, bool first, const heed__scratch *s,
+                       int64_t c, const int n, const bool whole, const bool last_partly) {
+  int tail = (int)(problem->value_stride - (c + n - 1) * LANES);
+  vf sum[4];
+  for (int v = 0; v < n; v++) {
+    sum[v] = first ? v_zero()
+                   : v_mul(v_load(s->accumulator + (c + v) * LANES),
+                           spread(problem, s->factor, c + v, whole));
+  }
+  const float *values = problem->in.value + c * LANES;
+  for (int pair = 0; pair < pairs; pair++) {
+    const float *value = values + s->columns[pair] * problem->value_stride;
+    const float *weights = s->logits + pair * problem->padded;
+    for (int v = 0; v < n; v++) {
+      bool partly = last_partly && v == n - 1;
+      vf x = partly ? v_load_first(value + v * LANES, tail) : v_load(value + v * LANES);
+      sum[v] = v_fma(spread(problem, weights, c + v, whole), x, sum[v]);
+    }
+  }
+  for (int v = 0; v < n; v++) v_store(s->accumulator + (c + v) * LANES, sum[v]);
+}
+
+INLINE void accumulate_all(const heed__problem *problem, int pairs, bool first,
+                           const heed__scratch *s, const bool whole) {
+  bool partly = problem->value_stride % LANES != 0;
+  int64_t end = problem->value_vectors - (partly ? 1 : 0);
+  int64_t c = 0;
+  for (; c + 4 <= end; c += 4) accumulate(problem, pairs, first, s, c, 4, whole, false);
+  if (c + 2 <= end) {
+    accumulate(problem, pairs, first, s, c, 2, whole, false);
+    c += 2;
+  }
+  if (c < end) accumulate(problem, pairs, first, s, c++, 1, whole, false);
+  if (partly) accumulate(problem, pairs, first, s, c, 1, whole, true);
+}
+
+INLINE void prefetch_row(const float *row, int64_t numbers) {
+  for (int64_t i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
+}
+
+/* Asks for the rows of the pairs [from, to), as far as the task goes. */
+static void prefetch(const heed__problem *problem, const block *b, int64_t from, int64_t to) {
+  const int32_t *keys = problem->mask->indices;
+  bool same = problem->in.value == b->keys;
+  for (int64_t p = from; p < to; p++) {
+    prefetch_row(b->keys + keys[p] * b->stride, b->stride);
+    if (!same) {
+      prefetch_row(problem->in.value + keys[p] * problem->value_stride, problem->value_stride);
+    }
+  }
+}
+
+/* The pairs [first, end) of row i, from a cleared state on; `*fetched` is the pair up to which rows
+ * were prefetched, `task_end` how far they may be. */
+static void attend_row(const heed__problem *problem, int64_t i, const int32_t *keys, int64_t first,
+                       int64_t end, int64_t *fetched, int64_t task_end, block *b,
+                       logits_function logits, const heed__scratch *s) {
+  bool gat = problem->spec.score == HEED_SCORE_GAT;
+  bool dot = problem->spec.score == HEED_SCORE_DOT;
+  int period = period_of(problem);
+  for (int h = 0; h < period; h++) s->maximum[h] = -FLT_MAX;
+  b->query = gat ? problem->query_scores + i * problem->padded
+                 : problem->in.query + i * problem->key_stride;
+  if (dot) {
+    vf scale = v_all(problem->spec.scale);
+    int64_t n = problem->key_stride, d = 0;
+    for (; d + LANES <= n; d += LANES) {
+      v_store(s->query + d, v_mul(scale, v_load(b->query + d)));
+    }
+    for (; d < n; d++) s->query[d] = problem->spec.scale * b->query[d];
+    b->query = s->query;
+  }
+  for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
+    int pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
+    if (problem->prefetch) {
+      int64_t to = p + pairs + problem->ahead;
+      if (to > task_end) to = task_end;
+      int64_t from = *fetched > p ? *fetched : p;
+      if (from < to) {
+        prefetch(problem, b, from, to);
+        *fetched = to;
+      }
+    }
+    memcpy(s->columns, keys + (p - first), (size_t)pairs * sizeof *keys);
+    for (int v = 0; v < LANES; v++) s->columns[pairs + v] = s->columns[pairs - 1];
+    b->pairs = pairs;
+    logits(b, s->logits);
+    if (problem->in.bias != NULL) add_bias(problem, p, pairs, s->logits);
+    if (problem->to.weights != NULL) keep_logits(problem, p, pairs, s->logits);
+    online_softmax(problem, pairs, p == first, s);
+    if (problem->drop_below > 0) drop(problem, p, pairs, s->logits, s->random);
+    if (problem->spec.value_dim % LANES == 0) {
+      accumulate_all(problem, pairs, p == first, s, true);
+    } else {
+      accumulate_all(problem, pairs, p == first, s, false);
+    }
+  }
+  for (int h = 0; h < period; h += LANES) {
+    v_store(s->sum + h, fold_sum(v_load(s->sum + h), problem->padded));
+  }
+}
+
+static void weights_of_row(const heed__problem *problem, int64_t first, int64_t end,
+                           const float *maximum, const float *sum) {
+  int heads = problem->spec.heads;
+  float *weights = problem->to.weights;
+  for (int64_t p = first; p < end; p++) {
+    for (int h = 0; h < heads; h += LANES) {
+      int n = heads - h < LANES ? heads - h : LANES;
+      vf x = v_sub(v_load_first(weights + p * heads + h, n), v_load_first(maximum + h, n));
+      v_store_first(weights + p * heads + h, v_exp(x), n);
+    }
+    for (int h = 0; h < heads; h++) {
+      float *weight = weights + p * heads + h;
+      *weight = sum[h] > 0 ? *weight / sum[h] : 0;
+      if (problem->drop_below > 0) {
+        *weight *= heed__dropped(problem, p, h) ? 0 : problem->keep_scale;
+      }
+    }
+  }
+}
+
+/* out = accumulator / sum, and what else was asked for. */
+static void finish_row(const heed__problem *problem, int64_t i, int64_t first, int64_t end,
+                       const heed__scratch *s) {
+  float *out = problem->to.out + i * problem->value_stride;
+  int heads = problem->spec.heads, period = period_of(problem);
+  bool whole = problem->spec.value_dim % LANES == 0;
+  for (int h = 0; h < period; h += LANES) {
+    vf sum = v_load(s->sum + h);
+    v_store(s->factor + h, v_where_less(v_zero(), sum, v_div(v_all(1.0f), sum),
+                                        v_mul(sum, v_zero())));
+  }
+  for (int64_t c = 0; c < problem->value_vectors; c++) {
+    vf x = v_mul(v_load(s->accumulator + c * LANES), spread(problem, s->factor, c, whole));
+    int64_t left = problem->value_stride - c * LANES;
+    if (left < LANES) {
+      v_store_first(out + c * LANES, x, (int)left);
+    } else {
+      v_store(out + c * LANES, x);
+    }
+  }
+  if (problem->to.log_sum_exp != NULL) {
+    for (int h = 0; h < heads; h++) {
+      problem->to.log_sum_exp[i * heads + h] = s->maximum[h] + logf(s->sum[h]);
+    }
+  }
+  if (problem->to.weights != NULL) weights_of_row(problem, first, end, s->maximum, s->sum);
+}
+
+static void empty_row(const heed__problem *problem, int64_t i) {
+  memset(problem->to.out + i * problem->value_stride, 0,
+         (size_t)problem->value_stride * sizeof(float));
+  if (problem->to.log_sum_exp == NULL) return;
+  for (int h = 0; h < problem->spec.heads; h++) {
+    problem->to.log_sum_exp[i * problem->spec.heads + h] = -INFINITY;
+  }
+}
+
+static block block_of(const heed__problem *problem, const heed__scratch *s) {
+  bool gat = problem->spec.score == HEED_SCORE_GAT;
+  return (block){
+      .keys = gat ? problem->key_scores : problem->in.key,
+      .a = problem->in.a != NULL ? problem->in.a : s->query,
+      .stride = gat ? problem->padded : problem->key_stride,
+      .heads = problem->spec.heads,
+      .padded = problem->padded,
+      .dim = problem->spec.key_dim,
+      .columns = s->columns,
+      .slope = v_all(problem->spec.slope),
+  };
+}
+
+static void sparse(const heed__problem *problem, const heed__task *task, float *partial,
+                   const heed__scratch *s) {
+  block b = block_of(problem, s);
+  logits_function logits = logits_of(problem->spec.score);
+  int64_t fetched = 0, first, count;
+  if (partial != NULL) {
+    const int32_t *keys = heed__row(problem, task->first_row, &first, &count);
+    attend_row(problem, task->first_row, keys + (task->first_pair - first), task->first_pair,
+               task->end_pair, &fetched, task->end_pair, &b, logits, s);
+    int period = period_of(problem);
+    memcpy(partial, s->maximum, (size_t)period * sizeof(float));
+    memcpy(partial + period, s->sum, (size_t)period * sizeof(float));
+    memcpy(partial + 2 * period, s->accumulator,
+           (size_t)problem->value_vectors * LANES * sizeof(float));
+    return;
+  }
+  for (int64_t i = task->first_row; i < task->end_row; i++) {
+    const int32_t *keys = heed__row(problem, i, &first, &count);
+    if (count == 0) {
+      empty_row(problem, i);
+      continue;
+    }
+    attend_row(problem, i, keys, first, first + count, &fetched, task->end_pair, &b, logits, s);
+    finish_row(problem, i, first, first + count, s);
+  }
+}
+
+/* GAT's scores of the nodes are dot products of every row with one and the same query, a. */
+static void node_scores(const heed__problem *problem, const float *rows, const float *a,
+                        int64_t first, int64_t end, float *scores, const heed__scratch *s) {
+  block b = block_of(problem, s);
+  b.stride = problem->key_stride;
+  b.query = a;
+  for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
+    b.pairs = (int32_t)(end - i < BLOCK_PAIRS ? end - i : BLOCK_PAIRS);
+    b.keys = rows + i * b.stride;
+    for (int p = 0; p < b.pairs + LANES; p++) s->columns[p] = p < b.pairs ? p : b.pairs - 1;
+    logits_dot(&b, s->logits);
+    memcpy(scores + i * problem->padded, s->logits,
+           (size_t)b.pairs * (size_t)problem->padded * sizeof(float));
+  }
+}

@@ -1,0 +1,166 @@
+#include "attention/oracle.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static float *draw(uint64_t seed, uint64_t stream, int64_t n, float range) {
+  float *x = malloc((size_t)(n + 1) * sizeof *x);
+  ck_assert_ptr_nonnull(x);
+  heed_random_uniform(seed, stream, x, n, -range, range);
+  return x;
+}
+
+static void draw_mask(trial *t, const recipe *r) {
+  int64_t rows = r->n_queries, keys = r->n_keys;
+  t->mask = (heed_mask){.n_queries = rows, .n_keys = keys, .n_pairs = rows * keys};
+  if (r->density > 1) return;
+  t->indptr = malloc((size_t)(rows + 1) * sizeof *t->indptr);
+  t->indices = malloc((size_t)(rows * keys + 1) * sizeof *t->indices);
+  float *coin = draw(r->seed, 100, rows * keys, 1);
+  int64_t n = 0;
+  t->indptr[0] = 0;
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t j = 0; j < keys; j++) {
+      if (i == r->hub || coin[i * keys + j] < 2 * (float)r->density - 1) {
+        t->indices[n++] = (int32_t)j;
+      }
+    }
+    t->indptr[i + 1] = n;
+  }
+  free(coin);
+  t->mask.n_pairs = n;
+  t->mask.indptr = t->indptr;
+  t->mask.indices = t->indices;
+}
+
+void trial_make(trial *t, const recipe *r) {
+  memset(t, 0, sizeof *t);
+  t->spec = heed_attention_spec_default(r->heads, r->key_dim);
+  t->spec.score = r->score;
+  t->spec.value_dim = r->value_dim;
+  t->spec.dropout = r->dropout;
+  t->spec.seed = r->seed;
+  draw_mask(t, r);
+  int64_t d = (int64_t)r->heads * r->key_dim, dv = (int64_t)r->heads * r->value_dim;
+  t->query = draw(r->seed, 1, r->n_queries * d, 2);
+  t->key = draw(r->seed, 2, r->n_keys * d, 2);
+  t->value = draw(r->seed, 3, r->n_keys * dv, 1);
+  t->a_query = draw(r->seed, 4, d, 1);
+  t->a_key = draw(r->seed, 5, d, 1);
+  t->a = draw(r->seed, 6, d, 1);
+  t->out = malloc((size_t)(r->n_queries * dv + 1) * sizeof *t->out);
+  t->weights = malloc((size_t)(t->mask.n_pairs * r->heads + 1) * sizeof *t->weights);
+  t->log_sum_exp = malloc((size_t)(r->n_queries * r->heads + 1) * sizeof *t->log_sum_exp);
+  bool gat = r->score == HEED_SCORE_GAT, dot = r->score == HEED_SCORE_DOT;
+  t->in = (heed_attention_inputs){.query = t->query, .key = t->key, .value = t->value};
+  if (gat) t->in.a_query = t->a_query, t->in.a_key = t->a_key;
+  if (!gat && !dot) t->in.a = t->a;
+  if (r->bias_heads > 0) {
+    int64_t n = t->mask.n_pairs * r->bias_heads;
+    t->bias = draw(r->seed, 7, n, 1);
+    float *coin = draw(r->seed, 8, n, 1);
+    for (int64_t i = 0; i < n; i++) {
+      if (coin[i] < 2 * r->shut - 1) t->bias[i] = -INFINITY;
+    }
+    free(coin);
+    t->in.bias = t->bias;
+    t->in.bias_heads = r->bias_heads;
+  }
+  t->to = (heed_attention_outputs){t->out, t->weights, t->log_sum_exp};
+}
+
+void trial_free(trial *t) {
+  free(t->indptr);
+  free(t->indices);
+  free(t->query);
+  free(t->key);
+  free(t->value);
+  free(t->a_query);
+  free(t->a_key);
+  free(t->a);
+  free(t->bias);
+  free(t->out);
+  free(t->weights);
+  free(t->log_sum_exp);
+  memset(t, 0, sizeof *t);
+}
+
+static double leaky(double x) { return x > 0 ? x : (double)0.2f * x; }
+
+static double logit(const trial *t, int64_t i, int64_t j, int32_t h) {
+  int32_t dim = t->spec.key_dim, heads = t->spec.heads;
+  double dot = 0, left = 0, right = 0, v2 = 0, additive = 0;
+  for (int32_t d = 0; d < dim; d++) {
+    double q = (double)t->query[(i * heads + h) * dim + d];
+    double k = (double)t->key[(j * heads + h) * dim + d];
+    int64_t at = (int64_t)h * dim + d;
+    dot += q * k;
+    left += (double)t->a_query[at] * q;
+    right += (double)t->a_key[at] * k;
+    v2 += (double)t->a[at] * leaky(q + k);
+    additive += (double)t->a[at] * tanh(q + k);
+  }
+  switch (t->spec.score) {
+    case HEED_SCORE_DOT: return dot / sqrt(dim);
+    case HEED_SCORE_GAT: return leaky(left + right);
+    case HEED_SCORE_GATV2: return v2;
+    default: return additive;
+  }
+}
+
+void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_exp) {
+  int32_t heads = t->spec.heads, value_dim = t->spec.value_dim;
+  for (int64_t i = 0; i < t->mask.n_queries; i++) {
+    int64_t first = t->indptr != NULL ? t->indptr[i] : i * t->mask.n_keys;
+    int64_t end = t->indptr != NULL ? t->indptr[i + 1] : first + t->mask.n_keys;
+    for (int32_t h = 0; h < heads; h++) {
+      double most = -INFINITY, sum = 0;
+      for (int64_t p = first; p < end; p++) {
+        int64_t j = t->indptr != NULL ? t->indices[p] : p - first;
+        double x = logit(t, i, j, h);
+        if (t->bias != NULL) {
+          x += (double)t->bias[t->in.bias_heads == 1 ? p : p * heads + h];
+        }
+        weights[p * heads + h] = x;
+        most = fmax(most, x);
+      }
+      for (int64_t p = first; p < end; p++) {
+        double *w = weights + p * heads + h;
+        *w = isinf(most) ? 0 : exp(*w - most);
+        sum += *w;
+      }
+      log_sum_exp[i * heads + h] = most + log(sum);
+      if (sum == 0) log_sum_exp[i * heads + h] = -INFINITY;
+      for (int32_t d = 0; d < value_dim; d++) out[(i * heads + h) * value_dim + d] = 0;
+      for (int64_t p = first; p < end; p++) {
+        int64_t j = t->indptr != NULL ? t->indices[p] : p - first;
+        if (sum > 0) weights[p * heads + h] /= sum;
+        for (int32_t d = 0; d < value_dim; d++) {
+          out[(i * heads + h) * value_dim + d] +=
+              weights[p * heads + h] * (double)t->value[(j * heads + h) * value_dim + d];
+        }
+      }
+    }
+  }
+}
+
+void trial_run(trial *t, heed_kernel kernel, int threads) {
+  ck_assert_int_eq(heed_set_threads(threads), HEED_OK);
+  t->spec.kernel = kernel;
+  heed_status status = heed_attend(&t->spec, &t->mask, &t->in, &t->to);
+  ck_assert_msg(status == HEED_OK, "%s", heed_message());
+  ck_assert_int_eq(heed_set_threads(0), HEED_OK);
+}
+
+double relative_error(const float *x, const double *expected, int64_t n) {
+  double worst = 0, largest = 1e-30;
+  for (int64_t i = 0; i < n; i++) {
+    double error = fabs((double)x[i] - expected[i]);
+    if ((double)x[i] == expected[i]) error = 0; /* infinities of one sign */
+    if (!(error <= worst)) worst = error;
+    if (isfinite(expected[i]) && fabs(expected[i]) > largest) largest = fabs(expected[i]);
+  }
+  return worst / largest;
+}

@@ -1,0 +1,493 @@
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention/oracle.h"
+#include "attention/problem.h"
+#include "base/alloc.h"
+
+static const heed_kernel kernels[] = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE,
+                                      HEED_KERNEL_REFERENCE};
+static const char *const isas[] = {"portable", "avx2", "avx512"};
+
+/* Every shape of the specialised bodies and some that none fits; one list for all tests. */
+static const struct {
+  int32_t heads, key_dim, value_dim;
+} shapes[] = {{8, 8, 8},   {1, 64, 64}, {4, 16, 16}, {2, 32, 32}, {8, 4, 4},  {16, 2, 2}, {16, 1, 1},
+              {3, 5, 7},   {1, 1, 1},   {1, 7, 3},   {6, 10, 16}, {12, 3, 9}, {20, 8, 5}, {8, 64, 64},
+              {32, 8, 8},  {2, 8, 24},  {8, 8, 1},   {4, 4, 4},   {1, 8, 8},  {5, 17, 33}, {1, 128, 40},
+              {2, 4, 12},  {4, 2, 20},  {17, 16, 2}, {1, 300, 2}};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+static const struct {
+  int64_t n_queries, n_keys;
+  double density;
+  int64_t hub;
+  int32_t bias; /* 0 none, 1 shared, 2 a head each */
+  float shut;
+} patterns[] = {
+    {40, 40, 0.1, -1, 0, 0},    {30, 50, 0.3, 3, 2, 0},  {50, 30, 0.02, -1, 1, 0},
+    {20, 20, 0, -1, 0, 0},      {33, 33, 2, -1, 0, 0},   {9, 600, 2, -1, 2, 0},
+    {140, 530, 0.15, 5, 2, 0.4f}, {10, 10, 0.5, -1, 2, 1}, {1, 1, 2, -1, 0, 0},
+};
+enum { PATTERNS = sizeof patterns / sizeof *patterns };
+
+static recipe recipe_of(heed_score score, int shape, int pattern) {
+  return (recipe){.score = score,
+                  .heads = shapes[shape].heads,
+                  .key_dim = shapes[shape].key_dim,
+                  .value_dim = shapes[shape].value_dim,
+                  .n_queries = patterns[pattern].n_queries,
+                  .n_keys = patterns[pattern].n_keys,
+                  .density = patterns[pattern].density,
+                  .hub = patterns[pattern].hub,
+                  .bias_heads = patterns[pattern].bias == 2 ? shapes[shape].heads
+                                                            : patterns[pattern].bias,
+                  .shut = patterns[pattern].shut,
+                  .seed = (uint64_t)(1000 * shape + pattern)};
+}
+
+static void reset(void) {
+  heed__kernels_override(NULL);
+  heed__alloc_fail_after(-1);
+}
+
+/* Every kernel, instruction set and pattern against the oracle; one loop test a score and shape. */
+static void against_oracle(heed_score score, int shape) {
+  for (int pattern = 0; pattern < PATTERNS; pattern++) {
+    recipe r = recipe_of(score, shape, pattern);
+    trial t;
+    trial_make(&t, &r);
+    int64_t n_out = r.n_queries * r.heads * r.value_dim, n_stat = r.n_queries * r.heads;
+    int64_t n_weights = t.mask.n_pairs * r.heads;
+    double *out = malloc((size_t)(n_out + n_weights + n_stat + 1) * sizeof *out);
+    double *weights = out + n_out, *log_sum_exp = weights + n_weights;
+    trial_oracle(&t, out, weights, log_sum_exp);
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+      for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        const heed__kernels *named = heed__kernels_named(isas[i]);
+        if (named == NULL || (kernels[k] == HEED_KERNEL_REFERENCE && i > 0)) continue;
+        heed__kernels_override(named);
+        memset(t.out, 0xff, (size_t)n_out * sizeof *t.out); /* not a number */
+        memset(t.weights, 0xff, (size_t)n_weights * sizeof *t.weights);
+        trial_run(&t, kernels[k], 1);
+        double error = fmax(relative_error(t.out, out, n_out),
+                            fmax(relative_error(t.weights, weights, n_weights),
+                                 relative_error(t.log_sum_exp, log_sum_exp, n_stat)));
+        ck_assert_msg(error < 1e-5, "%s %s %s, %d heads, %d, %d, pattern %d: %g",
+                      heed_score_name(score), heed_kernel_name(kernels[k]), isas[i], r.heads,
+                      r.key_dim, r.value_dim, pattern, error);
+      }
+    }
+    free(out);
+    trial_free(&t);
+  }
+}
+
+START_TEST(dot_is_right) { against_oracle(HEED_SCORE_DOT, _i); }
+END_TEST
+START_TEST(gat_is_right) { against_oracle(HEED_SCORE_GAT, _i); }
+END_TEST
+START_TEST(gatv2_is_right) { against_oracle(HEED_SCORE_GATV2, _i); }
+END_TEST
+START_TEST(additive_is_right) { against_oracle(HEED_SCORE_ADDITIVE, _i); }
+END_TEST
+
+/* A hub longer than several segments among short and empty rows. */
+static recipe star(heed_score score, float dropout) {
+  return (recipe){.score = score, .heads = 4, .key_dim = 8, .value_dim = 6, .n_queries = 60,
+                  .n_keys = 2 * SEGMENT_PAIRS + 77, .density = 0.001, .hub = 7, .bias_heads = 4,
+                  .shut = 0.1f, .dropout = dropout, .seed = 5};
+}
+
+START_TEST(long_rows_are_joined) {
+  recipe r = star((heed_score)_i, 0);
+  trial t;
+  trial_make(&t, &r);
+  int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
+  double *out = malloc((size_t)(n_out + n_weights + r.n_queries * r.heads) * sizeof *out);
+  trial_oracle(&t, out, out + n_out, out + n_out + n_weights);
+  for (size_t k = 0; k < 3; k++) {
+    trial_run(&t, kernels[k], 3);
+    ck_assert_double_lt(relative_error(t.out, out, n_out), 1e-5);
+    ck_assert_double_lt(relative_error(t.weights, out + n_out, n_weights), 1e-5);
+    ck_assert_double_lt(
+        relative_error(t.log_sum_exp, out + n_out + n_weights, r.n_queries * r.heads), 1e-5);
+  }
+  free(out);
+  trial_free(&t);
+}
+END_TEST
+
+/* Copies of the results of one run. */
+static char *results(const trial *t, size_t *bytes) {
+  size_t out = (size_t)(t->mask.n_queries * t->spec.heads * t->spec.value_dim) * sizeof(float);
+  size_t weights = (size_t)(t->mask.n_pairs * t->spec.heads) * sizeof(float);
+  size_t stats = (size_t)(t->mask.n_queries * t->spec.heads) * sizeof(float);
+  char *copy = malloc(out + weights + stats);
+  memcpy(copy, t->out, out);
+  memcpy(copy + out, t->weights, weights);
+  memcpy(copy + out + weights, t->log_sum_exp, stats);
+  *bytes = out + weights + stats;
+  return copy;
+}
+
+START_TEST(threads_do_not_change_a_bit) {
+  recipe sizes[] = {star((heed_score)_i, 0.3f),
+                    {.score = (heed_score)_i, .heads = 8, .key_dim = 8, .value_dim = 8,
+                     .n_queries = 700, .n_keys = 700, .density = 0.05, .hub = 0, .seed = 3},
+                    {.score = (heed_score)_i, .heads = 3, .key_dim = 16, .value_dim = 5,
+                     .n_queries = 300, .n_keys = 900, .density = 2, .hub = -1, .dropout = 0.5f}};
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    trial t;
+    trial_make(&t, sizes + s);
+    for (size_t k = 0; k < 3; k++) {
+      size_t bytes;
+      trial_run(&t, kernels[k], 1);
+      char *one = results(&t, &bytes);
+      for (int threads = 2; threads <= 7; threads += 5) {
+        trial_run(&t, kernels[k], threads);
+        char *many = results(&t, &bytes);
+        ck_assert_int_eq(memcmp(one, many, bytes), 0);
+        free(many);
+      }
+      free(one);
+    }
+    trial_free(&t);
+  }
+}
+END_TEST
+
+START_TEST(kernels_drop_the_same_weights) {
+  recipe r = star((heed_score)_i, 0.4f);
+  trial t;
+  trial_make(&t, &r);
+  int64_t n = t.mask.n_pairs * r.heads, n_out = r.n_queries * r.heads * r.value_dim;
+  double *weights = malloc((size_t)n * sizeof *weights), *out = malloc((size_t)n_out * sizeof *out);
+  trial_run(&t, HEED_KERNEL_REFERENCE, 1);
+  int64_t dropped = 0, shut = 0;
+  for (int64_t p = 0; p < n; p++) {
+    weights[p] = (double)t.weights[p];
+    shut += isinf(t.bias[p]) != 0;
+    dropped += weights[p] == 0 && !isinf(t.bias[p]);
+  }
+  for (int64_t i = 0; i < n_out; i++) out[i] = (double)t.out[i];
+  double share = (double)dropped / (double)(n - shut);
+  ck_assert_double_gt(share, 0.38);
+  ck_assert_double_lt(share, 0.42);
+  for (size_t k = 0; k < 2; k++) {
+    trial_run(&t, kernels[k], 2);
+    ck_assert_double_lt(relative_error(t.weights, weights, n), 1e-5);
+    ck_assert_double_lt(relative_error(t.out, out, n_out), 1e-5);
+    for (int64_t p = 0; p < n; p++) ck_assert((t.weights[p] == 0) == (weights[p] == 0));
+  }
+  t.spec.seed++;
+  trial_run(&t, HEED_KERNEL_SPARSE, 2);
+  ck_assert_double_gt(relative_error(t.weights, weights, n), 0.1);
+  free(weights);
+  free(out);
+  trial_free(&t);
+}
+END_TEST
+
+/* Nodes renamed: the same numbers, renamed. The order of a row changes, hence the rounding. */
+START_TEST(permutation_equivariant) {
+  enum { N = 90, HEADS = 4, DIM = 8, WIDTH = HEADS * DIM };
+  recipe r = {.score = (heed_score)_i, .heads = HEADS, .key_dim = DIM, .value_dim = DIM,
+              .n_queries = N, .n_keys = N, .density = 0.2, .hub = 4, .seed = 11};
+  trial t, u;
+  trial_make(&t, &r);
+  trial_make(&u, &r);
+  int to[N];
+  for (int i = 0; i < N; i++) to[i] = (i * 37 + 5) % N;
+  char *pair = calloc((size_t)N * N, 1);
+  for (int64_t i = 0; i < N; i++) {
+    for (int64_t p = t.indptr[i]; p < t.indptr[i + 1]; p++) pair[to[i] * N + to[t.indices[p]]] = 1;
+    memcpy(u.query + to[i] * WIDTH, t.query + i * WIDTH, WIDTH * sizeof(float));
+    memcpy(u.key + to[i] * WIDTH, t.key + i * WIDTH, WIDTH * sizeof(float));
+    memcpy(u.value + to[i] * WIDTH, t.value + i * WIDTH, WIDTH * sizeof(float));
+  }
+  int64_t n = 0;
+  for (int64_t i = 0; i < N; i++) {
+    for (int64_t j = 0; j < N; j++) {
+      if (pair[i * N + j]) u.indices[n++] = (int32_t)j;
+    }
+    u.indptr[i + 1] = n;
+  }
+  for (size_t k = 0; k < 3; k++) {
+    trial_run(&t, kernels[k], 1);
+    trial_run(&u, kernels[k], 1);
+    for (int i = 0; i < N * WIDTH; i++) {
+      float there = u.out[to[i / WIDTH] * WIDTH + i % WIDTH];
+      ck_assert_float_le(fabsf(t.out[i] - there), 2e-6f);
+    }
+  }
+  free(pair);
+  trial_free(&t);
+  trial_free(&u);
+}
+END_TEST
+
+START_TEST(extreme_logits_stay_finite) {
+  recipe r = {.score = HEED_SCORE_DOT, .heads = 2, .key_dim = 8, .value_dim = 4, .n_queries = 30,
+              .n_keys = 100, .density = 0.7, .hub = -1, .seed = 2};
+  trial t;
+  trial_make(&t, &r);
+  t.spec.scale = 1e4f;
+  for (size_t k = 0; k < 3; k++) {
+    trial_run(&t, kernels[k], 2);
+    for (int64_t i = 0; i < r.n_queries; i++) {
+      for (int h = 0; h < r.heads; h++) {
+        double sum = 0;
+        for (int64_t p = t.indptr[i]; p < t.indptr[i + 1]; p++) {
+          sum += (double)t.weights[p * r.heads + h];
+        }
+        ck_assert_double_lt(fabs(sum - 1), 1e-5);
+      }
+    }
+  }
+  trial_free(&t);
+}
+END_TEST
+
+START_TEST(not_a_number_is_not_hidden) {
+  recipe r = {.score = (heed_score)_i, .heads = 2, .key_dim = 8, .value_dim = 8, .n_queries = 5,
+              .n_keys = 70, .density = 2, .hub = -1, .seed = 2};
+  trial t;
+  trial_make(&t, &r);
+  t.key[3] = NAN; /* every query sees key 0 in head 0 */
+  for (size_t k = 0; k < 3; k++) {
+    trial_run(&t, kernels[k], 1);
+    ck_assert(isnan(t.out[0]));
+    ck_assert(!isnan(t.out[8]));
+  }
+  trial_free(&t);
+}
+END_TEST
+
+START_TEST(keys_serve_as_values) {
+  recipe r = {.score = HEED_SCORE_GATV2, .heads = 2, .key_dim = 8, .value_dim = 8, .n_queries = 30,
+              .n_keys = 30, .density = 0.3, .hub = -1, .seed = 2};
+  trial t;
+  trial_make(&t, &r);
+  memcpy(t.value, t.key, (size_t)(r.n_keys * 16) * sizeof(float));
+  trial_run(&t, HEED_KERNEL_SPARSE, 1);
+  size_t bytes;
+  char *given = results(&t, &bytes);
+  t.in.value = NULL;
+  trial_run(&t, HEED_KERNEL_SPARSE, 1);
+  char *shared = results(&t, &bytes);
+  ck_assert_int_eq(memcmp(given, shared, bytes), 0);
+  t.spec.value_dim = 4;
+  ck_assert_int_eq(heed_attend(&t.spec, &t.mask, &t.in, &t.to), HEED_SHAPE);
+  free(given);
+  free(shared);
+  trial_free(&t);
+}
+END_TEST
+
+/* Nothing beyond the plan's own memory, and that is what was announced and grows with N alone. */
+START_TEST(memory_is_what_the_plan_says) {
+  for (size_t k = 0; k < 3; k++) {
+    size_t bytes[2];
+    for (int size = 0; size < 2; size++) {
+      recipe r = {.score = HEED_SCORE_GAT, .heads = 8, .key_dim = 8, .value_dim = 8,
+                  .n_queries = 200 << size, .n_keys = 200 << size, .density = 2, .hub = -1};
+      trial t;
+      trial_make(&t, &r);
+      t.spec.kernel = kernels[k];
+      size_t before = heed_memory_held();
+      heed_memory_peak_reset();
+      heed_attention *plan;
+      ck_assert_int_eq(heed_attention_new(&plan, &t.spec, &t.mask), HEED_OK);
+      bytes[size] = heed_attention_plan_cost(plan).bytes;
+      ck_assert_uint_eq(heed_memory_held() - before, bytes[size]);
+      heed__alloc_fail_after(0);
+      t.to.weights = NULL;
+      ck_assert_int_eq(heed_attention_forward(plan, &t.in, &t.to), HEED_OK);
+      heed__alloc_fail_after(-1);
+      heed_attention_free(plan);
+      ck_assert_uint_eq(heed_memory_held(), before);
+      trial_free(&t);
+    }
+    ck_assert_uint_le(bytes[1], 2 * bytes[0]);
+  }
+}
+END_TEST
+
+START_TEST(failed_allocations_leave_nothing) {
+  recipe r = star(HEED_SCORE_GAT, 0);
+  trial t;
+  trial_make(&t, &r);
+  for (size_t k = 0; k < 4; k++) {
+    t.spec.kernel = k < 3 ? kernels[k] : HEED_KERNEL_AUTO;
+    size_t before = heed_memory_held();
+    heed_attention *plan = NULL;
+    long n = 0;
+    for (;; n++) {
+      heed__alloc_fail_after(n);
+      heed_status status = heed_attention_new(&plan, &t.spec, &t.mask);
+      heed__alloc_fail_after(-1);
+      if (status == HEED_OK) break;
+      ck_assert_int_eq(status, HEED_NOMEM);
+      ck_assert_ptr_null(plan);
+      ck_assert_uint_eq(heed_memory_held(), before);
+    }
+    ck_assert_int_gt(n, 3);
+    heed_attention_free(plan);
+  }
+  trial_free(&t);
+}
+END_TEST
+
+START_TEST(auto_chooses_and_predicts) {
+  heed_attention_spec spec = heed_attention_spec_default(8, 8);
+  heed_mask full = {.n_queries = 4000, .n_keys = 4000, .n_pairs = 16000000};
+  heed_attention_cost cost;
+  ck_assert_int_eq(heed_attention_predict(&spec, &full, &cost), HEED_OK);
+  ck_assert_int_eq(cost.kernel, HEED_KERNEL_DENSE);
+  ck_assert_double_gt(cost.sparse_seconds, 0);
+  ck_assert_double_gt(cost.dense_seconds, 0);
+  ck_assert_uint_gt(cost.sparse_bytes, 0);
+  ck_assert_uint_eq(cost.bytes, cost.dense_bytes);
+  int64_t *indptr = malloc(4001 * sizeof *indptr);
+  int32_t *indices = malloc(4000 * sizeof *indices);
+  for (int i = 0; i <= 4000; i++) indptr[i] = i;
+  for (int i = 0; i < 4000; i++) indices[i] = i;
+  heed_mask diagonal = {.n_queries = 4000, .n_keys = 4000, .n_pairs = 4000, .indptr = indptr,
+                        .indices = indices};
+  ck_assert_int_eq(heed_attention_predict(&spec, &diagonal, &cost), HEED_OK);
+  ck_assert_int_eq(cost.kernel, HEED_KERNEL_SPARSE);
+  ck_assert_uint_eq(cost.bytes, cost.sparse_bytes);
+  heed_attention *plan;
+  ck_assert_int_eq(heed_attention_new(&plan, &spec, &diagonal), HEED_OK);
+  ck_assert_int_eq(heed_attention_plan_cost(plan).kernel, HEED_KERNEL_SPARSE);
+  heed_attention_free(plan);
+  free(indptr);
+  free(indices);
+}
+END_TEST
+
+START_TEST(bad_arguments_are_named) {
+  recipe r = {.score = HEED_SCORE_DOT, .heads = 2, .key_dim = 4, .value_dim = 4, .n_queries = 5,
+              .n_keys = 5, .density = 0.5, .hub = -1, .bias_heads = 2};
+  trial t;
+  trial_make(&t, &r);
+  const heed_attention_spec good = t.spec;
+  const heed_attention_inputs in = t.in;
+#define REFUSED(status, change, word)                                          \
+  do {                                                                         \
+    t.spec = good, t.in = in;                                                  \
+    change;                                                                    \
+    ck_assert_int_eq(heed_attend(&t.spec, &t.mask, &t.in, &t.to), status);      \
+    ck_assert_msg(strstr(heed_message(), word) != NULL, "%s", heed_message()); \
+  } while (0)
+  REFUSED(HEED_RANGE, t.spec.heads = 0, "0 heads");
+  REFUSED(HEED_RANGE, t.spec.key_dim = -3, "key size -3");
+  REFUSED(HEED_RANGE, t.spec.value_dim = 0, "value size 0");
+  REFUSED(HEED_RANGE, t.spec.dropout = 1, "dropout 1");
+  REFUSED(HEED_RANGE, t.spec.dropout = NAN, "dropout nan");
+  REFUSED(HEED_VALUE, t.spec.scale = INFINITY, "scale inf");
+  REFUSED(HEED_OVERFLOW, (t.spec.heads = 60000, t.spec.key_dim = 1000000), "60000 heads");
+  REFUSED(HEED_ARGUMENT, t.spec.score = (heed_score)9, "score function 9");
+  REFUSED(HEED_ARGUMENT, t.spec.kernel = (heed_kernel)9, "kernel 9");
+  REFUSED(HEED_ARGUMENT, t.in.query = NULL, "query");
+  REFUSED(HEED_ARGUMENT, t.in.key = NULL, "key");
+  REFUSED(HEED_ARGUMENT, t.in.a = t.a, "does not take the array a");
+  REFUSED(HEED_ARGUMENT, t.spec.score = HEED_SCORE_GAT, "needs the array a_query");
+  REFUSED(HEED_ARGUMENT, t.spec.score = HEED_SCORE_GATV2, "needs the array a");
+  REFUSED(HEED_SHAPE, t.in.bias_heads = 3, "bias of 3 heads for 2");
+#undef REFUSED
+  trial_free(&t);
+}
+END_TEST
+
+START_TEST(no_nodes_no_work) {
+  heed_attention_spec spec = heed_attention_spec_default(2, 4);
+  const int64_t indptr[] = {0};
+  heed_mask empty = {.indptr = indptr};
+  for (size_t k = 0; k < 3; k++) {
+    spec.kernel = kernels[k];
+    ck_assert_int_eq(heed_attend(&spec, &empty, &(heed_attention_inputs){0},
+                                 &(heed_attention_outputs){0}),
+                     HEED_OK);
+  }
+  /* Queries without keys: all rows empty. */
+  float query[3 * 8] = {0}, out[3 * 8];
+  heed_mask no_keys = {.n_queries = 3};
+  for (size_t k = 0; k < 3; k++) {
+    memset(out, 0xff, sizeof out);
+    spec.kernel = kernels[k];
+    heed_status status = heed_attend(&spec, &no_keys, &(heed_attention_inputs){.query = query},
+                                     &(heed_attention_outputs){.out = out});
+    ck_assert_msg(status == HEED_OK, "%s", heed_message());
+    for (int i = 0; i < 24; i++) ck_assert_float_eq(out[i], 0);
+  }
+}
+END_TEST
+
+START_TEST(names_go_both_ways) {
+  for (int s = HEED_SCORE_DOT; s <= HEED_SCORE_ADDITIVE; s++) {
+    heed_score score;
+    ck_assert_int_eq(heed_score_from_name(heed_score_name((heed_score)s), &score), HEED_OK);
+    ck_assert_int_eq((int)score, s);
+  }
+  for (int k = HEED_KERNEL_AUTO; k <= HEED_KERNEL_REFERENCE; k++) {
+    heed_kernel kernel;
+    ck_assert_int_eq(heed_kernel_from_name(heed_kernel_name((heed_kernel)k), &kernel), HEED_OK);
+    ck_assert_int_eq((int)kernel, k);
+  }
+  heed_score score;
+  heed_kernel kernel;
+  ck_assert_int_eq(heed_score_from_name("cosine", &score), HEED_ARGUMENT);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "cosine"));
+  ck_assert_int_eq(heed_kernel_from_name("", &kernel), HEED_ARGUMENT);
+  ck_assert_str_eq(heed_score_name((heed_score)77), "?");
+}
+END_TEST
+
+START_TEST(machine_has_rates) {
+  heed_machine machine;
+  ck_assert_int_eq(heed_machine_measure(&machine), HEED_OK);
+  ck_assert_double_gt(machine.vector_gflops, 0);
+  ck_assert_double_gt(machine.product_gflops, 0);
+  ck_assert_double_gt(machine.gather_gbytes, 0);
+  ck_assert_ptr_nonnull(heed__kernels_named(heed_isa()));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("attention");
+  TCase *oracle = tcase_create("oracle");
+  tcase_set_timeout(oracle, 300);
+  tcase_add_checked_fixture(oracle, NULL, reset);
+  tcase_add_loop_test(oracle, dot_is_right, 0, SHAPES);
+  tcase_add_loop_test(oracle, gat_is_right, 0, SHAPES);
+  tcase_add_loop_test(oracle, gatv2_is_right, 0, SHAPES);
+  tcase_add_loop_test(oracle, additive_is_right, 0, SHAPES);
+  tcase_add_loop_test(oracle, long_rows_are_joined, 0, 4);
+  suite_add_tcase(suite, oracle);
+  TCase *rules = tcase_create("rules");
+  tcase_set_timeout(rules, 300);
+  tcase_add_checked_fixture(rules, NULL, reset);
+  tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
+  tcase_add_loop_test(rules, kernels_drop_the_same_weights, 0, 4);
+  tcase_add_loop_test(rules, permutation_equivariant, 0, 4);
+  tcase_add_test(rules, extreme_logits_stay_finite);
+  tcase_add_loop_test(rules, not_a_number_is_not_hidden, 0, 4);
+  tcase_add_test(rules, keys_serve_as_values);
+  tcase_add_test(rules, memory_is_what_the_plan_says);
+  tcase_add_test(rules, failed_allocations_leave_nothing);
+  tcase_add_test(rules, auto_chooses_and_predicts);
+  tcase_add_test(rules, bad_arguments_are_named);
+  tcase_add_test(rules, no_nodes_no_work);
+  tcase_add_test(rules, names_go_both_ways);
+  tcase_add_test(rules, machine_has_rates);
+  suite_add_tcase(suite, rules);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
