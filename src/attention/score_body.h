@@ -133,7 +133,7 @@ static void logits_gat(const block *b, float *logits) {
   }
   for (int pair = 0; pair < b->pairs; pair++) {
     const float *key = b->keys + b->columns[pair] * b->stride;
-    for (int h = 0; h < padded; h++) logits[pair * padded + h] = key[h];
+    v_store_first(logits + pair * padded, v_load_first(key, padded), padded);
   }
   float repeated[LANES];
   for (int i = 0; i < LANES; i++) repeated[i] = b->query[i & (padded - 1)];

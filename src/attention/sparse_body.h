@@ -95,9 +95,29 @@ INLINE vf spread(const heed__problem *problem, const float *heads, int64_t c, co
   return whole ? v_all(*from) : v_pick(from, problem->spread + c * LANES);
 }
 
+INLINE void prefetch_row(const float *row, int64_t numbers) {
+  for (int64_t i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
+}
+
+/* Rows to ask for while a block is summed up, one pair's for every pair: the memory then has work all
+ * the time instead of in bursts. */
+typedef struct upcoming {
+  const int32_t *columns;
+  int pairs;
+  const float *keys; /* NULL: the values alone */
+  int64_t stride;
+} upcoming;
+
+INLINE void prefetch(const heed__problem *problem, const upcoming *next, int pair) {
+  int64_t column = next->columns[pair];
+  if (next->keys != NULL) prefetch_row(next->keys + column * next->stride, next->stride);
+  prefetch_row(problem->in.value + column * problem->value_stride, problem->value_stride);
+}
+
 /* accumulator += sum over the pairs of weight times value, for `n` vectors from vector c on. */
 INLINE void accumulate(const heed__problem *problem, int pairs, bool first, const heed__scratch *s,
-                       int64_t c, const int n, const bool whole, const bool last_partly) {
+                       const upcoming *next, int64_t c, const int n, const bool whole,
+                       const bool last_partly) {
   int tail = (int)(problem->value_stride - (c + n - 1) * LANES);
   vf sum[4];
   for (int v = 0; v < n; v++) {
@@ -106,7 +126,9 @@ INLINE void accumulate(const heed__problem *problem, int pairs, bool first, cons
                            spread(problem, s->factor, c + v, whole));
   }
   const float *values = problem->in.value + c * LANES;
+  int fetch = c == 0 ? next->pairs : 0;
   for (int pair = 0; pair < pairs; pair++) {
+    if (pair < fetch) prefetch(problem, next, pair);
     const float *value = values + s->columns[pair] * problem->value_stride;
     const float *weights = s->logits + pair * problem->padded;
     for (int v = 0; v < n; v++) {
@@ -119,43 +141,28 @@ INLINE void accumulate(const heed__problem *problem, int pairs, bool first, cons
 }
 
 INLINE void accumulate_all(const heed__problem *problem, int pairs, bool first,
-                           const heed__scratch *s, const bool whole) {
+                           const heed__scratch *s, const upcoming *next, const bool whole) {
   bool partly = problem->value_stride % LANES != 0;
   int64_t end = problem->value_vectors - (partly ? 1 : 0);
   int64_t c = 0;
-  for (; c + 4 <= end; c += 4) accumulate(problem, pairs, first, s, c, 4, whole, false);
+  for (; c + 4 <= end; c += 4) accumulate(problem, pairs, first, s, next, c, 4, whole, false);
   if (c + 2 <= end) {
-    accumulate(problem, pairs, first, s, c, 2, whole, false);
+    accumulate(problem, pairs, first, s, next, c, 2, whole, false);
     c += 2;
   }
-  if (c < end) accumulate(problem, pairs, first, s, c++, 1, whole, false);
-  if (partly) accumulate(problem, pairs, first, s, c, 1, whole, true);
+  if (c < end) accumulate(problem, pairs, first, s, next, c++, 1, whole, false);
+  if (partly) accumulate(problem, pairs, first, s, next, c, 1, whole, true);
 }
 
-INLINE void prefetch_row(const float *row, int64_t numbers) {
-  for (int64_t i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
-}
-
-/* Asks for the rows of the pairs [from, to), as far as the task goes. */
-static void prefetch(const heed__problem *problem, const block *b, int64_t from, int64_t to) {
-  const int32_t *keys = problem->mask->indices;
-  bool same = problem->in.value == b->keys;
-  for (int64_t p = from; p < to; p++) {
-    prefetch_row(b->keys + keys[p] * b->stride, b->stride);
-    if (!same) {
-      prefetch_row(problem->in.value + keys[p] * problem->value_stride, problem->value_stride);
-    }
-  }
-}
-
-/* The pairs [first, end) of row i, from a cleared state on; `*fetched` is the pair up to which rows
- * were prefetched, `task_end` how far they may be. */
+/* The pairs [first, end) of row i, from a cleared state on; rows may be prefetched up to the pair
+ * `task_end`. */
 static void attend_row(const heed__problem *problem, int64_t i, const int32_t *keys, int64_t first,
-                       int64_t end, int64_t *fetched, int64_t task_end, block *b,
-                       logits_function logits, const heed__scratch *s) {
+                       int64_t end, int64_t task_end, block *b, logits_function logits,
+                       const heed__scratch *s) {
   bool gat = problem->spec.score == HEED_SCORE_GAT;
   bool dot = problem->spec.score == HEED_SCORE_DOT;
   int period = period_of(problem);
+  upcoming next = {.keys = b->keys == problem->in.value ? NULL : b->keys, .stride = b->stride};
   for (int h = 0; h < period; h++) s->maximum[h] = -FLT_MAX;
   b->query = gat ? problem->query_scores + i * problem->padded
                  : problem->in.query + i * problem->key_stride;
@@ -171,13 +178,9 @@ static void attend_row(const heed__problem *problem, int64_t i, const int32_t *k
   for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
     int pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
     if (problem->prefetch) {
-      int64_t to = p + pairs + problem->ahead;
-      if (to > task_end) to = task_end;
-      int64_t from = *fetched > p ? *fetched : p;
-      if (from < to) {
-        prefetch(problem, b, from, to);
-        *fetched = to;
-      }
+      int64_t from = p + problem->ahead, left = task_end - from;
+      next.columns = problem->mask->indices + from;
+      next.pairs = (int)(left < 0 ? 0 : left < pairs ? left : pairs);
     }
     memcpy(s->columns, keys + (p - first), (size_t)pairs * sizeof *keys);
     for (int v = 0; v < LANES; v++) s->columns[pairs + v] = s->columns[pairs - 1];
@@ -188,9 +191,9 @@ static void attend_row(const heed__problem *problem, int64_t i, const int32_t *k
     online_softmax(problem, pairs, p == first, s);
     if (problem->drop_below > 0) drop(problem, p, pairs, s->logits, s->random);
     if (problem->spec.value_dim % LANES == 0) {
-      accumulate_all(problem, pairs, p == first, s, true);
+      accumulate_all(problem, pairs, p == first, s, &next, true);
     } else {
-      accumulate_all(problem, pairs, p == first, s, false);
+      accumulate_all(problem, pairs, p == first, s, &next, false);
     }
   }
   for (int h = 0; h < period; h += LANES) {
@@ -273,11 +276,11 @@ static void sparse(const heed__problem *problem, const heed__task *task, float *
                    const heed__scratch *s) {
   block b = block_of(problem, s);
   logits_function logits = logits_of(problem->spec.score);
-  int64_t fetched = 0, first, count;
+  int64_t first, count;
   if (partial != NULL) {
     const int32_t *keys = heed__row(problem, task->first_row, &first, &count);
     attend_row(problem, task->first_row, keys + (task->first_pair - first), task->first_pair,
-               task->end_pair, &fetched, task->end_pair, &b, logits, s);
+               task->end_pair, task->end_pair, &b, logits, s);
     int period = period_of(problem);
     memcpy(partial, s->maximum, (size_t)period * sizeof(float));
     memcpy(partial + period, s->sum, (size_t)period * sizeof(float));
@@ -291,7 +294,7 @@ static void sparse(const heed__problem *problem, const heed__task *task, float *
       empty_row(problem, i);
       continue;
     }
-    attend_row(problem, i, keys, first, first + count, &fetched, task->end_pair, &b, logits, s);
+    attend_row(problem, i, keys, first, first + count, task->end_pair, &b, logits, s);
     finish_row(problem, i, first, first + count, s);
   }
 }
