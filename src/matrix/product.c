@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "base/threads.h"
 #include "config.h"
 
 #if defined HEED_MATRIX_ONEDNN
@@ -63,8 +64,16 @@ heed_status heed__product(bool transpose_a, bool transpose_b, int64_t m, int64_t
     return HEED_OK;
   }
 #if defined HEED_MATRIX_ONEDNN
+#ifdef _OPENMP
+  /* oneDNN keeps to one thread only in a region that has more; a region of one is none to it. */
+  int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+#endif
   dnnl_status_t failed = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k,
                                     alpha, a, lda, b, ldb, beta, c, ldc);
+#ifdef _OPENMP
+  omp_set_num_threads(threads);
+#endif
   if (failed == dnnl_out_of_memory) {
     return heed__fail(HEED_NOMEM, "out of memory in oneDNN");
   }
