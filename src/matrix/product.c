@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "base/threads.h"
 #include "config.h"
 
 #if defined HEED_MATRIX_ONEDNN
