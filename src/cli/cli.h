@@ -137,7 +137,7 @@ int cli_mask_read(heed_mask *mask, cli_inputs *inputs, heed_npz *npz, const char
 /* --- Runs (measure.c) ---------------------------------------------------------------------- */
 
 typedef struct cli_times {
-  heed_attention_cost cost; /* what was chosen, and what it should have cost */
+  heed_attention_cost cost; /* the kernel; and, where AUTO chose it, what was predicted */
   double median;
   double least;
   int64_t peak_extra; /* bytes the library held beyond what it held before: not inputs, outputs */

@@ -16,7 +16,7 @@ int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *
   heed_attention *plan = NULL;
   int failed = CLI_OK;
   if (spec->kernel == HEED_KERNEL_AUTO) {
-    /* Measuring the machine needs memory of its own, once: not this run's. */
+    /* Before the run: measuring the machine needs memory of its own, once. */
     failed = cli_check(heed_attention_predict(spec, mask, &times->cost), NULL);
   }
   size_t held = heed_memory_held();
@@ -31,7 +31,7 @@ int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *
   if (!failed) {
     size_t peak = heed_memory_peak();
     times->peak_extra = peak > held ? (int64_t)(peak - held) : 0;
-    times->cost = heed_attention_plan_cost(plan);
+    times->cost.kernel = heed_attention_plan_cost(plan).kernel;
     qsort(seconds, (size_t)repeat, sizeof *seconds, ascending);
     times->median = 0.5 * (seconds[(repeat - 1) / 2] + seconds[repeat / 2]);
     times->least = seconds[0];
