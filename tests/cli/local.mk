@@ -6,4 +6,4 @@ tests_cli_npz_LDADD = libheed.la $(IGRAPH_LIBS)
 
 TESTS += tests/cli/run.sh
 dist_check_SCRIPTS += tests/cli/run.sh
-EXTRA_DIST += tests/cli/cases
+EXTRA_DIST += tests/cli/cases tests/cli/lib.sh

@@ -7,7 +7,8 @@ srcdir=${srcdir:-.}
 cases=$(cd "$srcdir/tests/cli/cases" && pwd) || exit 99
 HEED=${HEED:-$(pwd)/heed}
 NPZ=${NPZ:-$(pwd)/tests/cli/npz}
-export HEED NPZ
+LIB=$(cd "$srcdir/tests/cli" && pwd)/lib.sh
+export HEED NPZ LIB
 LC_ALL=C
 export LC_ALL
 unset ARGP_HELP_FMT POSIXLY_CORRECT HEED_ISA
