@@ -95,13 +95,15 @@ HEED_API void heed_mask_pair_edges(const heed_mask *mask, int64_t pair, const in
 HEED_API HEED_CHECKED heed_status heed_mask_transpose(heed_mask *result, const heed_mask *mask,
                                                       int64_t *pairs);
 
-/** The pairs that are in `a` or in `b`, with the edges of both.
+/** The pairs that are in `a` or in `b`, with the edges of both: by id where both have the pair, the
+ *  same edge once; an entry without an edge (id -1) stays only where no edge stands behind a pair.
  *  @return HEED_SHAPE if the sizes differ */
 HEED_API HEED_CHECKED heed_status heed_mask_union(heed_mask *result, const heed_mask *a,
                                                   const heed_mask *b);
 
-/** The mask with its pairs (i, i) treated as `loops` says.
- *  @return HEED_SHAPE if the mask is not square */
+/** The mask with its pairs (i, i) treated as `loops` says. An added pair is SELF; the others of a
+ *  mask that knew nothing of edges are then DERIVED.
+ *  @return HEED_SHAPE if the mask is not square; HEED_ARGUMENT if `loops` is none of them */
 HEED_API HEED_CHECKED heed_status heed_mask_self_loops(heed_mask *result, const heed_mask *mask,
                                                        heed_loops loops);
 

@@ -28,15 +28,15 @@ heed_status heed__file_begin(heed__file *file, const char *path) {
   memset(file, 0, sizeof *file);
   file->path = heed__strdup(path);
   size_t bytes = strlen(path) + SUFFIX_BYTES;
-  file->temporary = heed__alloc(bytes, 1);
+  file->temporary = heed__alloc_zero(bytes, 1); /* empty: nothing to remove yet */
   if (file->path == NULL || file->temporary == NULL) {
     heed__file_abandon(file);
     return HEED_NOMEM;
   }
   struct stat target;
   int descriptor = -1;
-  if (stat(path, &target) == 0 && S_ISDIR(target.st_mode)) {
-    errno = EISDIR;
+  if (stat(path, &target) == 0 && !S_ISREG(target.st_mode)) {
+    errno = S_ISDIR(target.st_mode) ? EISDIR : EEXIST; /* a device must not be renamed over */
   } else {
     descriptor = create_beside(path, file->temporary, bytes);
   }

@@ -11,7 +11,7 @@ typedef struct heed__file {
   char *temporary; /* what is written meanwhile, in the same folder */
 } heed__file;
 
-/* Opens a file beside `path`. On failure nothing is left. */
+/* Opens a file beside `path`, which is absent or an ordinary file. On failure nothing is left. */
 heed_status heed__file_begin(heed__file *file, const char *path);
 
 /* Flushes to disk, closes and renames over the target; the file's permissions are those an ordinary

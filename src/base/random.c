@@ -15,12 +15,13 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
 void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,
                          float high) {
   int64_t blocks = n / 4 + (n % 4 != 0);
+  double width = (double)high - (double)low; /* times 24 bits it is exact: fused or not, one value */
 #pragma omp parallel for schedule(static) num_threads(heed_threads()) if (n > 65536)
   for (int64_t block = 0; block < blocks; block++) {
     uint32_t bits[4];
     heed__random4(seed, stream, (uint64_t)block, bits);
     for (int64_t i = 4 * block; i < 4 * block + 4 && i < n; i++) {
-      float number = low + (high - low) * heed__unit(bits[i % 4]);
+      float number = (float)((double)low + width * (double)heed__unit(bits[i % 4]));
       x[i] = number < high ? number : low; /* rounding may have reached the open end */
     }
   }

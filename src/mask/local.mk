@@ -1,3 +1,7 @@
-# Room mask.
+# Room mask: the pairs that attend and their algebra.
 heedinclude_HEADERS += include/heed/mask.h
-libheed_core_la_SOURCES += src/mask/mask.c
+libheed_core_la_SOURCES += \
+  src/mask/algebra.c \
+  src/mask/khop.c \
+  src/mask/mask.c src/mask/mask.h \
+  src/mask/statistics.c

@@ -2,20 +2,32 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "matrix/product.h"
 
 heed_status heed_csr_check(const heed_csr *a) {
   if (a->rows < 0 || a->cols < 0) {
     return heed__fail(HEED_RANGE, "sparse matrix: %lld rows, %lld columns", (long long)a->rows,
                       (long long)a->cols);
   }
-  if (a->indptr == NULL || a->indptr[0] != 0) {
-    return heed__fail(HEED_ARGUMENT, "sparse matrix: row pointers do not start at 0");
+  if (a->indptr == NULL) return heed__fail(HEED_ARGUMENT, "sparse matrix: no row pointers");
+  if (a->indptr[0] != 0) {
+    return heed__fail(HEED_ARGUMENT, "sparse matrix: row 0 starts at %lld, not at 0",
+                      (long long)a->indptr[0]);
   }
   for (int64_t i = 0; i < a->rows; i++) {
     if (a->indptr[i + 1] < a->indptr[i]) {
       return heed__fail(HEED_RANGE, "sparse matrix: row %lld ends at %lld, before its start %lld",
                         (long long)i, (long long)a->indptr[i + 1], (long long)a->indptr[i]);
     }
+    if (a->indptr[i + 1] - a->indptr[i] > a->cols) { /* before any of them is read */
+      return heed__fail(HEED_RANGE, "sparse matrix: row %lld has %lld numbers in %lld columns",
+                        (long long)i, (long long)(a->indptr[i + 1] - a->indptr[i]),
+                        (long long)a->cols);
+    }
+  }
+  if (a->indices == NULL && a->indptr[a->rows] > 0) {
+    return heed__fail(HEED_ARGUMENT, "sparse matrix: %lld numbers, but no column indices",
+                      (long long)a->indptr[a->rows]);
   }
   for (int64_t i = 0; i < a->rows; i++) {
     int64_t last = -1;
@@ -36,12 +48,15 @@ heed_status heed_csr_check(const heed_csr *a) {
 }
 
 heed_status heed_csr_matmul(const heed_csr *a, const heed_matrix *b, heed_matrix *c) {
+  HEED__TRY(heed__matrix_check(b, "b"));
+  HEED__TRY(heed__matrix_check(c, "c"));
   if (a->cols != b->rows || a->rows != c->rows || b->cols != c->cols) {
     return heed__fail(HEED_SHAPE, "product of sparse [%lld, %lld] and [%lld, %lld] into [%lld, %lld]",
                       (long long)a->rows, (long long)a->cols, (long long)b->rows,
                       (long long)b->cols, (long long)c->rows, (long long)c->cols);
   }
   int64_t n = b->cols;
+  if (n == 0) return HEED_OK;
 #pragma omp parallel for schedule(dynamic, 64) num_threads(heed_threads())
   for (int64_t i = 0; i < a->rows; i++) {
     float *restrict row = c->data + i * c->stride;

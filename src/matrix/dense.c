@@ -18,7 +18,7 @@ heed_status heed_check_finite(const float *x, int64_t n, const char *name) {
   return HEED_OK;
 }
 
-static heed_status check_view(const heed_matrix *x, const char *name) {
+heed_status heed__matrix_check(const heed_matrix *x, const char *name) {
   if (x->rows < 0 || x->cols < 0 || x->stride < x->cols) {
     return heed__fail(HEED_SHAPE, "matrix %s: %lld rows, %lld columns, stride %lld", name,
                       (long long)x->rows, (long long)x->cols, (long long)x->stride);
@@ -31,9 +31,9 @@ enum { BLOCK_ROWS = 128 };
 
 heed_status heed_matmul(bool transpose_a, bool transpose_b, float alpha, const heed_matrix *a,
                         const heed_matrix *b, float beta, heed_matrix *c) {
-  HEED__TRY(check_view(a, "a"));
-  HEED__TRY(check_view(b, "b"));
-  HEED__TRY(check_view(c, "c"));
+  HEED__TRY(heed__matrix_check(a, "a"));
+  HEED__TRY(heed__matrix_check(b, "b"));
+  HEED__TRY(heed__matrix_check(c, "c"));
   int64_t m = transpose_a ? a->cols : a->rows;
   int64_t k = transpose_a ? a->rows : a->cols;
   int64_t k_of_b = transpose_b ? b->cols : b->rows;

@@ -1,1 +1,6 @@
 # Tests of room mask.
+check_PROGRAMS += tests/mask/test_mask
+TESTS += tests/mask/test_mask
+tests_mask_test_mask_SOURCES = tests/mask/test_mask.c
+tests_mask_test_mask_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_mask_test_mask_LDADD = $(TEST_LIBS)
