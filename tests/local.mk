@@ -2,6 +2,7 @@
 TEST_CPPFLAGS = $(libheed_core_la_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
 TEST_LIBS = libheed-core.la $(CHECK_LIBS) $(HEED_LIBS)
 
+include tests/infra.mk
 include tests/base/local.mk
 include tests/matrix/local.mk
 include tests/mask/local.mk
