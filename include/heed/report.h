@@ -30,7 +30,8 @@ HEED_API void heed_report_text(heed_report *report, const char *key, const char 
                                const char *value);
 HEED_API void heed_report_integer(heed_report *report, const char *key, const char *label,
                                   int64_t value);
-/** @param digits significant digits in the text; the JSON has all */
+/** @param digits significant digits in the text, where whole ones are never dropped; the JSON has
+ *  all */
 HEED_API void heed_report_number(heed_report *report, const char *key, const char *label,
                                  double value, int digits);
 /** Bytes: the text shows them as KiB, MiB or GiB, the JSON whole. */
@@ -44,7 +45,8 @@ HEED_API void heed_report_flag(heed_report *report, const char *key, const char 
 /** A record within; belongs to `report`. NULL once memory has run out, which every adder takes. */
 HEED_API heed_report *heed_report_record(heed_report *report, const char *key, const char *label);
 /** A row of the table `key`, an array of records in JSON; belongs to `report`. The columns of the
- *  text are the labels of the first row that has them, in order. */
+ *  text are the labels of the first row that has them, in order; a record or a table within a row is
+ *  for the JSON alone. */
 HEED_API heed_report *heed_report_row(heed_report *report, const char *key, const char *label);
 /** @} */
 
