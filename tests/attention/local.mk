@@ -55,3 +55,9 @@ FIXTURE_FILES = \
   tests/attention/fixtures/gatv2-h8-d8.npz
 EXTRA_DIST += $(FIXTURE_FILES) tests/attention/fixtures/README.md \
   tests/attention/fixtures/make_fixtures.py
+
+check_PROGRAMS += tests/attention/test_real
+TESTS += tests/attention/test_real
+tests_attention_test_real_SOURCES = tests/attention/test_real.c
+tests_attention_test_real_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_attention_test_real_LDADD = $(TEST_LIBS)
