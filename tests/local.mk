@@ -2,6 +2,7 @@
 TEST_CPPFLAGS = $(libheed_core_la_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
 TEST_LIBS = libheed-core.la $(CHECK_LIBS) $(HEED_LIBS)
 
+include tests/infra.mk
 include tests/base/local.mk
 include tests/matrix/local.mk
 include tests/mask/local.mk
@@ -11,3 +12,4 @@ include tests/data/local.mk
 include tests/report/local.mk
 include tests/cli/local.mk
 include tests/fuzz/local.mk
+include tests/bench/local.mk

@@ -213,21 +213,21 @@ static heed_status parse_nodes(const generate_work *work, double low, double *no
 }
 
 static heed_status generate_star(generate_work *work) {
-  double n;
+  double n = 0;
   HEED__TRY(parse_nodes(work, 1, &n));
   return from_igraph(work, igraph_star(work->graph, (heed__int)n, IGRAPH_STAR_UNDIRECTED, 0));
 }
 
 /* Below three nodes a ring would have loops or multi-edges. */
 static heed_status generate_ring(generate_work *work) {
-  double n;
+  double n = 0;
   HEED__TRY(parse_nodes(work, 3, &n));
   return from_igraph(work,
                      igraph_ring(work->graph, (heed__int)n, IGRAPH_UNDIRECTED, false, true));
 }
 
 static heed_status generate_full(generate_work *work) {
-  double n;
+  double n = 0;
   HEED__TRY(parse_nodes(work, 1, &n));
   HEED__TRY(check_edges(work, n * (n - 1) / 2));
   return from_igraph(work, igraph_full(work->graph, (heed__int)n, IGRAPH_UNDIRECTED, false));

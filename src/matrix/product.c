@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/status.h"
-#include "base/threads.h"
 #include "config.h"
 
 #if defined HEED_MATRIX_ONEDNN

@@ -1,0 +1,233 @@
+/* Heed against PyTorch and PyTorch Geometric: every fixture through every kernel. The fixtures and
+ * the script that made them are in FIXTURES, described in the README there. */
+#include <check.h>
+#include <dirent.h>
+#include <heed/attention.h>
+#include <heed/data.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Largest absolute error over largest absolute value. */
+#define TOLERANCE 1e-5
+
+/* Those of FIXTURE_FILES in local.mk; test_complete holds the list against the folder. */
+static const char *const names[] = {
+#include "attention/fixtures/names.h"
+};
+enum { N_NAMES = sizeof names / sizeof *names };
+
+typedef struct fixture {
+  heed_npz *npz;
+  heed_attention_spec spec;
+  heed_attention_inputs inputs;
+  heed_mask mask;
+  float *expected_out;
+  float *expected_weights;
+  size_t n_out;
+  size_t n_weights;
+  void *held[16]; /* everything that was read */
+  int n_held;
+} fixture;
+
+#define must(call)                                                                       \
+  do {                                                                                   \
+    heed_status must_status = (call);                                                    \
+    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call,                           \
+                  heed_status_name(must_status), heed_message());                        \
+  } while (0)
+
+static void *take(fixture *f, const char *name, heed_dtype dtype, int n_dims, int64_t *shape) {
+  void *data;
+  must(heed_npz_read(f->npz, name, dtype, strcmp(name, "bias") == 0, n_dims, shape, &data));
+  ck_assert_int_lt(f->n_held, (int)(sizeof f->held / sizeof *f->held));
+  f->held[f->n_held++] = data;
+  return data;
+}
+
+static float *nodes(fixture *f, const char *name, int64_t *n, int32_t *dim) {
+  int64_t shape[3] = {-1, -1, -1};
+  float *data = take(f, name, HEED_DTYPE_FLOAT32, 3, shape);
+  *n = shape[0];
+  ck_assert(f->spec.heads == 0 || f->spec.heads == shape[1]);
+  f->spec.heads = (int32_t)shape[1];
+  *dim = (int32_t)shape[2];
+  return data;
+}
+
+static float *vector(fixture *f, const char *name) {
+  int64_t shape[2] = {f->spec.heads, f->spec.key_dim};
+  return take(f, name, HEED_DTYPE_FLOAT32, 2, shape);
+}
+
+static float number(fixture *f, const char *name, float otherwise) {
+  int64_t shape[1] = {1};
+  if (heed_npz_find(f->npz, name) == NULL) return otherwise;
+  return *(float *)take(f, name, HEED_DTYPE_FLOAT32, 1, shape);
+}
+
+static void open_fixture(fixture *f, const char *name) {
+  char path[4096];
+  memset(f, 0, sizeof *f);
+  ck_assert_int_lt(snprintf(path, sizeof path, "%s/%s.npz", FIXTURES, name), (int)sizeof path);
+  must(heed_npz_open(&f->npz, path));
+
+  f->spec = heed_attention_spec_default(1, 1);
+  f->spec.heads = 0;
+  f->spec.slope = number(f, "slope", f->spec.slope);
+  f->spec.scale = number(f, "scale", f->spec.scale);
+
+  int64_t n_queries, n_keys, n_values;
+  heed_attention_inputs *in = &f->inputs;
+  if (strncmp(name, "gat-", 4) == 0) {
+    f->spec.score = HEED_SCORE_GAT;
+    in->query = in->key = nodes(f, "h", &n_queries, &f->spec.key_dim);
+    n_keys = n_queries;
+    in->a_query = vector(f, "a_l");
+    in->a_key = vector(f, "a_r");
+  } else if (strncmp(name, "gatv2-", 6) == 0) {
+    f->spec.score = HEED_SCORE_GATV2;
+    in->query = nodes(f, "r", &n_queries, &f->spec.key_dim);
+    in->key = nodes(f, "l", &n_keys, &f->spec.key_dim);
+    in->a = vector(f, "a");
+  } else {
+    bool is_dot = strncmp(name, "dot-", 4) == 0;
+    f->spec.score = is_dot ? HEED_SCORE_DOT : HEED_SCORE_ADDITIVE;
+    in->query = nodes(f, "q", &n_queries, &f->spec.key_dim);
+    in->key = nodes(f, "k", &n_keys, &f->spec.key_dim);
+    in->value = nodes(f, "v", &n_values, &f->spec.value_dim);
+    ck_assert_int_eq(n_values, n_keys);
+    if (!is_dot) in->a = vector(f, "a");
+  }
+  if (in->value == NULL) f->spec.value_dim = f->spec.key_dim;
+
+  if (heed_npz_find(f->npz, "indptr") != NULL) {
+    int64_t n_ptr = n_queries + 1, n_pairs = -1;
+    const int64_t *indptr = take(f, "indptr", HEED_DTYPE_INT64, 1, &n_ptr);
+    const int32_t *indices = take(f, "indices", HEED_DTYPE_INT32, 1, &n_pairs);
+    ck_assert_int_eq(indptr[n_queries], n_pairs);
+    must(heed_mask_view(&f->mask, n_queries, n_keys, indptr, indices));
+  } else {
+    must(heed_mask_full(&f->mask, n_queries, n_keys));
+  }
+  if (heed_npz_find(f->npz, "bias") != NULL) {
+    int64_t shape[2] = {f->mask.n_pairs, -1};
+    in->bias = take(f, "bias", HEED_DTYPE_FLOAT32, 2, shape);
+    ck_assert(shape[1] == 1 || shape[1] == f->spec.heads);
+    in->bias_heads = (int32_t)shape[1];
+  }
+
+  int64_t out_shape[3] = {n_queries, f->spec.heads, f->spec.value_dim};
+  int64_t weights_shape[2] = {f->mask.n_pairs, f->spec.heads};
+  f->expected_out = take(f, "out", HEED_DTYPE_FLOAT32, 3, out_shape);
+  f->expected_weights = take(f, "weights", HEED_DTYPE_FLOAT32, 2, weights_shape);
+  f->n_out = (size_t)n_queries * (size_t)f->spec.heads * (size_t)f->spec.value_dim;
+  f->n_weights = (size_t)f->mask.n_pairs * (size_t)f->spec.heads;
+}
+
+static void close_fixture(fixture *f) {
+  heed_mask_free(&f->mask);
+  while (f->n_held > 0) heed_npz_free(f->held[--f->n_held]);
+  heed_npz_close(f->npz);
+}
+
+static void check_close(const char *what, heed_kernel kernel, const float *got,
+                        const float *expected, size_t n) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < n; i++) {
+    ck_assert_msg(isfinite(got[i]), "%s, %s: number %zu is not finite", what,
+                  heed_kernel_name(kernel), i);
+    error = fmax(error, fabs((double)got[i] - expected[i]));
+    size = fmax(size, fabs((double)expected[i]));
+  }
+  ck_assert_msg(size > 0, "%s: a fixture of zeros shows nothing", what);
+  ck_assert_msg(error <= TOLERANCE * size, "%s, %s: error %g, largest value %g", what,
+                heed_kernel_name(kernel), error, size);
+}
+
+/* `out` and `weights` start as rubbish, so that a place that is not written is seen. */
+static void attend(const fixture *f, const heed_attention_spec *spec, const heed_mask *mask,
+                   int threads, float *out, float *weights) {
+  heed_attention_outputs outputs = {.out = out, .weights = weights};
+  for (size_t i = 0; i < f->n_out; i++) out[i] = NAN;
+  for (size_t i = 0; i < f->n_weights; i++) weights[i] = NAN;
+  must(heed_set_threads(threads));
+  must(heed_attend(spec, mask, &f->inputs, &outputs));
+}
+
+START_TEST(test_fixture) {
+  static const heed_kernel kernels[] = {HEED_KERNEL_REFERENCE, HEED_KERNEL_SPARSE,
+                                        HEED_KERNEL_DENSE};
+  static const int threads[] = {2, 7};
+  fixture f;
+  open_fixture(&f, names[_i]);
+  heed_mask explicit_mask;
+  must(heed_mask_explicit(&explicit_mask, &f.mask));
+
+  float *out = malloc(f.n_out * sizeof *out), *again = malloc(f.n_out * sizeof *again);
+  float *weights = malloc(f.n_weights * sizeof *weights);
+  float *weights_again = malloc(f.n_weights * sizeof *weights_again);
+  ck_assert(out != NULL && again != NULL && weights != NULL && weights_again != NULL);
+  for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+    heed_attention_spec spec = f.spec;
+    spec.kernel = kernels[k];
+    attend(&f, &spec, &f.mask, 1, out, weights);
+    check_close("out", spec.kernel, out, f.expected_out, f.n_out);
+    check_close("weights", spec.kernel, weights, f.expected_weights, f.n_weights);
+    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+      attend(&f, &spec, &f.mask, threads[t], again, weights_again);
+      ck_assert_msg(memcmp(out, again, f.n_out * sizeof *out) == 0, "%s: %d threads differ",
+                    heed_kernel_name(spec.kernel), threads[t]);
+      ck_assert_msg(memcmp(weights, weights_again, f.n_weights * sizeof *weights) == 0,
+                    "%s: weights of %d threads differ", heed_kernel_name(spec.kernel), threads[t]);
+    }
+    if (heed_mask_is_full(&f.mask)) {
+      attend(&f, &spec, &explicit_mask, 1, again, weights_again);
+      check_close("out, pairs written out", spec.kernel, again, f.expected_out, f.n_out);
+      check_close("weights, pairs written out", spec.kernel, weights_again, f.expected_weights,
+                  f.n_weights);
+    }
+  }
+  free(weights_again);
+  free(weights);
+  free(again);
+  free(out);
+  heed_mask_free(&explicit_mask);
+  close_fixture(&f);
+}
+END_TEST
+
+/* A fixture in the folder that the list lacks would never be tested. */
+START_TEST(test_complete) {
+  DIR *folder = opendir(FIXTURES);
+  ck_assert_msg(folder != NULL, "cannot open %s", FIXTURES);
+  int found = 0;
+  for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    size_t n = strlen(entry->d_name);
+    if (n < 4 || strcmp(entry->d_name + n - 4, ".npz") != 0) continue;
+    bool listed = false;
+    for (int i = 0; i < N_NAMES; i++) {
+      listed |= strlen(names[i]) == n - 4 && strncmp(names[i], entry->d_name, n - 4) == 0;
+    }
+    ck_assert_msg(listed, "%s is not in names.h", entry->d_name);
+    found++;
+  }
+  closedir(folder);
+  ck_assert_int_eq(found, N_NAMES);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("attention fixtures");
+  TCase *tc = tcase_create("peers");
+  tcase_set_timeout(tc, 60);
+  tcase_add_loop_test(tc, test_fixture, 0, N_NAMES);
+  tcase_add_test(tc, test_complete);
+  suite_add_tcase(suite, tc);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
