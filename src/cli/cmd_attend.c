@@ -1,5 +1,4 @@
 /* heed attend: attention over one mask, written to an archive. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -378,11 +377,8 @@ static int fill_report(heed_report *report, const attend *run) {
   const heed_attention_spec *spec = &run->spec;
   const cli_times *times = &run->times;
   bool automatic = options->kernel == HEED_KERNEL_AUTO;
-  char chosen[64];
   heed_mask_stats stats;
   if (cli_check(heed_mask_statistics(&run->mask, &stats), NULL)) return CLI_FAILED;
-  snprintf(chosen, sizeof chosen, "%s%s", heed_kernel_name(times->cost.kernel),
-           automatic ? ", chosen by auto" : "");
   heed_report_text(report, "graph", "graph", options->graph.source);
   heed_report_text(report, "input", options->input ? "input" : NULL,
                    options->input ? options->input : "projected");
@@ -401,9 +397,9 @@ static int fill_report(heed_report *report, const attend *run) {
   heed_report_integer(report, "key_dim", "key size", spec->key_dim);
   heed_report_integer(report, "value_dim", "value size", spec->value_dim);
   heed_report_number(report, "dropout", NULL, spec->dropout, 4);
-  heed_report_text(report, "kernel_asked", NULL, heed_kernel_name(options->kernel));
-  heed_report_text(report, "kernel", NULL, heed_kernel_name(times->cost.kernel));
-  heed_report_text(report, "kernel_chosen", "kernel", chosen);
+  heed_report_text(report, "kernel", "kernel", heed_kernel_name(times->cost.kernel));
+  heed_report_text(report, "kernel_asked", automatic ? "chosen by" : NULL,
+                   heed_kernel_name(options->kernel));
   if (automatic) {
     heed_report_seconds(report, "sparse_seconds_predicted", "sparse would take",
                         times->cost.sparse_seconds);

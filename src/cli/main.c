@@ -60,7 +60,7 @@ typedef struct main_input {
   cli_global global;
   const cli_command *command; /* NULL for help */
   bool help;
-  int first; /* index of the subcommand in argv */
+  int first;                  /* index of the subcommand in argv */
 } main_input;
 
 static error_t parse_main(int key, char *text, struct argp_state *state) {
@@ -120,20 +120,17 @@ static int run(const cli_command *command, cli_global *global, int argc, char **
   return command->run(global, argc, argv);
 }
 
-/* `heed help [SUBCOMMAND]`. */
+/* `heed help [SUBCOMMAND]`: what --help says, which argp completes and leaves by. */
 static int help(main_input *input, int argc, char **argv) {
   char ask[] = "--help";
-  if (argc < 2) {
-    argp_help(&main_argp, stdout, ARGP_HELP_STD_HELP, program);
-    return CLI_OK;
-  }
+  char *arguments[] = {program, ask, NULL};
+  if (argc < 2) return argp_parse(&main_argp, 2, arguments, 0, NULL, input) != 0;
   const cli_command *command = find_command(argv[1]);
   if (command == NULL || argc > 2) {
     fprintf(stderr, "heed: no subcommand '%s'; there are info, attend, compare and help\n",
             argv[argc > 2 ? 2 : 1]);
     return CLI_USAGE;
   }
-  char *arguments[] = {NULL, ask, NULL};
   return run(command, &input->global, 2, arguments);
 }
 

@@ -18,4 +18,4 @@ grep -c -e '^kernels' -e '^weights and outputs' text
 # Nothing fits in no time.
 "$HEED" compare karate --budget 0 --kernels sparse,dense --masks graph --json b.json > text
 grep -c 'skipped: two runs would take' b.json
-key full_note < b.json | sed -E 's/[0-9.e-]+ s,/# s,/'
+grep full_note b.json | sed -E "s/[0-9.e-]+ s,/# s,/"
