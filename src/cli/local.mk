@@ -1,5 +1,19 @@
 # Room cli: the command, one file a subcommand, public headers only.
 bin_PROGRAMS += heed
-heed_SOURCES = src/cli/main.c
+heed_SOURCES = \
+  src/cli/main.c src/cli/cli.h \
+  src/cli/options.c src/cli/inputs.c src/cli/measure.c src/cli/output.c \
+  src/cli/cmd_info.c src/cli/cmd_attend.c src/cli/cmd_compare.c
 heed_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir)/src $(IGRAPH_CFLAGS)
 heed_LDADD = libheed.la $(IGRAPH_LIBS)
+
+dist_man1_MANS = doc/heed.1
+
+# Shells look the completion up by the name of the command.
+bashcompletiondir = $(datadir)/bash-completion/completions
+bashcompletion_DATA = src/cli/completions/heed
+EXTRA_DIST += src/cli/heed.bash-completion
+CLEANFILES += src/cli/completions/heed
+src/cli/completions/heed: src/cli/heed.bash-completion
+	$(AM_V_GEN)$(MKDIR_P) src/cli/completions && \
+	  cp $(top_srcdir)/src/cli/heed.bash-completion $@

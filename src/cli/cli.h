@@ -1,0 +1,170 @@
+/* The command `heed`: what its subcommands share. Public headers of the library only. */
+#ifndef HEED_SRC_CLI_CLI_H
+#define HEED_SRC_CLI_CLI_H
+
+#include <argp.h>
+#include <heed.h>
+
+/* Exit statuses. Functions of the command that can fail return the first two, and have said why on
+ * standard error when they return CLI_FAILED; usage errors leave through argp. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* Says "heed: ..." on standard error. Returns CLI_FAILED. */
+int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* CLI_OK for HEED_OK; else says heed_message(), after "context: " if that is not NULL. */
+int cli_check(heed_status status, const char *context);
+
+/* --- Subcommands: what main() knows of each ------------------------------------------------ */
+
+typedef struct cli_global {
+  uint64_t seed;
+  const char *json; /* NULL, a file, or "-" for standard output */
+} cli_global;
+
+typedef struct cli_command {
+  const char *name;
+  const char *summary;
+  int (*run)(cli_global *global, int argc, char **argv); /* argv[0] is "heed NAME" */
+} cli_command;
+
+int cmd_info(cli_global *global, int argc, char **argv);
+int cmd_attend(cli_global *global, int argc, char **argv);
+int cmd_compare(cli_global *global, int argc, char **argv);
+
+/* --- Options (options.c) ------------------------------------------------------------------- */
+
+/* Which pairs attend, as the command line says it. */
+typedef enum cli_mask_kind { CLI_MASK_GRAPH, CLI_MASK_KHOP, CLI_MASK_FULL } cli_mask_kind;
+
+typedef struct cli_mask {
+  cli_mask_kind kind;
+  int hops;
+  char name[24]; /* "graph", "khop:2", "full" */
+} cli_mask;
+
+enum { CLI_MOST_MASKS = 16 };
+
+typedef struct cli_mask_list {
+  int n;
+  cli_mask at[CLI_MOST_MASKS];
+} cli_mask_list;
+
+/* The graph and how to read it. */
+typedef struct cli_graph {
+  const char *source; /* GRAPH */
+  heed_data_options options;
+  heed_direction direction;
+  heed_loops loops;
+  bool loops_given;
+} cli_graph;
+
+/* The size and the score of an attention. */
+typedef struct cli_shape {
+  heed_score score;
+  int32_t heads;
+  int32_t dim;
+  bool heads_given;
+  bool dim_given;
+  float scale;
+  float slope;
+} cli_shape;
+
+/* Children of every subcommand's argp; the inputs are a cli_global, cli_graph and cli_shape. The
+ * graph's takes the argument GRAPH too. */
+extern const struct argp cli_global_argp;
+extern const struct argp cli_graph_argp;
+extern const struct argp cli_shape_argp;
+
+cli_graph cli_graph_default(void);
+cli_shape cli_shape_default(void);
+
+/* The spec of a shape; kernel AUTO. */
+heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed);
+
+/* Values of options; they leave through argp_error(), with what is allowed, if the text is wrong. */
+int64_t cli_integer(const struct argp_state *state, const char *option, const char *text,
+                    int64_t least, int64_t most);
+double cli_number(const struct argp_state *state, const char *option, const char *text);
+void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
+                    cli_mask *mask);
+void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,
+                     cli_mask_list *masks);
+heed_score cli_parse_score(const struct argp_state *state, const char *text);
+heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option, const char *text);
+
+const char *cli_direction_name(heed_direction direction);
+const char *cli_loops_name(heed_loops loops);
+
+/* --- Arrays and inputs (inputs.c) ---------------------------------------------------------- */
+
+/* n * a * b floats, aligned to 64 bytes, for free(); NULL after saying what was too much. */
+float *cli_floats(int64_t n, int64_t a, int64_t b);
+
+/* What an attention is computed from, and what of it is to be freed. */
+typedef struct cli_inputs {
+  heed_attention_inputs in;
+  void *read[8]; /* from heed_npz_read() */
+  int n_read;
+  void *made[8]; /* from cli_floats() */
+  int n_made;
+} cli_inputs;
+
+void cli_inputs_free(cli_inputs *inputs);
+
+/* Projects the features of `data` by seeded weights: the arrays that the score takes, values as
+ * long as keys. Every array has a stream of its own: q, h and r take 1, k and l 2, v 3, a and a_l 4,
+ * a_r 5. `inputs` may be freed after failure too. */
+int cli_inputs_project(cli_inputs *inputs, const heed_data *data, const heed_attention_spec *spec);
+
+/* Reads the arrays that the score takes out of an archive. On the way in, spec->heads and key_dim
+ * are what the arrays must have, or -1; on the way out what they have, value_dim too. n_queries and
+ * n_keys likewise. */
+int cli_inputs_read(cli_inputs *inputs, heed_npz *npz, const char *path, heed_attention_spec *spec,
+                    int64_t *n_queries, int64_t *n_keys);
+
+/* Reads `bias`, if it is there, [n_pairs, heads], [n_pairs, 1] or [n_pairs]. */
+int cli_inputs_read_bias(cli_inputs *inputs, heed_npz *npz, int32_t heads, int64_t n_pairs);
+
+/* The mask of the graph that `which` names. */
+int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
+                  const heed_data *data);
+
+/* Reads the mask `indptr`, `indices` of an archive, for n_keys keys. The arrays join `inputs`. */
+int cli_mask_read(heed_mask *mask, cli_inputs *inputs, heed_npz *npz, const char *path,
+                  int64_t n_queries, int64_t n_keys);
+
+/* --- Runs (measure.c) ---------------------------------------------------------------------- */
+
+typedef struct cli_times {
+  heed_attention_cost cost; /* the kernel; and, where AUTO chose it, what was predicted */
+  double median;
+  double least;
+  int64_t peak_extra; /* bytes the library held beyond what it held before: not inputs, outputs */
+} cli_times;
+
+/* Prepares the attention, computes it once to warm up and `repeat` times by the clock. */
+int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *mask,
+            const heed_attention_inputs *in, const heed_attention_outputs *out, int repeat);
+
+/* Gets the weights of rows [first, first + block->n_queries) of a mask: pair p of the block has
+ * weights[p * heads] and following. */
+typedef void cli_visit_rows(void *context, int64_t first, const heed_mask *block,
+                            const float *weights);
+
+/* Computes the weights of a mask some rows at a time, in memory of at most some 16 MiB or one row,
+ * and shows them to `visit` in order. */
+int cli_walk_weights(const heed_attention_spec *spec, const heed_mask *mask,
+                     const heed_attention_inputs *in, cli_visit_rows *visit, void *context);
+
+/* --- Output (output.c) --------------------------------------------------------------------- */
+
+/* Writes a finished report: the JSON if asked for, and the text to standard output unless the JSON
+ * went there. `status` is what building it came to. `written` names files that are in place
+ * already, NULL or "" for none, so that a failure can say so. */
+int cli_report(const heed_report *report, const cli_global *global, const char *written);
+
+/* Adds the threads, the instruction set and the libraries to a report. */
+void cli_report_machine(heed_report *report);
+
+#endif

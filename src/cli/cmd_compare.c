@@ -1,0 +1,473 @@
+/* heed compare: masks and kernels on one graph, from the same projected inputs. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum { MOST_KERNELS = 3, SMALL_WORK = 20000000 };
+
+typedef struct compare_input {
+  cli_global *global;
+  cli_graph graph;
+  cli_shape shape;
+  cli_mask_list masks;
+  heed_kernel kernels[MOST_KERNELS];
+  int n_kernels;
+  bool kernels_given;
+  int repeat;
+  double budget;
+} compare_input;
+
+enum { KEY_MASKS = 0x300, KEY_KERNELS, KEY_REPEAT, KEY_BUDGET };
+
+static const struct argp_option option_table[] = {
+    {"masks", KEY_MASKS, "LIST", 0,
+     "Masks, separated by commas: graph, khop:K, full (default graph,khop:2,full)", 0},
+    {"kernels", KEY_KERNELS, "LIST", 0,
+     "Kernels, separated by commas: sparse, dense, reference (default sparse,dense, and reference "
+     "where that is little work)", 0},
+    {"repeat", KEY_REPEAT, "R", 0, "Run each R times by the clock (default 5)", 0},
+    {"budget", KEY_BUDGET, "SECONDS", 0,
+     "Time for one mask and kernel: fewer repeats, or none, where it would take longer (default "
+     "10)", 0},
+    {0}};
+
+static void parse_kernels(struct argp_state *state, const char *text, compare_input *input) {
+  static const heed_kernel all[] = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE, HEED_KERNEL_REFERENCE};
+  input->n_kernels = 0;
+  input->kernels_given = true;
+  for (const char *part = text;; part++) {
+    size_t n = strcspn(part, ",");
+    int found = -1;
+    for (int i = 0; i < MOST_KERNELS; i++) {
+      const char *name = heed_kernel_name(all[i]);
+      if (strlen(name) == n && strncmp(name, part, n) == 0) found = i;
+    }
+    if (found < 0) {
+      argp_error(state, "--kernels takes sparse, dense and reference, separated by commas, not "
+                        "'%.*s'", (int)n, part);
+    }
+    for (int i = 0; i < input->n_kernels; i++) {
+      if (found >= 0 && input->kernels[i] == all[found]) {
+        argp_error(state, "--kernels has '%.*s' twice", (int)n, part);
+      }
+    }
+    input->kernels[input->n_kernels++] = all[found];
+    part += n;
+    if (*part == '\0') return;
+  }
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  compare_input *input = state->input;
+  switch (key) {
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &input->graph;
+      state->child_inputs[1] = &input->shape;
+      state->child_inputs[2] = input->global;
+      return 0;
+    case KEY_MASKS:
+      cli_parse_masks(state, "--masks", text, &input->masks);
+      return 0;
+    case KEY_KERNELS:
+      parse_kernels(state, text, input);
+      return 0;
+    case KEY_REPEAT:
+      input->repeat = (int)cli_integer(state, "--repeat", text, 1, 1000000);
+      return 0;
+    case KEY_BUDGET:
+      input->budget = cli_number(state, "--budget", text);
+      if (input->budget < 0) argp_error(state, "--budget takes seconds, 0 or more, not '%s'", text);
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
+                                             {&cli_shape_argp, 0, "The attention:", 3},
+                                             {&cli_global_argp, 0, "Global options:", 4},
+                                             {0}};
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "GRAPH",
+    .doc = "Computes attention from the same projected inputs under several masks by several "
+           "kernels, and compares time, memory and results.",
+    .children = children};
+
+/* Everything a comparison holds. */
+typedef struct compare {
+  const compare_input *options;
+  heed_data *data;
+  heed_attention_spec spec;
+  cli_inputs inputs;
+  int64_t n_nodes;
+  heed_mask masks[CLI_MOST_MASKS];
+  heed_mask edges;        /* the graph's own pairs, without added self-loops */
+  double predicted_full;  /* seconds of the sparse kernel on the full mask */
+  float *first;           /* the output under the first mask... */
+  bool first_there;       /* ...once some kernel has computed it */
+  float *out;             /* under the mask of now, by the first kernel that ran */
+  float *other;           /* by another kernel */
+} compare;
+
+static int64_t out_size(const compare *run) {
+  return run->n_nodes * run->spec.heads * run->spec.value_dim;
+}
+
+/* --- Time, memory and differences of kernels ------------------------------------------------ */
+
+/* What a kernel should take a run; NAN where nothing is predicted. */
+static double predicted(const heed_attention_cost *cost, heed_kernel kernel) {
+  if (kernel == HEED_KERNEL_SPARSE) return cost->sparse_seconds;
+  return kernel == HEED_KERNEL_DENSE ? cost->dense_seconds : NAN;
+}
+
+/* How many repeats the budget allows beside the warm-up; 0 for none. Where not even two runs fit,
+ * `why` says so. */
+static int allowed_repeats(const compare *run, double seconds, char *why, size_t size) {
+  double budget = run->options->budget;
+  why[0] = '\0';
+  if (!(seconds * (1.0 + run->options->repeat) > budget)) return run->options->repeat;
+  if (seconds * 2 <= budget) return (int)(budget / seconds) - 1;
+  snprintf(why, size, "skipped: two runs would take %.3g s, the budget is %.3g s", 2 * seconds,
+           budget);
+  return 0;
+}
+
+static double largest(const float *x, int64_t n) {
+  double most = 0;
+  for (int64_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i]));
+  return most;
+}
+
+static double largest_difference(const float *x, const float *y, int64_t n) {
+  double most = 0;
+  for (int64_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i] - (double)y[i]));
+  return most;
+}
+
+static bool wanted(const compare *run, heed_kernel kernel, const heed_mask *mask) {
+  if (kernel != HEED_KERNEL_REFERENCE || run->options->kernels_given) return true;
+  double work = (double)mask->n_pairs * run->spec.heads;
+  return work * (run->spec.key_dim + run->spec.value_dim) <= SMALL_WORK;
+}
+
+/* Runs the kernels on one mask, a row of the report each. *ran says whether run->out holds the
+ * output of one of them. */
+static int compare_kernels(compare *run, heed_report *report, const char *name,
+                           const heed_mask *mask, const heed_attention_cost *cost, bool *ran) {
+  const compare_input *options = run->options;
+  heed_kernel baseline = HEED_KERNEL_AUTO;
+  *ran = false;
+  for (int k = 0; k < options->n_kernels; k++) {
+    heed_attention_spec spec = run->spec;
+    heed_attention_outputs outputs = {.out = *ran ? run->other : run->out};
+    cli_times times = {.median = NAN, .least = NAN};
+    double difference = NAN, relative = NAN;
+    char note[96];
+    spec.kernel = options->kernels[k];
+    if (!wanted(run, spec.kernel, mask)) continue;
+    int repeats = allowed_repeats(run, predicted(cost, spec.kernel), note, sizeof note);
+    if (repeats > 0) {
+      if (cli_run(&times, &spec, mask, &run->inputs.in, &outputs, repeats)) return CLI_FAILED;
+      if (*ran) {
+        double scale = largest(run->out, out_size(run));
+        difference = largest_difference(run->out, run->other, out_size(run));
+        relative = difference == 0 ? 0 : difference / scale;
+      } else {
+        baseline = spec.kernel;
+        *ran = true;
+      }
+    }
+    heed_report *row = heed_report_row(report, "runs", "kernels");
+    heed_report_text(row, "mask", "mask", name);
+    heed_report_text(row, "kernel", "kernel", heed_kernel_name(spec.kernel));
+    heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
+    heed_report_integer(row, "repeats", "repeats", repeats);
+    heed_report_seconds(row, "seconds_median", "time, median", times.median);
+    heed_report_seconds(row, "seconds_min", "time, least", times.least);
+    if (repeats > 0) {
+      heed_report_bytes(row, "peak_extra_bytes", "extra memory", times.peak_extra);
+    } else {
+      heed_report_number(row, "peak_extra_bytes", "extra memory", NAN, 1);
+    }
+    heed_report_number(row, "largest_difference", "difference", difference, 2);
+    heed_report_number(row, "largest_relative", "relative", relative, 2);
+    heed_report_text(row, "difference_from", NULL,
+                     *ran && spec.kernel != baseline ? heed_kernel_name(baseline) : "");
+    heed_report_text(row, "note", "note", note);
+  }
+  return CLI_OK;
+}
+
+/* --- Weights ------------------------------------------------------------------------------- */
+
+/* Sums over the rows of a mask, in the order of the rows. */
+typedef struct weight_sums {
+  int64_t heads;
+  double *row_entropy; /* [n_queries] scratch: mean over the heads */
+  int64_t rows;        /* with two keys or more: the others have no entropy */
+  double entropy;
+  double log_degree;
+  double ratio;        /* of entropy to log(degree) */
+  const compare *run;  /* for a full mask: whose masks share its weight */
+  double share_edges;
+  double share[CLI_MOST_MASKS];
+} weight_sums;
+
+static int64_t block_degree(const heed_mask *block, int64_t i) {
+  return block->indptr == NULL ? block->n_keys : block->indptr[i + 1] - block->indptr[i];
+}
+
+static int64_t block_start(const heed_mask *block, int64_t i) {
+  return block->indptr == NULL ? i * block->n_keys : block->indptr[i];
+}
+
+static double row_entropy(const float *weights, int64_t degree, int64_t heads) {
+  double sum = 0;
+  for (int64_t p = 0; p < degree * heads; p++) {
+    if (weights[p] > 0) sum -= (double)weights[p] * logf(weights[p]);
+  }
+  return sum / (double)heads;
+}
+
+/* The weight that query i gives to the keys of `mask`, mean over the heads; `weights` is its row
+ * under the full mask. */
+static double row_share(const heed_mask *mask, int64_t i, const float *weights, int64_t heads) {
+  if (mask->indptr == NULL) return 1;
+  double sum = 0;
+  for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1]; p++) {
+    const float *w = weights + mask->indices[p] * heads;
+    for (int64_t h = 0; h < heads; h++) sum += w[h];
+  }
+  return sum / (double)heads;
+}
+
+static void visit_rows(void *context, int64_t first, const heed_mask *block,
+                       const float *weights) {
+  weight_sums *sums = context;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 16) num_threads(heed_threads())
+#endif
+  for (int64_t i = 0; i < block->n_queries; i++) {
+    const float *w = weights + block_start(block, i) * sums->heads;
+    sums->row_entropy[i] = row_entropy(w, block_degree(block, i), sums->heads);
+  }
+  for (int64_t i = 0; i < block->n_queries; i++) {
+    int64_t degree = block_degree(block, i);
+    if (degree > 1) {
+      sums->rows++;
+      sums->entropy += sums->row_entropy[i];
+      sums->log_degree += log((double)degree);
+      sums->ratio += sums->row_entropy[i] / log((double)degree);
+    }
+    if (sums->run == NULL) continue;
+    const float *w = weights + i * block->n_keys * sums->heads;
+    sums->share_edges += row_share(&sums->run->edges, first + i, w, sums->heads);
+    for (int m = 0; m < sums->run->options->masks.n; m++) {
+      sums->share[m] += row_share(&sums->run->masks[m], first + i, w, sums->heads);
+    }
+  }
+}
+
+/* Walks the weights of a mask. Leaves NAN where there is nothing to tell. */
+static int sum_weights(const compare *run, const heed_mask *mask, bool full, weight_sums *sums) {
+  heed_attention_spec spec = run->spec;
+  spec.kernel = HEED_KERNEL_SPARSE;
+  *sums = (weight_sums){.heads = spec.heads, .run = full ? run : NULL};
+  sums->row_entropy = malloc(((size_t)mask->n_queries + 1) * sizeof(double));
+  if (sums->row_entropy == NULL) {
+    return cli_fail("out of memory for %lld rows", (long long)mask->n_queries);
+  }
+  int failed = cli_walk_weights(&spec, mask, &run->inputs.in, visit_rows, sums);
+  free(sums->row_entropy);
+  double rows = (double)sums->rows, n = (double)mask->n_queries;
+  sums->entropy = sums->rows ? sums->entropy / rows : NAN;
+  sums->log_degree = sums->rows ? sums->log_degree / rows : NAN;
+  sums->ratio = sums->rows ? sums->ratio / rows : NAN;
+  sums->share_edges = full && n > 0 ? sums->share_edges / n : NAN;
+  for (int m = 0; m < CLI_MOST_MASKS; m++) {
+    sums->share[m] = full && n > 0 ? sums->share[m] / n : NAN;
+  }
+  return failed;
+}
+
+/* Mean cosine of the angle between the outputs of a node; nodes whose output is zero in either
+ * do not count. */
+static double mean_cosine(const float *x, const float *y, int64_t n, int64_t width) {
+  double sum = 0;
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++, x += width, y += width) {
+    double xy = 0, xx = 0, yy = 0;
+    for (int64_t c = 0; c < width; c++) {
+      xy += (double)x[c] * y[c];
+      xx += (double)x[c] * x[c];
+      yy += (double)y[c] * y[c];
+    }
+    if (xx == 0 || yy == 0) continue;
+    sum += xy / sqrt(xx * yy);
+    count++;
+  }
+  return count ? sum / (double)count : NAN;
+}
+
+/* --- The comparison ------------------------------------------------------------------------ */
+
+static int open_all(compare *run) {
+  const compare_input *options = run->options;
+  const cli_graph *graph = &options->graph;
+  heed_mask full;
+  heed_attention_cost cost;
+  if (cli_check(heed_data_open(&run->data, graph->source, &graph->options), NULL)) {
+    return CLI_FAILED;
+  }
+  run->n_nodes = heed_data_nodes(run->data);
+  if (cli_inputs_project(&run->inputs, run->data, &run->spec)) return CLI_FAILED;
+  run->first = cli_floats(run->n_nodes, run->spec.heads, run->spec.value_dim);
+  run->out = cli_floats(run->n_nodes, run->spec.heads, run->spec.value_dim);
+  run->other = cli_floats(run->n_nodes, run->spec.heads, run->spec.value_dim);
+  if (run->first == NULL || run->out == NULL || run->other == NULL) return CLI_FAILED;
+  for (int m = 0; m < options->masks.n; m++) {
+    if (cli_mask_make(&run->masks[m], &options->masks.at[m], graph, run->data)) return CLI_FAILED;
+  }
+  heed_status status = heed_mask_from_graph(&run->edges, heed_data_graph(run->data),
+                                            graph->direction, HEED_LOOPS_KEEP);
+  if (cli_check(status, graph->source)) return CLI_FAILED;
+  if (cli_check(heed_mask_full(&full, run->n_nodes, run->n_nodes), NULL)) return CLI_FAILED;
+  int failed = cli_check(heed_attention_predict(&run->spec, &full, &cost), NULL);
+  run->predicted_full = cost.sparse_seconds;
+  heed_mask_free(&full);
+  return failed;
+}
+
+/* Full attention once more, a few rows at a time, for what it gives to the pairs of each mask. */
+static int walk_full(const compare *run, weight_sums *sums, bool *walked) {
+  heed_mask full;
+  *walked = run->predicted_full <= run->options->budget;
+  *sums = (weight_sums){.entropy = NAN, .log_degree = NAN, .ratio = NAN, .share_edges = NAN};
+  for (int m = 0; m < CLI_MOST_MASKS; m++) sums->share[m] = NAN;
+  if (!*walked) return CLI_OK;
+  if (cli_check(heed_mask_full(&full, run->n_nodes, run->n_nodes), NULL)) return CLI_FAILED;
+  int failed = sum_weights(run, &full, true, sums);
+  heed_mask_free(&full);
+  return failed;
+}
+
+static int compare_mask(compare *run, heed_report *report, int m, const weight_sums *full) {
+  const char *name = run->options->masks.at[m].name;
+  const heed_mask *mask = &run->masks[m];
+  heed_attention_cost cost;
+  weight_sums sums = {.entropy = NAN, .log_degree = NAN, .ratio = NAN};
+  double agreement = NAN, n = (double)run->n_nodes;
+  bool ran;
+  if (cli_check(heed_attention_predict(&run->spec, mask, &cost), name)) return CLI_FAILED;
+  if (compare_kernels(run, report, name, mask, &cost, &ran)) return CLI_FAILED;
+  if (ran && m == 0) {
+    memcpy(run->first, run->out, (size_t)out_size(run) * sizeof(float));
+    run->first_there = true;
+  }
+  if (ran && run->first_there) {
+    agreement = mean_cosine(run->first, run->out, run->n_nodes,
+                            (int64_t)run->spec.heads * run->spec.value_dim);
+  }
+  if (heed_mask_is_full(mask)) {
+    sums = *full;
+  } else if (cost.sparse_seconds <= run->options->budget) {
+    if (sum_weights(run, mask, false, &sums)) return CLI_FAILED;
+  }
+  heed_report *row = heed_report_row(report, "masks", "weights and outputs");
+  heed_report_text(row, "mask", "mask", name);
+  heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
+  heed_report_number(row, "mean_degree", "mean degree", n > 0 ? (double)mask->n_pairs / n : NAN,
+                     4);
+  heed_report_number(row, "entropy", "entropy", sums.entropy, 4);
+  heed_report_number(row, "log_degree", "log(degree)", sums.log_degree, 4);
+  heed_report_number(row, "entropy_ratio", "ratio", sums.ratio, 4);
+  heed_report_number(row, "full_share", "share of full", full->share[m], 4);
+  heed_report_number(row, "uniform_share", "if uniform",
+                     n > 0 ? (double)mask->n_pairs / (n * n) : NAN, 4);
+  heed_report_number(row, "agreement", "agreement", agreement, 4);
+  heed_report_text(row, "auto", "auto", heed_kernel_name(cost.kernel));
+  return CLI_OK;
+}
+
+static void report_head(heed_report *report, const compare *run) {
+  const compare_input *options = run->options;
+  heed_report_text(report, "graph", "graph", options->graph.source);
+  heed_report_integer(report, "nodes", "nodes", run->n_nodes);
+  heed_report_integer(report, "edges", "edges", igraph_ecount(heed_data_graph(run->data)));
+  heed_report_integer(report, "features", "features", heed_data_features(run->data));
+  heed_report_text(report, "score", "score", heed_score_name(run->spec.score));
+  heed_report_integer(report, "heads", "heads", run->spec.heads);
+  heed_report_integer(report, "dim", "size of a head", run->spec.key_dim);
+  heed_report_text(report, "direction", "direction", cli_direction_name(options->graph.direction));
+  heed_report_text(report, "loops", "loops", cli_loops_name(options->graph.loops));
+  heed_report_number(report, "budget", NULL, options->budget, 4);
+  cli_report_machine(report);
+}
+
+static void report_full(heed_report *report, const compare *run, const weight_sums *full,
+                        bool walked) {
+  double n = (double)run->n_nodes;
+  heed_report_number(report, "full_share_on_edges", "full attention's weight on edges",
+                     full->share_edges, 4);
+  heed_report_number(report, "uniform_share_on_edges", "the same if it were uniform",
+                     n > 0 ? (double)run->edges.n_pairs / (n * n) : NAN, 4);
+  if (!walked) {
+    char note[96];
+    snprintf(note, sizeof note, "full attention would take %.3g s, the budget is %.3g s",
+             run->predicted_full, run->options->budget);
+    heed_report_text(report, "full_note", "not computed", note);
+  }
+}
+
+static int compare_all(compare *run, heed_report *report) {
+  weight_sums full;
+  bool walked;
+  if (open_all(run)) return CLI_FAILED;
+  report_head(report, run);
+  if (walk_full(run, &full, &walked)) return CLI_FAILED;
+  report_full(report, run, &full, walked);
+  for (int m = 0; m < run->options->masks.n; m++) {
+    if (compare_mask(run, report, m, &full)) return CLI_FAILED;
+  }
+  return CLI_OK;
+}
+
+int cmd_compare(cli_global *global, int argc, char **argv) {
+  compare_input options = {
+      .global = global,
+      .graph = cli_graph_default(),
+      .shape = cli_shape_default(),
+      .masks = {3, {{CLI_MASK_GRAPH, 1, "graph"}, {CLI_MASK_KHOP, 2, "khop:2"},
+                    {CLI_MASK_FULL, 1, "full"}}},
+      .kernels = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE, HEED_KERNEL_REFERENCE},
+      .n_kernels = 3,
+      .repeat = 5,
+      .budget = 10,
+  };
+  if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
+    return cli_fail("the options could not be read");
+  }
+  options.graph.options.seed = global->seed;
+
+  compare run = {.options = &options, .spec = cli_spec(&options.shape, global->seed)};
+  heed_report *report = NULL;
+  int failed = cli_check(heed_report_new(&report), NULL);
+  if (!failed) failed = compare_all(&run, report);
+  if (!failed) failed = cli_report(report, global, NULL);
+  for (int m = 0; m < options.masks.n; m++) heed_mask_free(&run.masks[m]);
+  heed_mask_free(&run.edges);
+  cli_inputs_free(&run.inputs);
+  free(run.first);
+  free(run.out);
+  free(run.other);
+  heed_report_free(report);
+  heed_data_free(run.data);
+  return failed;
+}

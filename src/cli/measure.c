@@ -1,0 +1,98 @@
+/* Runs by the clock, and weights a few rows at a time. */
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *mask,
+            const heed_attention_inputs *in, const heed_attention_outputs *out, int repeat) {
+  *times = (cli_times){0};
+  double *seconds = malloc((size_t)repeat * sizeof *seconds);
+  if (seconds == NULL) return cli_fail("out of memory for %d repeats", repeat);
+  heed_attention *plan = NULL;
+  int failed = CLI_OK;
+  if (spec->kernel == HEED_KERNEL_AUTO) {
+    /* Before the run: measuring the machine needs memory of its own, once. */
+    failed = cli_check(heed_attention_predict(spec, mask, &times->cost), NULL);
+  }
+  size_t held = heed_memory_held();
+  heed_memory_peak_reset();
+  if (!failed) failed = cli_check(heed_attention_new(&plan, spec, mask), NULL);
+  if (!failed) failed = cli_check(heed_attention_forward(plan, in, out), NULL);
+  for (int r = 0; r < repeat && !failed; r++) {
+    double start = heed_seconds();
+    failed = cli_check(heed_attention_forward(plan, in, out), NULL);
+    seconds[r] = heed_seconds() - start;
+  }
+  if (!failed) {
+    size_t peak = heed_memory_peak();
+    times->peak_extra = peak > held ? (int64_t)(peak - held) : 0;
+    times->cost.kernel = heed_attention_plan_cost(plan).kernel;
+    qsort(seconds, (size_t)repeat, sizeof *seconds, ascending);
+    times->median = 0.5 * (seconds[(repeat - 1) / 2] + seconds[repeat / 2]);
+    times->least = seconds[0];
+  }
+  heed_attention_free(plan);
+  free(seconds);
+  return failed;
+}
+
+enum { WALK_FLOATS = 1 << 22 };
+
+/* How many rows from `first` on have weights and outputs that fit in a buffer; at least one. */
+static int64_t rows_that_fit(const heed_mask *mask, int64_t first, int64_t heads,
+                             int64_t value_dim) {
+  int64_t rows = 0, floats = 0;
+  while (first + rows < mask->n_queries) {
+    int64_t degree = mask->n_keys;
+    if (mask->indptr != NULL) {
+      degree = mask->indptr[first + rows + 1] - mask->indptr[first + rows];
+    }
+    floats += heads * (degree + value_dim);
+    if (rows > 0 && floats > WALK_FLOATS) break;
+    rows++;
+  }
+  return rows;
+}
+
+/* Rows [first, first + rows) of a mask; `indptr` [rows + 1] is scratch that the block views. */
+static heed_status block_of(heed_mask *block, const heed_mask *mask, int64_t first, int64_t rows,
+                            int64_t *indptr) {
+  if (mask->indptr == NULL) return heed_mask_full(block, rows, mask->n_keys);
+  for (int64_t i = 0; i <= rows; i++) indptr[i] = mask->indptr[first + i] - mask->indptr[first];
+  return heed_mask_view(block, rows, mask->n_keys, indptr, mask->indices + mask->indptr[first]);
+}
+
+int cli_walk_weights(const heed_attention_spec *spec, const heed_mask *mask,
+                     const heed_attention_inputs *in, cli_visit_rows *visit, void *context) {
+  int64_t heads = spec->heads;
+  heed_attention_inputs part = *in;
+  int64_t *indptr = malloc((size_t)(mask->n_queries + 1) * sizeof *indptr);
+  if (indptr == NULL) return cli_fail("out of memory for %lld rows", (long long)mask->n_queries);
+  int failed = CLI_OK;
+  for (int64_t first = 0; first < mask->n_queries && !failed;) {
+    int64_t rows = rows_that_fit(mask, first, heads, spec->value_dim);
+    int64_t pair = mask->indptr != NULL ? mask->indptr[first] : first * mask->n_keys;
+    heed_mask block;
+    failed = cli_check(block_of(&block, mask, first, rows, indptr), NULL);
+    if (failed) break;
+    float *weights = cli_floats(block.n_pairs, heads, 1);
+    float *out = cli_floats(rows, heads, spec->value_dim);
+    part.query = in->query + first * heads * spec->key_dim;
+    if (in->bias != NULL) part.bias = in->bias + pair * in->bias_heads;
+    heed_attention_outputs outputs = {.out = out, .weights = weights};
+    failed = weights == NULL || out == NULL;
+    if (!failed) failed = cli_check(heed_attend(spec, &block, &part, &outputs), NULL);
+    if (!failed) visit(context, first, &block, weights);
+    free(weights);
+    free(out);
+    heed_mask_free(&block);
+    first += rows;
+  }
+  free(indptr);
+  return failed;
+}

@@ -1,0 +1,278 @@
+/* Options that subcommands share, as argp children. */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* --- Values -------------------------------------------------------------------------------- */
+
+int64_t cli_integer(const struct argp_state *state, const char *option, const char *text,
+                    int64_t least, int64_t most) {
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
+    argp_error(state, "%s takes an integer from %lld to %lld, not '%s'", option, (long long)least,
+               (long long)most, text);
+  }
+  return value;
+}
+
+static uint64_t parse_seed(const struct argp_state *state, const char *text) {
+  char *end;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || strchr(text, '-') != NULL) {
+    argp_error(state, "--seed takes an integer from 0 to %llu, not '%s'", ULLONG_MAX, text);
+  }
+  return value;
+}
+
+double cli_number(const struct argp_state *state, const char *option, const char *text) {
+  char *end;
+  double value = strtod(text, &end);
+  if (end == text || *end != '\0' || !isfinite(value)) {
+    argp_error(state, "%s takes a number, not '%s'", option, text);
+  }
+  return value;
+}
+
+/* "khop:K" from n characters of text. */
+static bool read_mask(const char *text, size_t n, cli_mask *mask) {
+  *mask = (cli_mask){.hops = 1};
+  if (n >= sizeof mask->name) return false;
+  memcpy(mask->name, text, n);
+  if (strcmp(mask->name, "graph") == 0) {
+    mask->kind = CLI_MASK_GRAPH;
+    return true;
+  }
+  if (strcmp(mask->name, "full") == 0) {
+    mask->kind = CLI_MASK_FULL;
+    return true;
+  }
+  if (strncmp(mask->name, "khop:", 5) != 0) return false;
+  const char *number = mask->name + 5;
+  size_t digits = strspn(number, "0123456789");
+  if (digits == 0 || digits > 9 || number[digits] != '\0') return false;
+  mask->kind = CLI_MASK_KHOP;
+  mask->hops = atoi(number);
+  return mask->hops >= 1;
+}
+
+void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
+                    cli_mask *mask) {
+  if (!read_mask(text, strlen(text), mask)) {
+    argp_error(state, "%s takes graph, khop:K with K at least 1, or full, not '%s'", option, text);
+  }
+}
+
+void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,
+                     cli_mask_list *masks) {
+  masks->n = 0;
+  for (const char *part = text;; part++) {
+    size_t n = strcspn(part, ",");
+    if (masks->n == CLI_MOST_MASKS) {
+      argp_error(state, "%s takes at most %d masks", option, CLI_MOST_MASKS);
+    }
+    if (!read_mask(part, n, &masks->at[masks->n])) {
+      argp_error(state,
+                 "%s takes masks separated by commas, each graph, khop:K with K at least 1, or "
+                 "full, not '%.*s'",
+                 option, (int)n, part);
+    }
+    masks->n++;
+    part += n;
+    if (*part == '\0') return;
+  }
+}
+
+heed_score cli_parse_score(const struct argp_state *state, const char *text) {
+  heed_score score = HEED_SCORE_DOT;
+  if (heed_score_from_name(text, &score) != HEED_OK) {
+    argp_error(state, "--score takes dot, gat, gatv2 or additive, not '%s'", text);
+  }
+  return score;
+}
+
+heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option,
+                             const char *text) {
+  heed_kernel kernel = HEED_KERNEL_AUTO;
+  if (heed_kernel_from_name(text, &kernel) != HEED_OK) {
+    argp_error(state, "%s takes auto, sparse, dense or reference, not '%s'", option, text);
+  }
+  return kernel;
+}
+
+const char *cli_direction_name(heed_direction direction) {
+  static const char *const names[] = {"in", "out", "all"};
+  return names[direction];
+}
+
+const char *cli_loops_name(heed_loops loops) {
+  static const char *const names[] = {"keep", "add", "drop"};
+  return names[loops];
+}
+
+/* --- Global options ------------------------------------------------------------------------ */
+
+enum { KEY_THREADS = 't', KEY_SEED = 's', KEY_JSON = 'j' };
+
+static const struct argp_option global_options[] = {
+    {"threads", KEY_THREADS, "N", 0, "Threads; 0, the default: OMP_NUM_THREADS, else all cores", 0},
+    {"seed", KEY_SEED, "N", 0, "Seed of all random numbers (default 0)", 0},
+    {"json", KEY_JSON, "FILE", 0,
+     "Write the results as JSON; '-' is standard output, in place of the text", 0},
+    {0}};
+
+static error_t parse_global(int key, char *text, struct argp_state *state) {
+  cli_global *global = state->input;
+  switch (key) {
+    case KEY_THREADS:
+      if (heed_set_threads((int)cli_integer(state, "--threads", text, 0, 65536)) != HEED_OK) {
+        argp_error(state, "%s", heed_message());
+      }
+      return 0;
+    case KEY_SEED:
+      global->seed = parse_seed(state, text);
+      return 0;
+    case KEY_JSON:
+      if (text[0] == '\0') argp_error(state, "--json takes the name of a file, or '-'");
+      global->json = text;
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+const struct argp cli_global_argp = {.options = global_options, .parser = parse_global};
+
+/* --- The graph ----------------------------------------------------------------------------- */
+
+enum { KEY_FORMAT = 0x100, KEY_DIRECTED, KEY_FEATURES, KEY_LABEL, KEY_DIRECTION, KEY_LOOPS };
+
+static const struct argp_option graph_options[] = {
+    {"format", KEY_FORMAT, "NAME", 0,
+     "Format of the file: graphml, gml, pajek, dl, dimacs, lgl, ncol, edgelist or graphdb "
+     "(default: told from the file)", 0},
+    {"directed", KEY_DIRECTED, NULL, 0, "Edge lists, NCOL and GraphDB hold directed edges", 0},
+    {"features", KEY_FEATURES, "ATTR,...", 0, "Vertex attributes to use as features", 0},
+    {"label", KEY_LABEL, "ATTR", 0, "Vertex attribute to use as the label", 0},
+    {"direction", KEY_DIRECTION, "in|out|all", 0,
+     "A node attends to its in-neighbours (default), out-neighbours or both", 0},
+    {"loops", KEY_LOOPS, "add|keep|drop", 0,
+     "Every node also attends to itself (default), only where the graph has a self-loop, or "
+     "nowhere", 0},
+    {0}};
+
+static error_t parse_graph(int key, char *text, struct argp_state *state) {
+  cli_graph *graph = state->input;
+  switch (key) {
+    case KEY_FORMAT:
+      graph->options.format = text;
+      return 0;
+    case KEY_DIRECTED:
+      graph->options.directed = true;
+      return 0;
+    case KEY_FEATURES:
+      graph->options.features = text;
+      return 0;
+    case KEY_LABEL:
+      graph->options.label = text;
+      return 0;
+    case KEY_DIRECTION:
+      for (int i = HEED_DIRECTION_IN; i <= HEED_DIRECTION_ALL; i++) {
+        graph->direction = i;
+        if (strcmp(text, cli_direction_name(i)) == 0) return 0;
+      }
+      argp_error(state, "--direction takes in, out or all, not '%s'", text);
+      return 0;
+    case KEY_LOOPS:
+      graph->loops_given = true;
+      for (int i = HEED_LOOPS_KEEP; i <= HEED_LOOPS_DROP; i++) {
+        graph->loops = i;
+        if (strcmp(text, cli_loops_name(i)) == 0) return 0;
+      }
+      argp_error(state, "--loops takes add, keep or drop, not '%s'", text);
+      return 0;
+    case ARGP_KEY_ARG:
+      if (graph->source != NULL) argp_error(state, "one GRAPH is enough: '%s' is too much", text);
+      graph->source = text;
+      return 0;
+    case ARGP_KEY_END:
+      if (graph->source == NULL) {
+        argp_error(state, "GRAPH is missing: a file, a recipe such as sbm:n=400,blocks=4, or a "
+                          "name such as karate");
+      }
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+const struct argp cli_graph_argp = {.options = graph_options, .parser = parse_graph};
+
+cli_graph cli_graph_default(void) {
+  return (cli_graph){.direction = HEED_DIRECTION_IN, .loops = HEED_LOOPS_ADD};
+}
+
+/* --- The attention ------------------------------------------------------------------------- */
+
+enum { KEY_SCORE = 0x200, KEY_HEADS, KEY_DIM, KEY_SCALE, KEY_SLOPE };
+
+static const struct argp_option shape_options[] = {
+    {"score", KEY_SCORE, "NAME", 0, "Score: dot (default), gat, gatv2 or additive", 0},
+    {"heads", KEY_HEADS, "H", 0, "Heads (default 8)", 0},
+    {"dim", KEY_DIM, "D", 0, "Size of a head (default 8)", 0},
+    {"scale", KEY_SCALE, "X", 0, "Factor of the dot product (default 1 / sqrt(D))", 0},
+    {"slope", KEY_SLOPE, "X", 0, "LeakyReLU below zero, in gat and gatv2 (default 0.2)", 0},
+    {0}};
+
+static error_t parse_shape(int key, char *text, struct argp_state *state) {
+  cli_shape *shape = state->input;
+  switch (key) {
+    case KEY_SCORE:
+      shape->score = cli_parse_score(state, text);
+      return 0;
+    case KEY_HEADS:
+      shape->heads = (int32_t)cli_integer(state, "--heads", text, 1, 65536);
+      shape->heads_given = true;
+      return 0;
+    case KEY_DIM:
+      shape->dim = (int32_t)cli_integer(state, "--dim", text, 1, 65536);
+      shape->dim_given = true;
+      return 0;
+    case KEY_SCALE:
+      shape->scale = (float)cli_number(state, "--scale", text);
+      if (shape->scale == 0 || !isfinite(shape->scale)) {
+        argp_error(state, "--scale takes a finite number other than 0, not '%s'", text);
+      }
+      return 0;
+    case KEY_SLOPE:
+      shape->slope = (float)cli_number(state, "--slope", text);
+      if (!isfinite(shape->slope)) {
+        argp_error(state, "--slope takes a number that fits in a float, not '%s'", text);
+      }
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+const struct argp cli_shape_argp = {.options = shape_options, .parser = parse_shape};
+
+cli_shape cli_shape_default(void) {
+  return (cli_shape){.score = HEED_SCORE_DOT, .heads = 8, .dim = 8, .slope = 0.2f};
+}
+
+heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed) {
+  heed_attention_spec spec = heed_attention_spec_default(shape->heads, shape->dim);
+  spec.score = shape->score;
+  spec.scale = shape->scale;
+  spec.slope = shape->slope;
+  spec.seed = seed;
+  return spec;
+}
