@@ -46,8 +46,8 @@ typedef struct heed_array {
 typedef struct heed_npz heed_npz;
 
 /** Opens an archive and reads the header of every array. Nothing that the archive claims is
- *  believed before it is checked: sizes that disagree, names that occur twice, Fortran order of
- *  more than one dimension, pickled objects and compression beyond any real data are refused.
+ *  believed before it is checked: sizes that disagree, names that occur twice, pickled objects
+ *  and compression beyond any real data are refused. Fortran order is turned into C order.
  *  @return HEED_IO, HEED_FORMAT, HEED_UNSUPPORTED, HEED_OVERFLOW; the message names file and array */
 HEED_API HEED_CHECKED heed_status heed_npz_open(heed_npz **npz, const char *path);
 
@@ -79,7 +79,8 @@ HEED_API void heed_npz_free(void *data);
 
 /** Writes an archive of n arrays beside `path` and renames it, so that `path` is always whole. The
  *  same arrays give the same bytes.
- *  @return HEED_IO, and whatever stood at `path` is still there */
+ *  @param n at least 1
+ *  @return HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM, HEED_IO, and whatever stood at `path` is still there */
 HEED_API HEED_CHECKED heed_status heed_npz_write(const char *path, const heed_array *arrays,
                                                  int n);
 
@@ -128,7 +129,7 @@ HEED_API const heed_matrix *heed_data_dense_features(const heed_data *data);
 /** The sparse features [N, F], or NULL where they are dense or there are none. */
 HEED_API const heed_csr *heed_data_sparse_features(const heed_data *data);
 
-/** Labels [N], 0 to classes - 1, or -1 for unknown; NULL where there are none. */
+/** Labels [N], 0 to classes - 1, or -1 for unknown (any negative one of an .npz); NULL where there are none. */
 HEED_API const int32_t *heed_data_labels(const heed_data *data);
 
 /** Number of classes; 0 where there are no labels. */

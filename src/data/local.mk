@@ -1,3 +1,7 @@
-# Room data.
+# Room data: data sets and .npz archives. The only room that uses libzip.
 heedinclude_HEADERS += include/heed/data.h
-libheed_core_la_SOURCES += src/data/data.c
+libheed_core_la_SOURCES += \
+  src/data/data.c \
+  src/data/npy.c src/data/npy.h \
+  src/data/npz.c \
+  src/data/npz_write.c
