@@ -107,12 +107,12 @@ typedef struct compare {
   cli_inputs inputs;
   int64_t n_nodes;
   heed_mask masks[CLI_MOST_MASKS];
-  heed_mask edges;        /* the graph's own pairs, without added self-loops */
-  double predicted_full;  /* seconds of the sparse kernel on the full mask */
-  float *first;           /* the output under the first mask... */
-  bool first_there;       /* ...once some kernel has computed it */
-  float *out;             /* under the mask of now, by the first kernel that ran */
-  float *other;           /* by another kernel */
+  heed_mask edges;          /* the graph's own pairs, without added self-loops */
+  heed_attention_cost full; /* of full attention */
+  float *first;             /* the output under the first mask... */
+  bool first_there;         /* ...once some kernel has computed it */
+  float *out;               /* under the mask of now, by the first kernel that ran */
+  float *other;             /* by another kernel */
 } compare;
 
 static int64_t out_size(const compare *run) {
@@ -275,10 +275,19 @@ static void visit_rows(void *context, int64_t first, const heed_mask *block,
   }
 }
 
+/* Whether the budget allows weights to be computed once, and by which kernel. */
+static bool affordable(const compare *run, const heed_attention_cost *cost, heed_kernel *kernel) {
+  *kernel = HEED_KERNEL_SPARSE;
+  if (cost->sparse_seconds <= run->options->budget) return true;
+  *kernel = HEED_KERNEL_DENSE;
+  return cost->dense_seconds <= run->options->budget;
+}
+
 /* Walks the weights of a mask. Leaves NAN where there is nothing to tell. */
-static int sum_weights(const compare *run, const heed_mask *mask, bool full, weight_sums *sums) {
+static int sum_weights(const compare *run, const heed_mask *mask, heed_kernel kernel, bool full,
+                       weight_sums *sums) {
   heed_attention_spec spec = run->spec;
-  spec.kernel = HEED_KERNEL_SPARSE;
+  spec.kernel = kernel;
   *sums = (weight_sums){.heads = spec.heads, .run = full ? run : NULL};
   sums->row_entropy = malloc(((size_t)mask->n_queries + 1) * sizeof(double));
   if (sums->row_entropy == NULL) {
@@ -322,7 +331,6 @@ static int open_all(compare *run) {
   const compare_input *options = run->options;
   const cli_graph *graph = &options->graph;
   heed_mask full;
-  heed_attention_cost cost;
   if (cli_check(heed_data_open(&run->data, graph->source, &graph->options), NULL)) {
     return CLI_FAILED;
   }
@@ -339,8 +347,7 @@ static int open_all(compare *run) {
                                             graph->direction, HEED_LOOPS_KEEP);
   if (cli_check(status, graph->source)) return CLI_FAILED;
   if (cli_check(heed_mask_full(&full, run->n_nodes, run->n_nodes), NULL)) return CLI_FAILED;
-  int failed = cli_check(heed_attention_predict(&run->spec, &full, &cost), NULL);
-  run->predicted_full = cost.sparse_seconds;
+  int failed = cli_check(heed_attention_predict(&run->spec, &full, &run->full), NULL);
   heed_mask_free(&full);
   return failed;
 }
@@ -348,12 +355,13 @@ static int open_all(compare *run) {
 /* Full attention once more, a few rows at a time, for what it gives to the pairs of each mask. */
 static int walk_full(const compare *run, weight_sums *sums, bool *walked) {
   heed_mask full;
-  *walked = run->predicted_full <= run->options->budget;
+  heed_kernel kernel;
+  *walked = affordable(run, &run->full, &kernel);
   *sums = (weight_sums){.entropy = NAN, .log_degree = NAN, .ratio = NAN, .share_edges = NAN};
   for (int m = 0; m < CLI_MOST_MASKS; m++) sums->share[m] = NAN;
   if (!*walked) return CLI_OK;
   if (cli_check(heed_mask_full(&full, run->n_nodes, run->n_nodes), NULL)) return CLI_FAILED;
-  int failed = sum_weights(run, &full, true, sums);
+  int failed = sum_weights(run, &full, kernel, true, sums);
   heed_mask_free(&full);
   return failed;
 }
@@ -364,6 +372,7 @@ static int compare_mask(compare *run, heed_report *report, int m, const weight_s
   heed_attention_cost cost;
   weight_sums sums = {.entropy = NAN, .log_degree = NAN, .ratio = NAN};
   double agreement = NAN, n = (double)run->n_nodes;
+  heed_kernel kernel;
   bool ran;
   if (cli_check(heed_attention_predict(&run->spec, mask, &cost), name)) return CLI_FAILED;
   if (compare_kernels(run, report, name, mask, &cost, &ran)) return CLI_FAILED;
@@ -377,8 +386,8 @@ static int compare_mask(compare *run, heed_report *report, int m, const weight_s
   }
   if (heed_mask_is_full(mask)) {
     sums = *full;
-  } else if (cost.sparse_seconds <= run->options->budget) {
-    if (sum_weights(run, mask, false, &sums)) return CLI_FAILED;
+  } else if (affordable(run, &cost, &kernel)) {
+    if (sum_weights(run, mask, kernel, false, &sums)) return CLI_FAILED;
   }
   heed_report *row = heed_report_row(report, "masks", "weights and outputs");
   heed_report_text(row, "mask", "mask", name);
@@ -421,7 +430,7 @@ static void report_full(heed_report *report, const compare *run, const weight_su
   if (!walked) {
     char note[96];
     snprintf(note, sizeof note, "full attention would take %.3g s, the budget is %.3g s",
-             run->predicted_full, run->options->budget);
+             fmin(run->full.sparse_seconds, run->full.dense_seconds), run->options->budget);
     heed_report_text(report, "full_note", "not computed", note);
   }
 }

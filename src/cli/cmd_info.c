@@ -141,7 +141,7 @@ static int report_machine(heed_report *report) {
   if (machine.product_gflops < machine.vector_gflops / 3) {
     heed_report_text(record, "warning", "warning",
                      "matrix products run at less than a third of the vector units' rate: the "
-                     "matrix library may not know this processor");
+                     "matrix library may not know this processor, or the machine is busy");
   }
   return CLI_OK;
 }
