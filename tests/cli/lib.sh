@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What the cases share.
 
 # Runs the command, both outputs into one, and says what its exit status was.
@@ -10,6 +11,7 @@ try() {
 # The same where only the exit status and what it says on standard error count.
 quiet() {
   echo "$ heed${*:+ $*}"
+  # shellcheck disable=SC2069 # standard error on, standard output away
   "$HEED" "$@" 2>&1 > /dev/null
   echo "[$?]"
 }

@@ -7,8 +7,8 @@ for v in $(key largest_relative < a.json); do
   case $v in null) echo none ;; *) awk -v v="$v" 'BEGIN { print (v < 1e-5 ? "small" : v) }' ;; esac
 done
 # The first mask agrees with itself; full attention gives all its weight to the full mask.
-key agreement < a.json | head -n 1
-key full_share < a.json | tail -n 1
+printf "%.4f\n" "$(key agreement < a.json | head -n 1)"
+printf "%.4f\n" "$(key full_share < a.json | tail -n 1)"
 grep -c '"runs"' a.json
 grep -c -e '"entropy"' a.json
 for v in $(key entropy_ratio < a.json); do
