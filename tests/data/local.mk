@@ -28,3 +28,8 @@ TEST_NPZ = \
   tests/files/good-dense.npz \
   tests/files/good-fortran.npz \
   tests/files/good-sparse.npz
+check_PROGRAMS += tests/data/test_datasets
+TESTS += tests/data/test_datasets
+tests_data_test_datasets_SOURCES = tests/data/test_datasets.c
+tests_data_test_datasets_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_data_test_datasets_LDADD = $(TEST_LIBS)
