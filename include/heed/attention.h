@@ -78,7 +78,8 @@ typedef struct heed_attention_outputs {
 /** What a plan came to, and what it should cost. */
 typedef struct heed_attention_cost {
   heed_kernel kernel;    /**< the kernel, never AUTO */
-  double sparse_seconds; /**< predicted for the threads of now; of the forward pass */
+  double sparse_seconds; /**< of the forward pass, predicted for the threads of now; like the three
+                              below only from heed_attention_predict(), 0 from a plan */
   double dense_seconds;
   size_t sparse_bytes;   /**< memory beyond inputs and outputs */
   size_t dense_bytes;
@@ -93,7 +94,8 @@ HEED_API heed_attention_spec heed_attention_spec_default(int32_t heads, int32_t 
 
 /** Prepares attention with `spec` over `mask`; the mask must outlive the plan. `heed_threads()` is
  *  read at each forward call, up to the number it had here.
- *  The first AUTO plan whose choice is not plain measures the machine for some milliseconds.
+ *  The first AUTO plan of some sizes whose choice is not plain measures the machine for some tens of
+ *  milliseconds; the choice does not depend on the number of threads.
  *  @return HEED_ARGUMENT, HEED_RANGE, HEED_OVERFLOW or HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_attention_new(heed_attention **plan,
                                                      const heed_attention_spec *spec,

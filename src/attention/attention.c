@@ -355,21 +355,14 @@ static heed_status plan_fill(heed_attention *plan) {
   return HEED_OK;
 }
 
-heed_status heed_attention_new(heed_attention **result, const heed_attention_spec *spec,
-                               const heed_mask *mask) {
-  *result = NULL;
-  HEED__TRY(check_spec(spec));
-  HEED__TRY(check_mask(mask));
-  heed_kernel kernel = spec->kernel;
-  if (kernel == HEED_KERNEL_AUTO) HEED__TRY(heed__choose(spec, mask, &kernel));
-
+heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *spec,
+                           const heed_mask *mask, int threads) {
   heed_attention *plan = heed__alloc_zero(1, sizeof *plan);
   if (plan == NULL) return HEED_NOMEM;
   plan->kernels = heed__kernels_chosen();
-  plan->threads = heed_threads();
+  plan->threads = threads;
   heed__problem *problem = &plan->problem;
   problem->spec = *spec;
-  problem->spec.kernel = kernel;
   if (spec->scale == 0) problem->spec.scale = 1 / sqrtf((float)spec->key_dim);
   problem->mask = mask;
   problem->padded = padded_heads(spec->heads, plan->kernels->lanes);
@@ -377,8 +370,8 @@ heed_status heed_attention_new(heed_attention **result, const heed_attention_spe
   problem->value_stride = (int64_t)spec->heads * spec->value_dim;
   problem->drop_below = (uint32_t)((double)spec->dropout * 0x1p32);
   problem->keep_scale = 1 / (1 - spec->dropout);
-  plan->cost.kernel = kernel;
-  heed_status status = heed__plan_bytes(spec, mask, kernel, plan->threads, &plan->cost.bytes);
+  plan->cost.kernel = spec->kernel;
+  heed_status status = heed__plan_bytes(spec, mask, spec->kernel, threads, &plan->cost.bytes);
   if (status == HEED_OK) status = plan_fill(plan);
   if (status != HEED_OK) {
     heed_attention_free(plan);
@@ -386,6 +379,16 @@ heed_status heed_attention_new(heed_attention **result, const heed_attention_spe
   }
   *result = plan;
   return HEED_OK;
+}
+
+heed_status heed_attention_new(heed_attention **plan, const heed_attention_spec *spec,
+                               const heed_mask *mask) {
+  *plan = NULL;
+  HEED__TRY(check_spec(spec));
+  HEED__TRY(check_mask(mask));
+  heed_attention_spec chosen = *spec;
+  if (spec->kernel == HEED_KERNEL_AUTO) HEED__TRY(heed__choose(spec, mask, &chosen.kernel));
+  return heed__plan_new(plan, &chosen, mask, heed_threads());
 }
 
 void heed_attention_free(heed_attention *plan) {
@@ -435,17 +438,19 @@ static heed_status check_inputs(const heed__problem *problem, const heed_attenti
   return HEED_OK;
 }
 
-/* One unit of work is about this many pairs and dimensions below which a second thread costs more
- * than it brings. */
-static int threads_for(const heed_attention *plan, int64_t tasks) {
-  const heed__problem *problem = &plan->problem;
-  const double worth = 1 << 16;
-  double work = ((double)problem->mask->n_pairs + (double)problem->mask->n_queries) *
-                (double)(problem->key_stride + problem->value_stride);
-  int64_t most = heed_threads() < plan->threads ? heed_threads() : plan->threads;
-  if (most > tasks) most = tasks;
-  if ((double)most > work / worth) most = (int64_t)(work / worth);
+/* Pairs times numbers in a row below which a second thread costs more than it brings. */
+static const double worth_a_thread = 1 << 16;
+
+int heed__threads_worth(const heed_attention_spec *spec, const heed_mask *mask, int64_t most) {
+  double work = ((double)mask->n_pairs + (double)mask->n_queries) * (double)spec->heads *
+                ((double)spec->key_dim + (double)spec->value_dim);
+  if ((double)most > work / worth_a_thread) most = (int64_t)(work / worth_a_thread);
   return most < 1 ? 1 : (int)most;
+}
+
+static int threads_for(const heed_attention *plan, int64_t tasks) {
+  int64_t most = heed_threads() < plan->threads ? heed_threads() : plan->threads;
+  return heed__threads_worth(&plan->problem.spec, plan->problem.mask, most < tasks ? most : tasks);
 }
 
 static void forward_node_scores(heed_attention *plan) {

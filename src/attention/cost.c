@@ -1,8 +1,11 @@
-/* The cost model: both kernels are measured on a small problem with the same score and sizes, once a
- * process, and scaled to the problem at hand. Rows gathered from a table beyond the caches cost
- * their bytes at the measured gather rate at least. */
+/* The cost model: both kernels are measured on small problems with the same score and sizes, once a
+ * process: the sparse one for what a pair and a row cost, the dense one for a cell and a tile. One
+ * thread does it, for what it finds must not depend on how many there are, nor on how soon the
+ * system gives them cores. Rows gathered from a table beyond the caches cost their bytes at the
+ * measured gather rate at least. */
 #include "attention/cost.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -11,8 +14,8 @@
 #include "base/status.h"
 #include "matrix/product.h"
 
-/* The small problems: a random sparse one and a full one. */
-enum { SPARSE_NODES = 512, SPARSE_DEGREE = 16, DENSE_NODES = 384, REPEATS = 5 };
+/* The small problems: two sparse ones, a full one of three tiles a head and a tiny one. */
+enum { SPARSE_NODES = 512, DEGREE = 16, LOW_DEGREE = 2, DENSE_NODES = 384, TINY_NODES = 16 };
 
 /* Below this density the sparse kernel, above the other size under a full mask the dense one, wins by
  * a wide margin on every machine: no need to measure. */
@@ -25,10 +28,11 @@ static const double beyond_cache = 16 << 20;
 typedef struct fit {
   heed_score score;
   int32_t heads, key_dim, value_dim;
-  int threads;
   const char *isa;
-  double sparse_pair; /* seconds a pair */
-  double dense_pair;  /* seconds a pair of a full mask */
+  double pair; /* seconds, sparse */
+  double row;
+  double cell; /* seconds, dense: a query and a key */
+  double tile; /* a tile of a head, whatever its size */
 } fit;
 
 enum { FITS = 32 };
@@ -41,6 +45,10 @@ static struct {
   double gather_gbytes; /* 0: not measured yet */
 } known = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* Enough calls to find a quiet moment on a busy machine. */
+enum { LEAST_REPEATS = 7, MOST_REPEATS = 100 };
+static const double measuring_seconds = 2e-3;
+
 /* The fastest of some calls, in seconds. */
 static heed_status time_kernel(const heed_attention_spec *spec, heed_kernel kernel,
                                const heed_mask *mask, const heed_attention_inputs *inputs,
@@ -49,29 +57,55 @@ static heed_status time_kernel(const heed_attention_spec *spec, heed_kernel kern
   with.kernel = kernel;
   with.dropout = 0;
   heed_attention *plan;
-  HEED__TRY(heed_attention_new(&plan, &with, mask));
+  HEED__TRY(heed__plan_new(&plan, &with, mask, 1));
   const heed_attention_outputs outputs = {.out = out};
   heed_status status = HEED_OK;
   *seconds = 1e30;
-  for (int r = 0; r <= REPEATS && status == HEED_OK; r++) {
+  double total = 0;
+  for (int r = 0; r <= MOST_REPEATS && status == HEED_OK; r++) {
+    if (r > LEAST_REPEATS && total > measuring_seconds) break;
     double start = heed_seconds();
     status = heed_attention_forward(plan, inputs, &outputs);
     double passed = heed_seconds() - start;
+    total += passed;
     if (r > 0 && passed < *seconds) *seconds = passed; /* the first one warms up */
   }
   heed_attention_free(plan);
   return status;
 }
 
-/* A random mask of SPARSE_DEGREE keys a query, spread evenly so that they ascend. */
-static void fill_mask(int64_t *indptr, int32_t *indices) {
-  enum { STEP = SPARSE_NODES / SPARSE_DEGREE };
-  for (int64_t i = 0; i <= SPARSE_NODES; i++) indptr[i] = i * SPARSE_DEGREE;
-  for (int64_t p = 0; p < SPARSE_NODES * SPARSE_DEGREE; p++) {
+/* A random mask of `degree` keys a query, spread evenly so that they ascend. */
+static heed_mask random_mask(int degree, int64_t *indptr, int32_t *indices) {
+  int step = SPARSE_NODES / degree;
+  for (int64_t i = 0; i <= SPARSE_NODES; i++) indptr[i] = i * degree;
+  for (int64_t p = 0; p < SPARSE_NODES * degree; p++) {
     uint32_t random[4];
     heed__random4(0, 0, (uint64_t)p, random);
-    indices[p] = (int32_t)(p % SPARSE_DEGREE * STEP + random[0] % STEP);
+    indices[p] = (int32_t)(p % degree * step + random[0] % (uint32_t)step);
   }
+  return (heed_mask){.n_queries = SPARSE_NODES,
+                     .n_keys = SPARSE_NODES,
+                     .n_pairs = SPARSE_NODES * degree,
+                     .indptr = indptr,
+                     .indices = indices};
+}
+
+static heed_mask full_mask(int64_t nodes) {
+  return (heed_mask){.n_queries = nodes, .n_keys = nodes, .n_pairs = nodes * nodes};
+}
+
+static double tiles(double queries, double keys) {
+  return ceil(queries / TILE_QUERIES) * ceil(keys / TILE_KEYS);
+}
+
+/* Solves a x + b y = s, c x + d y = t for x and y not below 0, roughly where noise has its say. */
+static void solve(double a, double b, double s, double c, double d, double t, double *x,
+                  double *y) {
+  double determinant = a * d - b * c;
+  *x = (s * d - b * t) / determinant;
+  *y = (a * t - s * c) / determinant;
+  if (*y < 0) *x = s / a, *y = 0;
+  if (*x < 0) *x = s / a;
 }
 
 static heed_status measure(const heed_attention_spec *spec, fit *result) {
@@ -79,7 +113,9 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
   int64_t keys = (int64_t)spec->heads * spec->key_dim, values = (int64_t)spec->heads * spec->value_dim;
   float *numbers = heed__alloc((size_t)(rows * (2 * keys + 2 * values) + 2 * keys), sizeof *numbers);
   int64_t *indptr = heed__alloc(SPARSE_NODES + 1, sizeof *indptr);
-  int32_t *indices = heed__alloc(SPARSE_NODES * SPARSE_DEGREE, sizeof *indices);
+  int32_t *indices = heed__alloc(SPARSE_NODES * DEGREE, sizeof *indices);
+  int64_t low_indptr[SPARSE_NODES + 1];
+  int32_t low_indices[SPARSE_NODES * LOW_DEGREE];
   heed_status status = HEED_NOMEM;
   if (numbers != NULL && indptr != NULL && indices != NULL) {
     float *a = numbers, *query = a + 2 * keys, *key = query + rows * keys;
@@ -94,22 +130,24 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
         .a_key = gat ? a + keys : NULL,
         .a = gat || dot ? NULL : a,
     };
-    fill_mask(indptr, indices);
-    heed_mask sparse = {.n_queries = SPARSE_NODES,
-                        .n_keys = SPARSE_NODES,
-                        .n_pairs = SPARSE_NODES * SPARSE_DEGREE,
-                        .indptr = indptr,
-                        .indices = indices};
-    heed_mask full = {.n_queries = DENSE_NODES,
-                      .n_keys = DENSE_NODES,
-                      .n_pairs = (int64_t)DENSE_NODES * DENSE_NODES};
-    double sparse_seconds = 0, dense_seconds = 0;
-    status = time_kernel(spec, HEED_KERNEL_SPARSE, &sparse, &inputs, out, &sparse_seconds);
-    if (status == HEED_OK) {
-      status = time_kernel(spec, HEED_KERNEL_DENSE, &full, &inputs, out, &dense_seconds);
+    const struct {
+      heed_kernel kernel;
+      heed_mask mask;
+    } problems[] = {
+        {HEED_KERNEL_SPARSE, random_mask(LOW_DEGREE, low_indptr, low_indices)},
+        {HEED_KERNEL_SPARSE, random_mask(DEGREE, indptr, indices)},
+        {HEED_KERNEL_DENSE, full_mask(TINY_NODES)},
+        {HEED_KERNEL_DENSE, full_mask(DENSE_NODES)},
+    };
+    double seconds[4] = {0};
+    status = HEED_OK;
+    for (int p = 0; p < 4 && status == HEED_OK; p++) {
+      status = time_kernel(spec, problems[p].kernel, &problems[p].mask, &inputs, out, seconds + p);
     }
-    result->sparse_pair = sparse_seconds / (SPARSE_NODES * SPARSE_DEGREE);
-    result->dense_pair = dense_seconds / ((double)DENSE_NODES * DENSE_NODES);
+    solve(SPARSE_NODES * DEGREE, SPARSE_NODES, seconds[1], SPARSE_NODES * LOW_DEGREE, SPARSE_NODES,
+          seconds[0], &result->pair, &result->row);
+    solve((double)DENSE_NODES * DENSE_NODES, tiles(DENSE_NODES, DENSE_NODES), seconds[3],
+          (double)TINY_NODES * TINY_NODES, 1, seconds[2], &result->cell, &result->tile);
   }
   heed__free(numbers);
   heed__free(indptr);
@@ -119,7 +157,7 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
 
 static bool same_sizes(const fit *f, const heed_attention_spec *spec) {
   return f->score == spec->score && f->heads == spec->heads && f->key_dim == spec->key_dim &&
-         f->value_dim == spec->value_dim && f->threads == heed_threads() &&
+         f->value_dim == spec->value_dim &&
          strcmp(f->isa, heed_isa()) == 0;
 }
 
@@ -137,7 +175,6 @@ static heed_status fit_for(const heed_attention_spec *spec, fit *result) {
                     .heads = spec->heads,
                     .key_dim = spec->key_dim,
                     .value_dim = spec->value_dim,
-                    .threads = heed_threads(),
                     .isa = heed_isa()};
     status = measure(spec, result);
     if (status == HEED_OK) {
@@ -193,9 +230,13 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
   fit f;
   HEED__TRY(fit_for(spec, &f));
   double cells = (double)mask->n_queries * (double)mask->n_keys;
-  *sparse_seconds = f.sparse_pair * ((double)mask->n_pairs + (double)mask->n_queries);
-  *dense_seconds = f.dense_pair * cells;
+  *sparse_seconds = f.pair * (double)mask->n_pairs + f.row * (double)mask->n_queries;
+  *dense_seconds =
+      f.cell * cells + f.tile * tiles((double)mask->n_queries, (double)mask->n_keys);
   bool gat = spec->score == HEED_SCORE_GAT;
+  int threads = heed__threads_worth(spec, mask, heed_threads());
+  *sparse_seconds /= threads;
+  *dense_seconds /= threads;
   double row = 4.0 * spec->heads * (gat ? 1 + spec->value_dim : spec->key_dim + spec->value_dim);
   if (mask->indptr != NULL && row * (double)mask->n_keys > beyond_cache) {
     double gbytes;

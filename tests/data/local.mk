@@ -1,1 +1,35 @@
 # Tests of room data.
+check_PROGRAMS += tests/data/test_data
+TESTS += tests/data/test_data
+tests_data_test_data_SOURCES = tests/data/test_data.c
+tests_data_test_data_CPPFLAGS = $(TEST_CPPFLAGS) -DTEST_FILES='"$(abs_top_srcdir)/tests/files/"'
+tests_data_test_data_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/files/make_npz.py tests/files/README-npz.md $(TEST_NPZ)
+TEST_NPZ = \
+  tests/files/bad-big-endian.npz \
+  tests/files/bad-bomb.npz \
+  tests/files/bad-checksum.npz \
+  tests/files/bad-column.npz \
+  tests/files/bad-dict.npz \
+  tests/files/bad-directory.npz \
+  tests/files/bad-edge.npz \
+  tests/files/bad-four-gigabytes.npz \
+  tests/files/bad-indptr.npz \
+  tests/files/bad-lengths.npz \
+  tests/files/bad-minus-infinity.npz \
+  tests/files/bad-nan.npz \
+  tests/files/bad-overflow.npz \
+  tests/files/bad-pickled.npz \
+  tests/files/bad-size.npz \
+  tests/files/bad-split-count.npz \
+  tests/files/bad-split-length.npz \
+  tests/files/bad-truncated.npz \
+  tests/files/bad-twice.npz \
+  tests/files/good-dense.npz \
+  tests/files/good-fortran.npz \
+  tests/files/good-sparse.npz
+check_PROGRAMS += tests/data/test_datasets
+TESTS += tests/data/test_datasets
+tests_data_test_datasets_SOURCES = tests/data/test_datasets.c
+tests_data_test_datasets_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_data_test_datasets_LDADD = $(TEST_LIBS)
