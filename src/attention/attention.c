@@ -80,6 +80,17 @@ static heed_status check_mask(const heed_mask *mask) {
                       (long long)mask->n_queries, (long long)mask->n_keys,
                       (long long)mask->n_pairs);
   }
+  int64_t pairs;
+  if (mask->indptr != NULL) {
+    pairs = mask->indptr[mask->n_queries];
+  } else if (__builtin_mul_overflow(mask->n_queries, mask->n_keys, &pairs)) {
+    return heed__fail(HEED_OVERFLOW, "%lld queries and %lld keys: their pairs do not fit",
+                      (long long)mask->n_queries, (long long)mask->n_keys);
+  }
+  if (pairs != mask->n_pairs) {
+    return heed__fail(HEED_SHAPE, "the rows of the mask hold %lld pairs, it says %lld",
+                      (long long)pairs, (long long)mask->n_pairs);
+  }
   return HEED_OK;
 }
 

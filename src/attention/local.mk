@@ -6,7 +6,7 @@ libheed_core_la_SOURCES += \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_body.h \
   src/attention/isa.c \
-  src/attention/kernels_portable.c \
+  src/attention/kernels_body.h src/attention/kernels_portable.c \
   src/attention/math_body.h \
   src/attention/names.c \
   src/attention/problem.h \

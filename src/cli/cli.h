@@ -70,11 +70,16 @@ typedef struct cli_shape {
   float slope;
 } cli_shape;
 
-/* Children of every subcommand's argp; the inputs are a cli_global, cli_graph and cli_shape. The
- * graph's takes the argument GRAPH too. */
+/* Children of every subcommand's argp: the options of the graph, with the argument GRAPH, of the
+ * attention and of all subcommands. */
+extern const struct argp_child cli_children[];
+
+/* The options of all subcommands alone, for what stands before the subcommand. */
 extern const struct argp cli_global_argp;
-extern const struct argp cli_graph_argp;
-extern const struct argp cli_shape_argp;
+
+/* Gives the children what they fill in; for ARGP_KEY_INIT. */
+void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
+                   cli_global *global);
 
 cli_graph cli_graph_default(void);
 cli_shape cli_shape_default(void);

@@ -80,9 +80,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   attend_input *input = state->input;
   switch (key) {
     case ARGP_KEY_INIT:
-      state->child_inputs[0] = &input->graph;
-      state->child_inputs[1] = &input->shape;
-      state->child_inputs[2] = input->global;
+      cli_hand_down(state, &input->graph, &input->shape, input->global);
       return 0;
     case KEY_MASK:
       cli_parse_mask(state, "--mask", text, &input->mask);
@@ -123,17 +121,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
-                                             {&cli_shape_argp, 0, "The attention:", 3},
-                                             {&cli_global_argp, 0, "Global options:", 4},
-                                             {0}};
-
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "GRAPH",
     .doc = "Computes attention over a graph. GRAPH may be '-' where the input brings the mask.",
-    .children = children};
+    .children = cli_children};
 
 /* Everything a run holds. */
 typedef struct attend {

@@ -64,9 +64,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   compare_input *input = state->input;
   switch (key) {
     case ARGP_KEY_INIT:
-      state->child_inputs[0] = &input->graph;
-      state->child_inputs[1] = &input->shape;
-      state->child_inputs[2] = input->global;
+      cli_hand_down(state, &input->graph, &input->shape, input->global);
       return 0;
     case KEY_MASKS:
       cli_parse_masks(state, "--masks", text, &input->masks);
@@ -86,18 +84,13 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
-                                             {&cli_shape_argp, 0, "The attention:", 3},
-                                             {&cli_global_argp, 0, "Global options:", 4},
-                                             {0}};
-
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "GRAPH",
     .doc = "Computes attention from the same projected inputs under several masks by several "
            "kernels, and compares time, memory and results.",
-    .children = children};
+    .children = cli_children};
 
 /* Everything a comparison holds. */
 typedef struct compare {

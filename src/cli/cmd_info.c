@@ -21,9 +21,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   info_input *input = state->input;
   switch (key) {
     case ARGP_KEY_INIT:
-      state->child_inputs[0] = &input->graph;
-      state->child_inputs[1] = &input->shape;
-      state->child_inputs[2] = input->global;
+      cli_hand_down(state, &input->graph, &input->shape, input->global);
       return 0;
     case KEY_MASKS:
       cli_parse_masks(state, "--masks", text, &input->masks);
@@ -36,17 +34,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
-                                             {&cli_shape_argp, 0, "The attention:", 3},
-                                             {&cli_global_argp, 0, "Global options:", 4},
-                                             {0}};
-
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "GRAPH",
     .doc = "Describes a graph, the masks it gives and what attention over them costs.",
-    .children = children};
+    .children = cli_children};
 
 static int64_t count_split(const heed_data *data, heed_part part) {
   const uint8_t *in = heed_data_split(data, 0, part);

@@ -213,7 +213,7 @@ static error_t parse_graph(int key, char *text, struct argp_state *state) {
   }
 }
 
-const struct argp cli_graph_argp = {.options = graph_options, .parser = parse_graph};
+static const struct argp graph_argp = {.options = graph_options, .parser = parse_graph};
 
 cli_graph cli_graph_default(void) {
   return (cli_graph){.direction = HEED_DIRECTION_IN, .loops = HEED_LOOPS_ADD};
@@ -262,7 +262,7 @@ static error_t parse_shape(int key, char *text, struct argp_state *state) {
   }
 }
 
-const struct argp cli_shape_argp = {.options = shape_options, .parser = parse_shape};
+static const struct argp shape_argp = {.options = shape_options, .parser = parse_shape};
 
 cli_shape cli_shape_default(void) {
   return (cli_shape){.score = HEED_SCORE_DOT, .heads = 8, .dim = 8, .slope = 0.2f};
@@ -275,4 +275,18 @@ heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed) {
   spec.slope = shape->slope;
   spec.seed = seed;
   return spec;
+}
+
+/* --- What every subcommand takes ------------------------------------------------------------ */
+
+const struct argp_child cli_children[] = {{&graph_argp, 0, "The graph:", 2},
+                                          {&shape_argp, 0, "The attention:", 3},
+                                          {&cli_global_argp, 0, "Global options:", 4},
+                                          {0}};
+
+void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
+                   cli_global *global) {
+  state->child_inputs[0] = graph;
+  state->child_inputs[1] = shape;
+  state->child_inputs[2] = global;
 }

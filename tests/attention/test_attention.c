@@ -398,6 +398,8 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_ARGUMENT, t.spec.score = HEED_SCORE_GAT, "needs the array a_query");
   REFUSED(HEED_ARGUMENT, t.spec.score = HEED_SCORE_GATV2, "needs the array a");
   REFUSED(HEED_SHAPE, t.in.bias_heads = 3, "bias of 3 heads for 2");
+  t.mask.n_pairs++;
+  REFUSED(HEED_SHAPE, (void)0, "pairs, it says");
 #undef REFUSED
   trial_free(&t);
 }

@@ -1,0 +1,28 @@
+/* Everything that is compiled once an instruction set: the including file has brought its vectors
+ * (simd_*.h) and defines KERNELS, the table's name, and ISA, its name for people. Each of the bodies
+ * stands on those before it. */
+#include <stdint.h>
+#include <string.h>
+
+#include "attention/problem.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "matrix/product.h"
+
+/* clang-format off: the order matters. */
+#include "attention/math_body.h"
+#include "attention/score_body.h"
+#include "attention/sparse_body.h"
+#include "attention/dense_body.h"
+#include "attention/rate_body.h"
+/* clang-format on */
+
+const heed__kernels KERNELS = {
+    .isa = ISA,
+    .lanes = LANES,
+    .sparse = sparse,
+    .dense = dense,
+    .node_scores = node_scores,
+    .weights = weights_of_row,
+    .multiply_adds = multiply_adds,
+};
