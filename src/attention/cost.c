@@ -157,8 +157,7 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
 
 static bool same_sizes(const fit *f, const heed_attention_spec *spec) {
   return f->score == spec->score && f->heads == spec->heads && f->key_dim == spec->key_dim &&
-         f->value_dim == spec->value_dim &&
-         strcmp(f->isa, heed_isa()) == 0;
+         f->value_dim == spec->value_dim && strcmp(f->isa, heed_isa()) == 0;
 }
 
 /* The fit for these sizes, measured if need be. The lock is held while measuring, so that nobody
@@ -187,9 +186,29 @@ static heed_status fit_for(const heed_attention_spec *spec, fit *result) {
   return status;
 }
 
+enum { ROW = 64, TABLE_ROWS = 1 << 18, READS = 1 << 19, CHUNK = 1 << 12, AHEAD = 16 };
+
+/* The sum of a chunk of random rows, asked for ahead as the kernels do. */
+static float gather_chunk(const float *table, int64_t chunk) {
+  int32_t rows[CHUNK + AHEAD];
+  uint32_t state = (uint32_t)chunk * 2654435761u + 1;
+  for (int r = 0; r < CHUNK + AHEAD; r++) {
+    state = state * 1664525u + 1013904223u;
+    rows[r] = (int32_t)(state >> 14);
+  }
+  float sums[ROW] = {0}, total = 0;
+  for (int r = 0; r < CHUNK; r++) {
+    const float *next = table + (int64_t)rows[r + AHEAD] * ROW;
+    for (int i = 0; i < ROW; i += 16) __builtin_prefetch(next + i);
+    const float *row = table + (int64_t)rows[r] * ROW;
+    for (int i = 0; i < ROW; i++) sums[i] += row[i];
+  }
+  for (int i = 0; i < ROW; i++) total += sums[i];
+  return total;
+}
+
 /* Sums of random rows of 256 bytes out of 64 MiB. */
 static heed_status measure_gather(double *gbytes) {
-  enum { ROW = 64, TABLE_ROWS = 1 << 18, READS = 1 << 19, CHUNK = 1 << 12 };
   float *table = heed__alloc_zero((size_t)TABLE_ROWS * ROW, sizeof *table);
   if (table == NULL) return HEED_NOMEM;
   double best = 1e30;
@@ -197,16 +216,7 @@ static heed_status measure_gather(double *gbytes) {
   for (int repeat = 0; repeat < 3; repeat++) {
     double start = heed_seconds();
 #pragma omp parallel for schedule(static) num_threads(heed_threads()) reduction(+ : total)
-    for (int64_t chunk = 0; chunk < READS / CHUNK; chunk++) {
-      uint32_t state = (uint32_t)chunk * 2654435761u + 1;
-      float sums[ROW] = {0};
-      for (int r = 0; r < CHUNK; r++) {
-        state = state * 1664525u + 1013904223u;
-        const float *row = table + (size_t)(state >> 14) * ROW;
-        for (int i = 0; i < ROW; i++) sums[i] += row[i];
-      }
-      for (int i = 0; i < ROW; i++) total += sums[i];
-    }
+    for (int64_t chunk = 0; chunk < READS / CHUNK; chunk++) total += gather_chunk(table, chunk);
     double passed = heed_seconds() - start;
     if (passed < best) best = passed;
   }
