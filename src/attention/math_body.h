@@ -1,6 +1,5 @@
 /* Functions of vectors, compiled once an instruction set. */
 #include <float.h>
-#include <limits.h>
 #include <math.h>
 
 #define INLINE static inline __attribute__((always_inline))

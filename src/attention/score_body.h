@@ -3,37 +3,6 @@
  * A score function of query and key is an inline body here and a row in logits_of(). Those that sum
  * a function of the numbers of one head (dot, GATv2, additive) share logits_by_sums(). */
 
-/* Rows of pairs to come, asked for a cache line at a time between other work: more at once would
- * only wait for one another. */
-typedef struct upcoming {
-  const int32_t *columns; /* of the pairs to come */
-  int pairs;              /* how many of them */
-  int pair;               /* the one whose lines are being asked for */
-  int line;               /* the next of them */
-  int key_lines;          /* cache lines in a row of keys; 0 where keys and values are the same */
-  int lines;              /* in both rows */
-  const float *keys;
-  const float *values;
-  int64_t key_stride;
-  int64_t value_stride;
-} upcoming;
-
-enum { LINE_FLOATS = 16 };
-
-/* Asks for some more lines. */
-INLINE void fetch(upcoming *next, int lines) {
-  for (; lines > 0 && next->pair < next->pairs; lines--) {
-    int64_t column = next->columns[next->pair];
-    if (next->line < next->key_lines) {
-      __builtin_prefetch(next->keys + column * next->key_stride + next->line * LINE_FLOATS);
-    } else {
-      int64_t line = next->line - next->key_lines;
-      __builtin_prefetch(next->values + column * next->value_stride + line * LINE_FLOATS);
-    }
-    if (++next->line == next->lines) next->line = 0, next->pair++;
-  }
-}
-
 /* What a block's score functions read. */
 typedef struct block {
   const float *query;     /* [H * D] the query's row, scaled */
@@ -46,7 +15,6 @@ typedef struct block {
   const int32_t *columns; /* [pairs], then copies of the last one to fill a vector of logits */
   int32_t pairs;
   vf slope;
-  upcoming *next;
 } block;
 
 /* The term that one dimension adds to the logit. */
@@ -79,7 +47,6 @@ INLINE void sums_packed(const block *b, float *logits, term t, const int dim, co
     }
     v_store(logits, v_sums(v, dim));
     logits += LANES;
-    fetch(b->next, dim);
   }
 }
 
@@ -111,7 +78,6 @@ INLINE void sums_general(const block *b, float *logits, term t, const int dim) {
       if (++head == b->padded) head = 0, pair++;
     }
     v_store(logits + done, v_sums(v, LANES));
-    fetch(b->next, LANES / 2);
   }
 }
 
@@ -161,7 +127,6 @@ static void logits_gat(const block *b, float *logits) {
       for (int h = 0; h < padded; h += LANES) {
         vf x = v_add(v_load(b->query + h), v_load(key + h));
         v_store(logits + pair * padded + h, v_leaky_relu(x, b->slope));
-        fetch(b->next, 1);
       }
     }
     return;
@@ -169,7 +134,6 @@ static void logits_gat(const block *b, float *logits) {
   for (int pair = 0; pair < b->pairs; pair++) {
     const float *key = b->keys + b->columns[pair] * b->stride;
     v_store_first(logits + pair * padded, v_load_first(key, padded), padded);
-    fetch(b->next, 1);
   }
   float repeated[LANES];
   for (int i = 0; i < LANES; i++) repeated[i] = b->query[i & (padded - 1)];

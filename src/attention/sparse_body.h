@@ -64,7 +64,7 @@ static void drop(const heed__problem *problem, int64_t first, int pairs, float *
 /* Turns a block's logits into exp(logit - maximum), moves maximum and sum on, and leaves in
  * `factor` what the earlier ones are to be multiplied by. */
 static void online_softmax(const heed__problem *problem, int pairs, bool first,
-                           upcoming *next, const heed__scratch *s) {
+                           const heed__scratch *s) {
   int padded = problem->padded, period = period_of(problem);
   int total = pairs * padded, end = (total + LANES - 1) / LANES * LANES;
   for (int i = total; i < end; i++) s->logits[i] = -INFINITY;
@@ -83,7 +83,6 @@ static void online_softmax(const heed__problem *problem, int pairs, bool first,
       vf weight = v_exp(v_sub(v_load(s->logits + i), maximum));
       v_store(s->logits + i, weight);
       sum = v_add(sum, weight);
-      fetch(next, 2);
     }
     v_store(s->maximum + h, maximum);
     v_store(s->sum + h, sum);
@@ -96,9 +95,28 @@ INLINE vf spread(const heed__problem *problem, const float *heads, int64_t c, co
   return whole ? v_all(*from) : v_pick(from, problem->spread + c * LANES);
 }
 
+INLINE void prefetch_row(const float *row, int64_t numbers) {
+  for (int64_t i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
+}
+
+/* Rows to ask for while a block is summed up, one pair's for every pair: the memory then has work all
+ * the time instead of in bursts. */
+typedef struct upcoming {
+  const int32_t *columns;
+  int pairs;
+  const float *keys; /* NULL: the values alone */
+  int64_t stride;
+} upcoming;
+
+INLINE void prefetch(const heed__problem *problem, const upcoming *next, int pair) {
+  int64_t column = next->columns[pair];
+  if (next->keys != NULL) prefetch_row(next->keys + column * next->stride, next->stride);
+  prefetch_row(problem->in.value + column * problem->value_stride, problem->value_stride);
+}
+
 /* accumulator += sum over the pairs of weight times value, for `n` vectors from vector c on. */
 INLINE void accumulate(const heed__problem *problem, int pairs, bool first, const heed__scratch *s,
-                       upcoming *next, int64_t c, const int n, const bool whole,
+                       const upcoming *next, int64_t c, const int n, const bool whole,
                        const bool last_partly) {
   int tail = (int)(problem->value_stride - (c + n - 1) * LANES);
   vf sum[4];
@@ -108,9 +126,9 @@ INLINE void accumulate(const heed__problem *problem, int pairs, bool first, cons
                            spread(problem, s->factor, c + v, whole));
   }
   const float *values = problem->in.value + c * LANES;
-  int lines = c == 0 ? (next->lines + 1) / 2 : 0;
+  int fetch = c == 0 ? next->pairs : 0;
   for (int pair = 0; pair < pairs; pair++) {
-    fetch(next, lines);
+    if (pair < fetch) prefetch(problem, next, pair);
     const float *value = values + s->columns[pair] * problem->value_stride;
     const float *weights = s->logits + pair * problem->padded;
     for (int v = 0; v < n; v++) {
@@ -123,7 +141,7 @@ INLINE void accumulate(const heed__problem *problem, int pairs, bool first, cons
 }
 
 INLINE void accumulate_all(const heed__problem *problem, int pairs, bool first,
-                           const heed__scratch *s, upcoming *next, const bool whole) {
+                           const heed__scratch *s, const upcoming *next, const bool whole) {
   bool partly = problem->value_stride % LANES != 0;
   int64_t end = problem->value_vectors - (partly ? 1 : 0);
   int64_t c = 0;
@@ -136,18 +154,6 @@ INLINE void accumulate_all(const heed__problem *problem, int pairs, bool first,
   if (partly) accumulate(problem, pairs, first, s, next, c, 1, whole, true);
 }
 
-static upcoming upcoming_of(const heed__problem *problem, const block *b) {
-  upcoming next = {.keys = b->keys,
-                   .values = problem->in.value,
-                   .key_stride = b->stride,
-                   .value_stride = problem->value_stride};
-  if (b->keys != problem->in.value) {
-    next.key_lines = (int)((b->stride + LINE_FLOATS - 1) / LINE_FLOATS);
-  }
-  next.lines = next.key_lines + (int)((next.value_stride + LINE_FLOATS - 1) / LINE_FLOATS);
-  return next;
-}
-
 /* The pairs [first, end) of row i, from a cleared state on; rows may be prefetched up to the pair
  * `task_end`. */
 static void attend_row(const heed__problem *problem, int64_t i, const int32_t *keys, int64_t first,
@@ -156,8 +162,7 @@ static void attend_row(const heed__problem *problem, int64_t i, const int32_t *k
   bool gat = problem->spec.score == HEED_SCORE_GAT;
   bool dot = problem->spec.score == HEED_SCORE_DOT;
   int period = period_of(problem);
-  upcoming next = upcoming_of(problem, b);
-  b->next = &next;
+  upcoming next = {.keys = b->keys == problem->in.value ? NULL : b->keys, .stride = b->stride};
   for (int h = 0; h < period; h++) s->maximum[h] = -FLT_MAX;
   b->query = gat ? problem->query_scores + i * problem->padded
                  : problem->in.query + i * problem->key_stride;
@@ -176,7 +181,6 @@ static void attend_row(const heed__problem *problem, int64_t i, const int32_t *k
       int64_t from = p + problem->ahead, left = task_end - from;
       next.columns = problem->mask->indices + from;
       next.pairs = (int)(left < 0 ? 0 : left < pairs ? left : pairs);
-      next.pair = next.line = 0;
     }
     memcpy(s->columns, keys + (p - first), (size_t)pairs * sizeof *keys);
     for (int v = 0; v < LANES; v++) s->columns[pairs + v] = s->columns[pairs - 1];
@@ -184,14 +188,13 @@ static void attend_row(const heed__problem *problem, int64_t i, const int32_t *k
     logits(b, s->logits);
     if (problem->in.bias != NULL) add_bias(problem, p, pairs, s->logits);
     if (problem->to.weights != NULL) keep_logits(problem, p, pairs, s->logits);
-    online_softmax(problem, pairs, p == first, &next, s);
+    online_softmax(problem, pairs, p == first, s);
     if (problem->drop_below > 0) drop(problem, p, pairs, s->logits, s->random);
     if (problem->spec.value_dim % LANES == 0) {
       accumulate_all(problem, pairs, p == first, s, &next, true);
     } else {
       accumulate_all(problem, pairs, p == first, s, &next, false);
     }
-    fetch(&next, INT_MAX);
   }
   for (int h = 0; h < period; h += LANES) {
     v_store(s->sum + h, fold_sum(v_load(s->sum + h), problem->padded));
@@ -300,8 +303,6 @@ static void sparse(const heed__problem *problem, const heed__task *task, float *
 static void node_scores(const heed__problem *problem, const float *rows, const float *a,
                         int64_t first, int64_t end, float *scores, const heed__scratch *s) {
   block b = block_of(problem, s);
-  upcoming nothing = {0};
-  b.next = &nothing;
   b.stride = problem->key_stride;
   b.query = a;
   for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
