@@ -9,12 +9,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PROMISE(condition) \
-  do { \
-    if (!(condition)) { \
+#define PROMISE(condition)                                                          \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
       (void)fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition); \
-      abort(); \
-    } \
+      abort();                                                                      \
+    }                                                                               \
   } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
