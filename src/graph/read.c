@@ -37,11 +37,13 @@ static heed_status read_dimacs(read_work *work) {
   work->has_graph = true;
   if (work->scan.flow) {
     if (igraph_vector_size(&work->capacity) != igraph_ecount(work->graph)) return HEED_OK;
+    HEED__TRY(heed__igraph_attributes(work->graph));
     return from_igraph(work,
                        igraph_cattribute_EAN_setv(work->graph, "capacity", &work->capacity));
   }
   int64_t n = igraph_vector_int_size(&work->label);
   if (n != igraph_vcount(work->graph)) return HEED_OK;
+  HEED__TRY(heed__igraph_attributes(work->graph));
   HEED__TRY(from_igraph(work, igraph_vector_resize(&work->capacity, (heed__int)n)));
   for (int64_t i = 0; i < n; i++) VECTOR(work->capacity)[i] = (double)VECTOR(work->label)[i];
   return from_igraph(work, igraph_cattribute_VAN_setv(work->graph, "label", &work->capacity));

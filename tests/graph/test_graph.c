@@ -546,6 +546,22 @@ START_TEST(fails_without_memory) {
 }
 END_TEST
 
+/* A table that is not igraph's own for C may mean anything by its attributes. */
+START_TEST(leaves_foreign_attributes_alone) {
+  static const char *const paths[] = {TEST_FILES "/good-square.dimacs",
+                                      TEST_FILES "/good-flow.dimacs"};
+  igraph_attribute_table_t foreign = igraph_cattribute_table;
+  igraph_attribute_table_t *before = igraph_set_attribute_table(&foreign);
+  size_t held = heed_memory_held();
+  igraph_t graph;
+  heed_status status = heed_graph_read(&graph, paths[_i], "dimacs", false);
+  ck_assert_ptr_eq(igraph_set_attribute_table(before), &foreign);
+  ck_assert_msg(status == HEED_UNSUPPORTED, "%d: %s", (int)status, heed_message());
+  ck_assert_ptr_nonnull(strstr(heed_message(), "attribute table"));
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("graph");
   TCase *files = tcase_create("files");
@@ -570,6 +586,7 @@ int main(void) {
   tcase_add_test(graphs, reads_labels_and_features);
   tcase_add_test(graphs, summarises);
   tcase_add_test(graphs, puts_handlers_back);
+  tcase_add_loop_test(graphs, leaves_foreign_attributes_alone, 0, 2);
   suite_add_tcase(suite, graphs);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

@@ -1,0 +1,67 @@
+#!/bin/sh
+# Runs every fuzz target for a moment, from the test files on, in a build folder made with
+# --enable-fuzz; srcdir names the sources. One line a target, its log only where it failed.
+set -u
+: "${srcdir:=.}"
+files=$srcdir/tests/files
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/found" || exit 1
+
+cp "$files"/*.npz "$work/npz" || exit 1
+rm -f "$work/npz/bad-bomb.npz"
+
+# The first byte is the format's number in fuzz_graph.c; every file goes in as told by its content
+# too.
+for file in "$files"/good-* "$files"/bad-*; do
+  case $file in
+    *.npz | *.png) continue ;;
+    *.graphml) byte='\001' ;;
+    *.gml) byte='\002' ;;
+    *.net) byte='\003' ;;
+    *.dl) byte='\004' ;;
+    *.dimacs) byte='\005' ;;
+    *.lgl) byte='\006' ;;
+    *.ncol) byte='\007' ;;
+    *.edges) byte='\010' ;;
+    *.graphdb) byte='\011' ;;
+    *) byte='\000' ;;
+  esac
+  name=$(basename "$file")
+  for first in "$byte" '\000'; do
+    # shellcheck disable=SC2059
+    { printf "$first" && cat "$file"; } >"$work/graph/$name$(echo "$first" | tr -d '\\')" || exit 1
+  done
+done
+
+n=0
+for recipe in sbm:n=40,blocks=4,in=0.1,out=0.01 ba:n=20,m=3 er:n=30,p=0.1 er:n=10,m=20 grid:3x4 \
+  grid:2x3x4 star:7 ring:5 full:6 ring:2 sbm:n=9,blocks=2,in=2,out=-1 er: karate; do
+  n=$((n + 1))
+  printf %s "$recipe" >"$work/recipe/$n" || exit 1
+done
+
+LSAN_OPTIONS=suppressions=$srcdir/tests/lsan.supp:print_suppressions=0
+OMP_NUM_THREADS=1
+export LSAN_OPTIONS OMP_NUM_THREADS
+failed=0
+for name in npz graph recipe; do
+  program=tests/fuzz/fuzz_$name
+  if [ ! -x "$program" ]; then
+    echo "fuzz_$name: not built; configure with --enable-fuzz"
+    failed=1
+    continue
+  fi
+  "$program" -runs=4000 -seed=1 -max_total_time=20 -timeout=20 -rss_limit_mb=2048 \
+    -close_fd_mask=1 -artifact_prefix="fuzz-$name-" -max_len=8192 -print_final_stats=1 \
+    "$work/$name" >"$work/log" 2>&1
+  status=$?
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
+  echo "fuzz_$name: status $status, ${runs:-no} runs"
+  if [ $status -ne 0 ] || [ "${runs:-0}" -eq 0 ]; then
+    failed=1
+    tail -n 60 "$work/log"
+  fi
+done
+exit $failed
