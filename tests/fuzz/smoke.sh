@@ -31,7 +31,7 @@ for file in "$files"/good-* "$files"/bad-*; do
   name=$(basename "$file")
   for first in "$byte" '\000'; do
     # shellcheck disable=SC2059
-    { printf "$first" && cat "$file"; } >"$work/graph/$name$(echo "$first" | tr -d '\\')" || exit 1
+    { printf "$first" && cat "$file"; } >"$work/graph/$name.${first#?}" || exit 1
   done
 done
 
