@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/random.h"
 #include "base/status.h"

@@ -5,10 +5,12 @@ libheed_core_la_SOURCES += \
   src/attention/attention.c \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_body.h \
+  src/attention/forward.c \
   src/attention/isa.c \
   src/attention/kernels_body.h src/attention/kernels_portable.c \
   src/attention/math_body.h \
   src/attention/names.c \
+  src/attention/plan.c src/attention/plan.h \
   src/attention/problem.h \
   src/attention/rate_body.h \
   src/attention/reference.c \

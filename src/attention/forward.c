@@ -1,0 +1,179 @@
+/* The forward call: a plan's tasks handed to the kernels. */
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "attention/plan.h"
+#include "base/status.h"
+#include "base/threads.h"
+
+static heed_status check_array(const float *array, bool wanted, const char *name,
+                               heed_score score) {
+  if ((array != NULL) != wanted) {
+    return heed__fail(HEED_ARGUMENT, "score %s %s the array %s", heed_score_name(score),
+                      wanted ? "needs" : "does not take", name);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_inputs(const heed__problem *problem, const heed_attention_inputs *in,
+                                const heed_attention_outputs *to) {
+  const heed_attention_spec *spec = &problem->spec;
+  const heed_mask *mask = problem->mask;
+  bool gat = spec->score == HEED_SCORE_GAT;
+  bool with_a = spec->score == HEED_SCORE_GATV2 || spec->score == HEED_SCORE_ADDITIVE;
+  if (mask->n_queries > 0) {
+    HEED__TRY(check_array(in->query, true, "query", spec->score));
+    HEED__TRY(check_array(to->out, true, "out", spec->score));
+  }
+  if (mask->n_keys > 0) HEED__TRY(check_array(in->key, true, "key", spec->score));
+  HEED__TRY(check_array(in->a_query, gat, "a_query", spec->score));
+  HEED__TRY(check_array(in->a_key, gat, "a_key", spec->score));
+  HEED__TRY(check_array(in->a, with_a, "a", spec->score));
+  if (in->value == NULL && spec->value_dim != spec->key_dim) {
+    return heed__fail(HEED_SHAPE, "keys of %d numbers cannot be values of %d", spec->key_dim,
+                      spec->value_dim);
+  }
+  if (in->bias != NULL && in->bias_heads != 1 && in->bias_heads != spec->heads) {
+    return heed__fail(HEED_SHAPE, "a bias of %d heads for %d heads", in->bias_heads, spec->heads);
+  }
+  return HEED_OK;
+}
+
+static int threads_for(const heed_attention *plan, int64_t tasks) {
+  int64_t most = heed_threads() < plan->threads ? heed_threads() : plan->threads;
+  return heed__threads_worth(&plan->problem.spec, plan->problem.mask, most < tasks ? most : tasks);
+}
+
+static void forward_node_scores(heed_attention *plan) {
+  heed__problem *problem = &plan->problem;
+  const struct {
+    const float *rows, *a;
+    float *scores;
+    int64_t n;
+  } sides[2] = {
+      {problem->in.query, problem->in.a_query, problem->query_scores, problem->mask->n_queries},
+      {problem->in.key, problem->in.a_key, problem->key_scores, problem->mask->n_keys},
+  };
+  enum { ROWS = 256 };
+  for (int side = 0; side < 2; side++) {
+    int64_t n = sides[side].n, blocks = (n + ROWS - 1) / ROWS;
+#pragma omp parallel for schedule(static) num_threads(threads_for(plan, blocks))
+    for (int64_t block = 0; block < blocks; block++) {
+      int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
+      plan->kernels->node_scores(problem, sides[side].rows, sides[side].a, block * ROWS, end,
+                                 sides[side].scores, plan->scratch + heed__thread());
+    }
+  }
+}
+
+/* Brings the segments of a long row together, in their order. The first one's part becomes the
+ * row's maximum and sum. */
+static void join(const heed_attention *plan, const heed__cut *cut) {
+  const heed__problem *problem = &plan->problem;
+  int lanes = plan->kernels->lanes;
+  int64_t period = problem->padded < lanes ? lanes : problem->padded;
+  int32_t heads = problem->spec.heads, value_dim = problem->spec.value_dim;
+  float *out = problem->to.out + cut->row * problem->value_stride;
+  float *part = plan->partials + plan->tasks[cut->first_task].partial * plan->partial_floats;
+  for (int32_t h = 0; h < heads; h++) {
+    float maximum = part[h];
+    for (int64_t t = 1; t < cut->n_tasks; t++) {
+      const float *other = part + t * plan->partial_floats;
+      if (!(other[h] <= maximum)) maximum = other[h];
+    }
+    float sum = 0;
+    memset(out + (int64_t)h * value_dim, 0, (size_t)value_dim * sizeof *out);
+    for (int64_t t = 0; t < cut->n_tasks; t++) {
+      const float *other = part + t * plan->partial_floats;
+      float factor = expf(other[h] - maximum);
+      sum += other[period + h] * factor;
+      const float *values = other + 2 * period + (int64_t)h * value_dim;
+      for (int32_t d = 0; d < value_dim; d++) out[(int64_t)h * value_dim + d] += factor * values[d];
+    }
+    float inverse = sum > 0 ? 1 / sum : 0 * sum;
+    for (int32_t d = 0; d < value_dim; d++) out[(int64_t)h * value_dim + d] *= inverse;
+    if (problem->to.log_sum_exp != NULL) {
+      problem->to.log_sum_exp[cut->row * heads + h] = maximum + logf(sum);
+    }
+    part[h] = maximum;
+    part[period + h] = sum;
+  }
+}
+
+static void forward_sparse(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  int threads = threads_for(plan, plan->n_tasks);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t t = 0; t < plan->n_tasks; t++) {
+    const heed__task *task = plan->tasks + t;
+    float *partial =
+        task->partial < 0 ? NULL : plan->partials + task->partial * plan->partial_floats;
+    plan->kernels->sparse(problem, task, partial, plan->scratch + heed__thread());
+  }
+  if (plan->n_cuts == 0) return;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t c = 0; c < plan->n_cuts; c++) join(plan, plan->cuts + c);
+  if (problem->to.weights == NULL) return;
+  int64_t period = problem->padded < plan->kernels->lanes ? plan->kernels->lanes : problem->padded;
+  for (int64_t c = 0; c < plan->n_cuts; c++) {
+    const heed__cut *cut = plan->cuts + c;
+    const float *maximum =
+        plan->partials + plan->tasks[cut->first_task].partial * plan->partial_floats;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t t = cut->first_task; t < cut->first_task + cut->n_tasks; t++) {
+      plan->kernels->weights(problem, plan->tasks[t].first_pair, plan->tasks[t].end_pair, maximum,
+                             maximum + period);
+    }
+  }
+}
+
+static heed_status forward_dense(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  int64_t n = problem->mask->n_queries;
+  int64_t tiles = (n + TILE_QUERIES - 1) / TILE_QUERIES;
+  int64_t heads = problem->spec.heads;
+  atomic_int result = HEED_OK;
+  /* A head's tiles follow one another, so that its keys and values stay in the cache. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_for(plan, tiles * heads))
+  for (int64_t t = 0; t < tiles * heads; t++) {
+    int64_t first = t % tiles * TILE_QUERIES;
+    int64_t end = n - first < TILE_QUERIES ? n : first + TILE_QUERIES;
+    heed_status status = plan->kernels->dense(problem, (int32_t)(t / tiles), first, end,
+                                              plan->scratch + heed__thread());
+    if (status != HEED_OK) atomic_store(&result, (int)status);
+  }
+  heed_status status = (heed_status)atomic_load(&result);
+  if (status != HEED_OK) {
+    return heed__fail(status, "the matrix library failed in the dense kernel: %s",
+                      heed_status_sentence(status));
+  }
+  return HEED_OK;
+}
+
+static void forward_reference(heed_attention *plan) {
+  int64_t n = plan->problem.mask->n_queries;
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads_for(plan, n))
+  for (int64_t i = 0; i < n; i++) {
+    heed__reference_rows(&plan->problem, i, i + 1, plan->scratch + heed__thread());
+  }
+}
+
+heed_status heed_attention_forward(heed_attention *plan, const heed_attention_inputs *inputs,
+                                   const heed_attention_outputs *outputs) {
+  heed__problem *problem = &plan->problem;
+  HEED__TRY(check_inputs(problem, inputs, outputs));
+  problem->in = *inputs;
+  problem->to = *outputs;
+  if (problem->in.value == NULL) problem->in.value = problem->in.key;
+  if (problem->mask->n_queries == 0) return HEED_OK;
+  heed_kernel kernel = problem->spec.kernel;
+  if (kernel == HEED_KERNEL_REFERENCE) {
+    forward_reference(plan);
+    return HEED_OK;
+  }
+  if (problem->spec.score == HEED_SCORE_GAT) forward_node_scores(plan);
+  if (kernel == HEED_KERNEL_DENSE) return forward_dense(plan);
+  forward_sparse(plan);
+  return HEED_OK;
+}

@@ -1,0 +1,391 @@
+#include "attention/plan.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+/* Most heads and dimensions: any row of logits, queries or values then fits in an int. */
+enum { MOST_HEADS = 1 << 16, MOST_DIM = 1 << 20 };
+
+/* Pairs of which a task has at least some, so that taking it costs next to nothing, and rows, which
+ * cost something even when empty. Fixed, for the bits must not depend on the threads. */
+enum { TASK_WORK = 2048, ROW_WORK = 4, LEAST_TASK_WORK = 256, TASKS_WANTED = 64 };
+
+static heed_status check_spec(const heed_attention_spec *spec) {
+  if ((unsigned)spec->score > HEED_SCORE_ADDITIVE) {
+    return heed__fail(HEED_ARGUMENT, "score function %d: there is none", (int)spec->score);
+  }
+  if ((unsigned)spec->kernel > HEED_KERNEL_REFERENCE) {
+    return heed__fail(HEED_ARGUMENT, "kernel %d: there is none", (int)spec->kernel);
+  }
+  if (spec->heads < 1 || spec->heads > MOST_HEADS) {
+    return heed__fail(HEED_RANGE, "%d heads: not between 1 and %d", spec->heads, MOST_HEADS);
+  }
+  if (spec->key_dim < 1 || spec->key_dim > MOST_DIM || spec->value_dim < 1 ||
+      spec->value_dim > MOST_DIM) {
+    return heed__fail(HEED_RANGE, "key size %d, value size %d: not between 1 and %d",
+                      spec->key_dim, spec->value_dim, MOST_DIM);
+  }
+  if ((int64_t)spec->heads * spec->key_dim > INT32_MAX / 64 ||
+      (int64_t)spec->heads * spec->value_dim > INT32_MAX / 64) {
+    return heed__fail(HEED_OVERFLOW, "%d heads of %d and %d numbers: more than a row may hold",
+                      spec->heads, spec->key_dim, spec->value_dim);
+  }
+  if (!(spec->dropout >= 0 && spec->dropout < 1)) {
+    return heed__fail(HEED_RANGE, "dropout %g: not at least 0 and below 1", (double)spec->dropout);
+  }
+  if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
+    return heed__fail(HEED_VALUE, "scale %g, slope %g: not finite", (double)spec->scale,
+                      (double)spec->slope);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_mask(const heed_mask *mask) {
+  if (mask->n_queries < 0 || mask->n_keys < 0 || mask->n_keys > INT32_MAX || mask->n_pairs < 0) {
+    return heed__fail(HEED_RANGE, "a mask of %lld queries, %lld keys, %lld pairs",
+                      (long long)mask->n_queries, (long long)mask->n_keys,
+                      (long long)mask->n_pairs);
+  }
+  int64_t pairs;
+  if (mask->indptr != NULL) {
+    pairs = mask->indptr[mask->n_queries];
+  } else if (__builtin_mul_overflow(mask->n_queries, mask->n_keys, &pairs)) {
+    return heed__fail(HEED_OVERFLOW, "%lld queries and %lld keys: their pairs do not fit",
+                      (long long)mask->n_queries, (long long)mask->n_keys);
+  }
+  if (pairs != mask->n_pairs) {
+    return heed__fail(HEED_SHAPE, "the rows of the mask hold %lld pairs, it says %lld",
+                      (long long)pairs, (long long)mask->n_pairs);
+  }
+  return HEED_OK;
+}
+
+heed_status heed__plan_check(const heed_attention_spec *spec, const heed_mask *mask) {
+  HEED__TRY(check_spec(spec));
+  return check_mask(mask);
+}
+
+/* Heads in the flat logits: a power of two below the vector, or a multiple of it. */
+static int32_t padded_heads(int32_t heads, int32_t lanes) {
+  if (heads >= lanes) return (heads + lanes - 1) / lanes * lanes;
+  int32_t padded = 1;
+  while (padded < heads) padded *= 2;
+  return padded;
+}
+
+static int64_t longest_row(const heed_mask *mask) {
+  if (mask->indptr == NULL) return mask->n_keys;
+  int64_t longest = 0;
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t count = mask->indptr[i + 1] - mask->indptr[i];
+    if (count > longest) longest = count;
+  }
+  return longest;
+}
+
+/* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
+enum { ARRAYS = 15 };
+
+static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
+                          heed_kernel kernel, size_t sizes[ARRAYS]) {
+  size_t padded = (size_t)padded_heads(spec->heads, WIDEST);
+  size_t heads = (size_t)spec->heads;
+  bool dense = kernel == HEED_KERNEL_DENSE, plain = kernel == HEED_KERNEL_REFERENCE;
+  bool shared = !plain; /* GAT's node scores need these in both kernels */
+  size_t all[ARRAYS] = {
+      shared ? BLOCK_PAIRS * padded + 2 * WIDEST : 0,
+      shared ? padded + WIDEST : 0,
+      shared ? padded + WIDEST : 0,
+      shared ? padded + 2 * WIDEST : 0,
+      shared ? heads * (size_t)spec->key_dim + WIDEST : 0,
+      shared ? heads * (size_t)spec->value_dim + WIDEST : 0,
+      shared ? BLOCK_PAIRS * heads + 8 : 0,
+      shared ? BLOCK_PAIRS + WIDEST : 0,
+      dense ? TILE_QUERIES * TILE_KEYS : 0,
+      dense ? TILE_KEYS + WIDEST : 0,
+      dense ? (size_t)spec->key_dim * TILE_KEYS : 0,
+      dense ? TILE_QUERIES * (size_t)spec->value_dim : 0,
+      dense ? TILE_QUERIES : 0,
+      dense ? TILE_QUERIES : 0,
+      dense ? TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+  };
+  for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
+}
+
+static size_t scratch_floats(const size_t sizes[ARRAYS]) {
+  size_t total = 0;
+  for (int i = 0; i < ARRAYS; i++) total += sizes[i];
+  return total;
+}
+
+static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_kernel kernel) {
+  float *at[ARRAYS];
+  for (int i = 0; i < ARRAYS; i++) {
+    at[i] = memory;
+    memory += sizes[i];
+  }
+  void *last = at[ARRAYS - 1];
+  return (heed__scratch){
+      .logits = at[0],
+      .maximum = at[1],
+      .sum = at[2],
+      .factor = at[3],
+      .query = at[4],
+      .accumulator = at[5],
+      .random = (uint32_t *)(void *)at[6],
+      .columns = (int32_t *)(void *)at[7],
+      .tile = at[8],
+      .compact = at[9],
+      .packed = at[10],
+      .result = at[11],
+      .row_maximum = at[12],
+      .row_sum = at[13],
+      .cursor = kernel == HEED_KERNEL_DENSE ? last : NULL,
+      .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
+  };
+}
+
+/* What dividing the rows came to: filled in by walk_rows(), in the plan's arrays if there are any. */
+typedef struct division {
+  int64_t tasks;
+  int64_t cuts;
+  int64_t segments;
+} division;
+
+static int64_t row_end(const heed_mask *mask, int64_t i) {
+  return mask->indptr == NULL ? (i + 1) * mask->n_keys : mask->indptr[i + 1];
+}
+
+/* Cuts the rows into tasks of about equal work; a long row becomes segments. Run twice: to count,
+ * and with `tasks` and `cuts` to fill in. */
+static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
+  division d = {0, 0, 0};
+  int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
+  int64_t target = work / TASKS_WANTED;
+  target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
+  int64_t i = 0, pair = 0;
+  while (i < mask->n_queries) {
+    int64_t end = row_end(mask, i);
+    if (end - pair > SEGMENT_PAIRS) {
+      if (cuts != NULL) cuts[d.cuts] = (heed__cut){i, d.tasks, 0};
+      int64_t n = 0;
+      for (; pair < end; pair += SEGMENT_PAIRS, n++) {
+        int64_t segment_end = end - pair < SEGMENT_PAIRS ? end : pair + SEGMENT_PAIRS;
+        if (tasks != NULL) {
+          tasks[d.tasks] = (heed__task){i, i + 1, pair, segment_end, d.segments};
+        }
+        d.tasks++;
+        d.segments++;
+      }
+      if (cuts != NULL) cuts[d.cuts].n_tasks = n;
+      d.cuts++;
+      pair = end;
+      i++;
+      continue;
+    }
+    int64_t first = i, first_pair = pair;
+    for (int64_t done = 0; i < mask->n_queries && done < target; i++) {
+      end = row_end(mask, i);
+      if (end - pair > SEGMENT_PAIRS) break;
+      done += end - pair + ROW_WORK;
+      pair = end;
+    }
+    if (tasks != NULL) tasks[d.tasks] = (heed__task){first, i, first_pair, pair, -1};
+    d.tasks++;
+  }
+  return d;
+}
+
+static int64_t floats_of_partial(const heed_attention_spec *spec, int lanes) {
+  int64_t padded = padded_heads(spec->heads, lanes);
+  int64_t period = padded < lanes ? lanes : padded;
+  int64_t values = (int64_t)spec->heads * spec->value_dim;
+  return 2 * period + (values + lanes - 1) / lanes * lanes;
+}
+
+/* GAT's scores of the nodes, all that grows with their number in the sparse and dense kernels. */
+static heed_status node_score_floats(const heed_attention_spec *spec, const heed_mask *mask,
+                                     size_t *floats) {
+  *floats = 0;
+  if (spec->score != HEED_SCORE_GAT || spec->kernel == HEED_KERNEL_REFERENCE) return HEED_OK;
+  size_t padded = (size_t)padded_heads(spec->heads, WIDEST);
+  size_t nodes = (size_t)mask->n_queries + (size_t)mask->n_keys;
+  if (!heed__multiply(nodes, padded, floats)) {
+    return heed__fail(HEED_OVERFLOW, "scores of %zu nodes and %zu heads do not fit", nodes, padded);
+  }
+  return HEED_OK;
+}
+
+heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
+                             heed_kernel kernel, int threads, size_t *bytes) {
+  heed_attention_spec with = *spec;
+  with.kernel = kernel;
+  size_t sizes[ARRAYS], scores;
+  scratch_sizes(spec, mask, kernel, sizes);
+  HEED__TRY(node_score_floats(&with, mask, &scores));
+  int lanes = heed__kernels_chosen()->lanes;
+  size_t vectors = (size_t)(((int64_t)spec->heads * spec->value_dim + lanes - 1) / lanes);
+  *bytes = sizeof(heed_attention) + (size_t)threads * sizeof(heed__scratch) +
+           4 * (size_t)threads * scratch_floats(sizes) + 4 * scores +
+           4 * vectors * (size_t)(lanes + 1);
+  if (kernel == HEED_KERNEL_SPARSE) {
+    division d = walk_rows(mask, NULL, NULL);
+    *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
+              4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
+  }
+  if (kernel != HEED_KERNEL_DENSE && mask->indptr == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  return HEED_OK;
+}
+
+/* Which head each number of a row of values belongs to. */
+static bool plan_spread(heed_attention *plan) {
+  const heed_attention_spec *spec = &plan->problem.spec;
+  int lanes = plan->kernels->lanes;
+  int64_t numbers = (int64_t)spec->heads * spec->value_dim;
+  int64_t vectors = (numbers + lanes - 1) / lanes;
+  plan->problem.value_vectors = (int32_t)vectors;
+  plan->head_of = heed__alloc((size_t)vectors, sizeof *plan->head_of);
+  plan->spread = heed__alloc_zero((size_t)(vectors * lanes), sizeof *plan->spread);
+  if (plan->head_of == NULL || plan->spread == NULL) return false;
+  for (int64_t c = 0; c < vectors; c++) {
+    plan->head_of[c] = (int32_t)(c * lanes / spec->value_dim);
+    for (int64_t x = c * lanes; x < (c + 1) * lanes && x < numbers; x++) {
+      plan->spread[x] = (int32_t)(x / spec->value_dim) - plan->head_of[c];
+    }
+  }
+  plan->problem.head_of = plan->head_of;
+  plan->problem.spread = plan->spread;
+  return true;
+}
+
+static bool plan_tasks(heed_attention *plan) {
+  const heed_mask *mask = plan->problem.mask;
+  division d = walk_rows(mask, NULL, NULL);
+  plan->n_tasks = d.tasks;
+  plan->n_cuts = d.cuts;
+  plan->partial_floats = floats_of_partial(&plan->problem.spec, plan->kernels->lanes);
+  size_t floats;
+  if (!heed__multiply((size_t)d.segments, (size_t)plan->partial_floats, &floats)) {
+    (void)heed__fail(HEED_OVERFLOW, "%lld segments do not fit", (long long)d.segments);
+    return false;
+  }
+  plan->tasks = heed__alloc((size_t)d.tasks, sizeof *plan->tasks);
+  plan->cuts = heed__alloc((size_t)d.cuts, sizeof *plan->cuts);
+  plan->partials = heed__alloc(floats, sizeof *plan->partials);
+  if (plan->tasks == NULL || plan->cuts == NULL || plan->partials == NULL) return false;
+  (void)walk_rows(mask, plan->tasks, plan->cuts);
+  return true;
+}
+
+static bool plan_all_keys(heed_attention *plan) {
+  int64_t n = plan->problem.mask->n_keys;
+  plan->all_keys = heed__alloc((size_t)n, sizeof *plan->all_keys);
+  if (plan->all_keys == NULL) return false;
+  for (int64_t j = 0; j < n; j++) plan->all_keys[j] = (int32_t)j;
+  plan->problem.all_keys = plan->all_keys;
+  return true;
+}
+
+static bool plan_scratch(heed_attention *plan) {
+  heed_kernel kernel = plan->problem.spec.kernel;
+  size_t sizes[ARRAYS];
+  scratch_sizes(&plan->problem.spec, plan->problem.mask, kernel, sizes);
+  size_t floats = scratch_floats(sizes);
+  plan->scratch = heed__alloc((size_t)plan->threads, sizeof *plan->scratch);
+  /* Zeroed, for vectors reach beyond the numbers that count. */
+  plan->memory = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
+  if (plan->scratch == NULL || plan->memory == NULL) return false;
+  for (int t = 0; t < plan->threads; t++) {
+    plan->scratch[t] = scratch_at((float *)plan->memory + (size_t)t * floats, sizes, kernel);
+  }
+  return true;
+}
+
+static heed_status plan_node_scores(heed_attention *plan) {
+  size_t floats;
+  HEED__TRY(node_score_floats(&plan->problem.spec, plan->problem.mask, &floats));
+  if (floats == 0) return HEED_OK;
+  float *scores = heed__alloc(floats, sizeof *scores);
+  if (scores == NULL) return HEED_NOMEM;
+  plan->problem.query_scores = scores;
+  plan->problem.key_scores =
+      scores + (size_t)plan->problem.mask->n_queries * (size_t)plan->problem.padded;
+  return HEED_OK;
+}
+
+/* From this many bytes of keys and values on, rows are worth asking for ahead of time. */
+enum { PREFETCH_FROM = 512 << 10, PREFETCH_BYTES = 16 << 10 };
+
+static void plan_prefetch(heed__problem *problem) {
+  int64_t row = 4 * (problem->key_stride + problem->value_stride);
+  int64_t ahead = PREFETCH_BYTES / row;
+  problem->prefetch =
+      problem->mask->indptr != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
+  problem->ahead = (int32_t)(ahead < 2 ? 2 : ahead > BLOCK_PAIRS ? BLOCK_PAIRS : ahead);
+}
+
+static heed_status plan_fill(heed_attention *plan) {
+  heed__problem *problem = &plan->problem;
+  heed_kernel kernel = problem->spec.kernel;
+  if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
+  if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
+  if (kernel != HEED_KERNEL_DENSE && problem->mask->indptr == NULL && !plan_all_keys(plan)) {
+    return HEED_NOMEM;
+  }
+  HEED__TRY(plan_node_scores(plan));
+  plan_prefetch(problem);
+  return HEED_OK;
+}
+
+heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *spec,
+                           const heed_mask *mask, int threads) {
+  *result = NULL;
+  heed_attention *plan = heed__alloc_zero(1, sizeof *plan);
+  if (plan == NULL) return HEED_NOMEM;
+  plan->kernels = heed__kernels_chosen();
+  plan->threads = threads;
+  heed__problem *problem = &plan->problem;
+  problem->spec = *spec;
+  if (spec->scale == 0) problem->spec.scale = 1 / sqrtf((float)spec->key_dim);
+  problem->mask = mask;
+  problem->padded = padded_heads(spec->heads, plan->kernels->lanes);
+  problem->key_stride = (int64_t)spec->heads * spec->key_dim;
+  problem->value_stride = (int64_t)spec->heads * spec->value_dim;
+  problem->drop_below = (uint32_t)((double)spec->dropout * 0x1p32);
+  problem->keep_scale = 1 / (1 - spec->dropout);
+  plan->cost.kernel = spec->kernel;
+  heed_status status = heed__plan_bytes(spec, mask, spec->kernel, threads, &plan->cost.bytes);
+  if (status == HEED_OK) status = plan_fill(plan);
+  if (status != HEED_OK) {
+    heed_attention_free(plan);
+    return status;
+  }
+  *result = plan;
+  return HEED_OK;
+}
+
+void heed_attention_free(heed_attention *plan) {
+  if (plan == NULL) return;
+  heed__free(plan->scratch);
+  heed__free(plan->memory);
+  heed__free(plan->all_keys);
+  heed__free(plan->head_of);
+  heed__free(plan->spread);
+  heed__free(plan->tasks);
+  heed__free(plan->cuts);
+  heed__free(plan->partials);
+  heed__free(plan->problem.query_scores);
+  heed__free(plan);
+}
+
+/* Pairs times numbers in a row below which a second thread costs more than it brings. */
+static const double worth_a_thread = 1 << 16;
+
+int heed__threads_worth(const heed_attention_spec *spec, const heed_mask *mask, int64_t most) {
+  double work = ((double)mask->n_pairs + (double)mask->n_queries) * (double)spec->heads *
+                ((double)spec->key_dim + (double)spec->value_dim);
+  if ((double)most > work / worth_a_thread) most = (int64_t)(work / worth_a_thread);
+  return most < 1 ? 1 : (int)most;
+}
