@@ -104,6 +104,7 @@ static void join(const heed_attention *plan, const heed__cut *cut) {
 static void forward_sparse(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   int threads = threads_for(plan, plan->n_tasks);
+  (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t t = 0; t < plan->n_tasks; t++) {
     const heed__task *task = plan->tasks + t;

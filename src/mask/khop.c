@@ -100,6 +100,7 @@ static void fill_row(heed__mask_writer *writer, const walk *w, const heed_mask *
 /* Takes every row once: counts pairs into count[i], or fills where `result` is given. */
 static void take_rows(const heed_mask *mask, int k, int threads, int32_t *room, int64_t *count,
                       const heed__mask_writer *result, const int64_t *indptr) {
+  (void)threads; /* without OpenMP */
   int64_t n = mask->n_queries;
 #pragma omp parallel num_threads(threads)
   {
