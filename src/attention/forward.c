@@ -67,15 +67,19 @@ static void forward_node_scores(heed_attention *plan) {
   }
 }
 
+/* Where a segment leaves its maximum, sum and accumulator; NULL for whole rows. */
+static float *part_of(const heed_attention *plan, const heed__task *task) {
+  return task->partial < 0 ? NULL : plan->partials + task->partial * plan->partial_floats;
+}
+
 /* Brings the segments of a long row together, in their order. The first one's part becomes the
  * row's maximum and sum. */
 static void join(const heed_attention *plan, const heed__cut *cut) {
   const heed__problem *problem = &plan->problem;
-  int lanes = plan->kernels->lanes;
-  int64_t period = problem->padded < lanes ? lanes : problem->padded;
+  int64_t period = problem->period;
   int32_t heads = problem->spec.heads, value_dim = problem->spec.value_dim;
   float *out = problem->to.out + cut->row * problem->value_stride;
-  float *part = plan->partials + plan->tasks[cut->first_task].partial * plan->partial_floats;
+  float *part = part_of(plan, plan->tasks + cut->first_task);
   for (int32_t h = 0; h < heads; h++) {
     float maximum = part[h];
     for (int64_t t = 1; t < cut->n_tasks; t++) {
@@ -108,23 +112,19 @@ static void forward_sparse(heed_attention *plan) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t t = 0; t < plan->n_tasks; t++) {
     const heed__task *task = plan->tasks + t;
-    float *partial =
-        task->partial < 0 ? NULL : plan->partials + task->partial * plan->partial_floats;
-    plan->kernels->sparse(problem, task, partial, plan->scratch + heed__thread());
+    plan->kernels->sparse(problem, task, part_of(plan, task), plan->scratch + heed__thread());
   }
   if (plan->n_cuts == 0) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t c = 0; c < plan->n_cuts; c++) join(plan, plan->cuts + c);
   if (problem->to.weights == NULL) return;
-  int64_t period = problem->padded < plan->kernels->lanes ? plan->kernels->lanes : problem->padded;
   for (int64_t c = 0; c < plan->n_cuts; c++) {
     const heed__cut *cut = plan->cuts + c;
-    const float *maximum =
-        plan->partials + plan->tasks[cut->first_task].partial * plan->partial_floats;
+    const float *maximum = part_of(plan, plan->tasks + cut->first_task);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t t = cut->first_task; t < cut->first_task + cut->n_tasks; t++) {
       plan->kernels->weights(problem, plan->tasks[t].first_pair, plan->tasks[t].end_pair, maximum,
-                             maximum + period);
+                             maximum + problem->period);
     }
   }
 }

@@ -75,6 +75,9 @@ static int32_t padded_heads(int32_t heads, int32_t lanes) {
   return padded;
 }
 
+/* Floats after which the flat logits come back to the first head. */
+static int32_t period_of(int32_t padded, int32_t lanes) { return padded < lanes ? lanes : padded; }
+
 static int64_t longest_row(const heed_mask *mask) {
   if (mask->indptr == NULL) return mask->n_keys;
   int64_t longest = 0;
@@ -199,8 +202,7 @@ static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *c
 }
 
 static int64_t floats_of_partial(const heed_attention_spec *spec, int lanes) {
-  int64_t padded = padded_heads(spec->heads, lanes);
-  int64_t period = padded < lanes ? lanes : padded;
+  int64_t period = period_of(padded_heads(spec->heads, lanes), lanes);
   int64_t values = (int64_t)spec->heads * spec->value_dim;
   return 2 * period + (values + lanes - 1) / lanes * lanes;
 }
@@ -351,6 +353,7 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
   if (spec->scale == 0) problem->spec.scale = 1 / sqrtf((float)spec->key_dim);
   problem->mask = mask;
   problem->padded = padded_heads(spec->heads, plan->kernels->lanes);
+  problem->period = period_of(problem->padded, plan->kernels->lanes);
   problem->key_stride = (int64_t)spec->heads * spec->key_dim;
   problem->value_stride = (int64_t)spec->heads * spec->value_dim;
   problem->drop_below = (uint32_t)((double)spec->dropout * 0x1p32);

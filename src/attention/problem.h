@@ -43,6 +43,7 @@ typedef struct heed__problem {
   const heed_mask *mask;
   const int32_t *all_keys;  /* 0, 1, 2, ... for a full mask */
   int32_t padded;           /* heads in the flat logits */
+  int32_t period;           /* floats after which those come back to the first head */
   int64_t key_stride;       /* H * D */
   int64_t value_stride;     /* H * Dv */
   int32_t value_vectors;    /* vectors that hold a row of values */

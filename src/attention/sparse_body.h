@@ -13,11 +13,6 @@ INLINE vf fold_sum(vf x, int padded) {
   return x;
 }
 
-/* Floats after which the flat logits come back to the first head. */
-INLINE int period_of(const heed__problem *problem) {
-  return problem->padded < LANES ? LANES : problem->padded;
-}
-
 static void add_bias(const heed__problem *problem, int64_t first, int pairs, float *logits) {
   const float *bias = problem->in.bias + first * problem->in.bias_heads;
   int heads = problem->spec.heads, padded = problem->padded;
@@ -65,7 +60,7 @@ static void drop(const heed__problem *problem, int64_t first, int pairs, float *
  * `factor` what the earlier ones are to be multiplied by. */
 static void online_softmax(const heed__problem *problem, int pairs, bool first,
                            const heed__scratch *s) {
-  int padded = problem->padded, period = period_of(problem);
+  int padded = problem->padded, period = problem->period;
   int total = pairs * padded, end = (total + LANES - 1) / LANES * LANES;
   for (int i = total; i < end; i++) s->logits[i] = -INFINITY;
   for (int h = 0; h < period; h += LANES) {
@@ -161,7 +156,7 @@ static void attend_row(const heed__problem *problem, int64_t i, const int32_t *k
                        const heed__scratch *s) {
   bool gat = problem->spec.score == HEED_SCORE_GAT;
   bool dot = problem->spec.score == HEED_SCORE_DOT;
-  int period = period_of(problem);
+  int period = problem->period;
   upcoming next = {.keys = b->keys == problem->in.value ? NULL : b->keys, .stride = b->stride};
   for (int h = 0; h < period; h++) s->maximum[h] = -FLT_MAX;
   b->query = gat ? problem->query_scores + i * problem->padded
@@ -225,7 +220,7 @@ static void weights_of_row(const heed__problem *problem, int64_t first, int64_t 
 static void finish_row(const heed__problem *problem, int64_t i, int64_t first, int64_t end,
                        const heed__scratch *s) {
   float *out = problem->to.out + i * problem->value_stride;
-  int heads = problem->spec.heads, period = period_of(problem);
+  int heads = problem->spec.heads, period = problem->period;
   bool whole = problem->spec.value_dim % LANES == 0;
   for (int h = 0; h < period; h += LANES) {
     vf sum = v_load(s->sum + h);
@@ -281,7 +276,7 @@ static void sparse(const heed__problem *problem, const heed__task *task, float *
     const int32_t *keys = heed__row(problem, task->first_row, &first, &count);
     attend_row(problem, task->first_row, keys + (task->first_pair - first), task->first_pair,
                task->end_pair, task->end_pair, &b, logits, s);
-    int period = period_of(problem);
+    int period = problem->period;
     memcpy(partial, s->maximum, (size_t)period * sizeof(float));
     memcpy(partial + period, s->sum, (size_t)period * sizeof(float));
     memcpy(partial + 2 * period, s->accumulator,
