@@ -10,7 +10,9 @@
 #include <heed/graph.h>
 #include <heed/mask.h>
 #include <heed/matrix.h>
+#include <heed/model.h>
 #include <heed/report.h>
+#include <heed/train.h>
 #include <heed/version.h>
 
 #endif

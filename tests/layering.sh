@@ -65,7 +65,7 @@ look() {
       only("^([a-z]*intrin\\.h|arm_)", "SIMD", "attention")
       only("^zip(conf)?\\.h", "libzip", "data")
       only("^(zlib|zconf)\\.h", "zlib", "graph data")
-      only("^jansson", "Jansson", "report")
+      only("^jansson", "Jansson", "data report")
       only("^argp\\.h", "argp", "cli")
     }
     END {

@@ -8,7 +8,9 @@ include tests/matrix/local.mk
 include tests/mask/local.mk
 include tests/graph/local.mk
 include tests/attention/local.mk
+include tests/model/local.mk
 include tests/data/local.mk
+include tests/train/local.mk
 include tests/report/local.mk
 include tests/cli/local.mk
 include tests/fuzz/local.mk

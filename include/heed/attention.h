@@ -113,6 +113,48 @@ HEED_API HEED_CHECKED heed_status heed_attention_forward(heed_attention *plan,
                                                          const heed_attention_inputs *inputs,
                                                          const heed_attention_outputs *outputs);
 
+/** What a backward call is given beside the inputs of the forward call it belongs to, and where the
+ *  gradients go. A gradient is NULL where it is not wanted, else it is overwritten. The gradients of
+ *  inputs that are one array may be one array too, which gets their sum. */
+typedef struct heed_attention_gradients {
+  const float *out;         /**< [n_queries, H, Dv] as the forward call left it */
+  const float *log_sum_exp; /**< [n_queries, H] as the forward call left it */
+  const float *d_out;       /**< [n_queries, H, Dv] gradient of the loss with respect to out */
+  float *query;             /**< [n_queries, H, D] */
+  float *key;               /**< [n_keys, H, D]; where the keys are the values (value NULL), both parts */
+  float *value;             /**< [n_keys, H, Dv]; NULL where the inputs have no value */
+  float *a_query;           /**< [H, D], only GAT */
+  float *a_key;             /**< [H, D], only GAT */
+  float *a;                 /**< [H, D], only GATv2 and additive */
+  float *bias;              /**< [n_pairs, bias_heads] in mask order, only with a bias; 0 at pairs shut out */
+} heed_attention_gradients;
+
+/** Reserves what the backward pass needs: the transposed mask and one number a query and head, never
+ *  one a pair and dimension. Call it once after heed_attention_new(); the forward call is not
+ *  changed by it.
+ *  @param transposed the mask's transpose with the pair numbers `pairs` that heed_mask_transpose()
+ *         gave, both to outlive the plan, so that plans over one mask share them; NULL and NULL: the
+ *         plan makes its own where it needs one
+ *  @return HEED_SHAPE, HEED_OVERFLOW or HEED_NOMEM; the plan then serves forward calls as before */
+HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention *plan,
+                                                                  const heed_mask *transposed,
+                                                                  const int64_t *pairs);
+
+/** Computes gradients. The weights are computed again from `log_sum_exp` (Dao et al. 2022, algorithm
+ *  4), with the dropout of the plan's spec as it is now. Allocates nothing; a row without pairs has
+ *  gradient zero. The bits do not depend on the number of threads.
+ *  @return HEED_ARGUMENT if an array is missing or superfluous, or the plan was not prepared;
+ *  HEED_LIBRARY from the matrix library */
+HEED_API HEED_CHECKED heed_status heed_attention_backward(heed_attention *plan,
+                                                          const heed_attention_inputs *inputs,
+                                                          const heed_attention_gradients *gradients);
+
+/** Another dropout for the calls to come: another probability and seed, 0 to compute without. For a
+ *  plan that serves training and evaluation in turn; allocates nothing.
+ *  @return HEED_ARGUMENT if the probability is not in [0, 1) */
+HEED_API HEED_CHECKED heed_status heed_attention_set_dropout(heed_attention *plan, float dropout,
+                                                             uint64_t seed);
+
 /** What the plan chose and what it should cost. */
 HEED_API heed_attention_cost heed_attention_plan_cost(const heed_attention *plan);
 

@@ -85,6 +85,44 @@ HEED_API HEED_CHECKED heed_status heed_npz_write(const char *path, const heed_ar
                                                  int n);
 
 /** @}
+ *  @name Tensors in safetensors files
+ *  @{ */
+
+/** A safetensors file open for reading. Opaque. */
+typedef struct heed_safetensors heed_safetensors;
+
+/** Opens a file and checks its header: sizes, offsets that overlap or leave holes, names that occur
+ *  twice, a header longer than the file or than 100 MB, numbers that do not fit are refused.
+ *  @return HEED_IO, HEED_FORMAT, HEED_OVERFLOW, HEED_NOMEM; the message names file and tensor */
+HEED_API HEED_CHECKED heed_status heed_safetensors_open(heed_safetensors **file, const char *path);
+
+/** Closes it; NULL is fine. */
+HEED_API void heed_safetensors_close(heed_safetensors *file);
+
+/** How many tensors there are; number `index`; the one of that name or NULL. They belong to the file.
+ *  `dtype` is what heed_safetensors_read() finds best to give: F16 and BF16 are told as FLOAT32. */
+HEED_API int heed_safetensors_count(const heed_safetensors *file);
+HEED_API const heed_array *heed_safetensors_at(const heed_safetensors *file, int index);
+HEED_API const heed_array *heed_safetensors_find(const heed_safetensors *file, const char *name);
+
+/** The metadata under `key`, or NULL; belongs to the file. */
+HEED_API const char *heed_safetensors_metadata(const heed_safetensors *file, const char *key);
+
+/** Reads a tensor of any float type as floats, every number finite, into the caller's `into` [n].
+ *  @return HEED_ARGUMENT if there is none of that name, HEED_SHAPE if it does not have n numbers,
+ *  HEED_VALUE with the place, HEED_FORMAT for a type that is not a float's, HEED_IO */
+HEED_API HEED_CHECKED heed_status heed_safetensors_read(heed_safetensors *file, const char *name,
+                                                        float *into, int64_t n);
+
+/** Writes tensors (FLOAT32, FLOAT64, INT32, INT64, UINT8) and metadata beside `path` and renames. The
+ *  same content gives the same bytes; the data starts at a multiple of 8 and is flushed to the disk
+ *  before the rename.
+ *  @param metadata pairs of key and value, ended by NULL; may be NULL
+ *  @return HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM, HEED_IO, and whatever stood at `path` is still there */
+HEED_API HEED_CHECKED heed_status heed_safetensors_write(const char *path, const heed_array *tensors,
+                                                         int n, const char *const *metadata);
+
+/** @}
  *  @name Data sets
  *  @{ */
 

@@ -53,6 +53,27 @@ HEED_API HEED_CHECKED heed_status heed_matmul(bool transpose_a, bool transpose_b
 HEED_API HEED_CHECKED heed_status heed_csr_matmul(const heed_csr *a, const heed_matrix *b,
                                                   heed_matrix *c);
 
+/** t = the transpose of a: row j of t lists the rows of a that have column j, ascending. The arrays are
+ *  the caller's: indptr [a->cols + 1], indices and places [non-zeros of a]; number p of t is number
+ *  places[p] of a. `values` of a are read through `places`.
+ *  @return HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_csr_transpose(const heed_csr *a, int64_t *indptr,
+                                                     int32_t *indices, int64_t *places);
+
+/** Elementwise functions. */
+typedef enum heed_activation {
+  HEED_ACTIVATION_NONE = 0,
+  HEED_ACTIVATION_RELU = 1,
+  HEED_ACTIVATION_LEAKY_RELU = 2, /**< slope 0.01 below zero */
+  HEED_ACTIVATION_ELU = 3,        /**< exp(x) - 1 below zero (Clevert et al. 2016) */
+  HEED_ACTIVATION_GELU = 4        /**< x Phi(x), the exact one (Hendrycks and Gimpel 2016) */
+} heed_activation;
+
+/** Names as the command line has them: "none", "relu", "leaky-relu", "elu", "gelu". */
+HEED_API const char *heed_activation_name(heed_activation activation);
+/** The function of that name. @return HEED_ARGUMENT, with the names there are */
+HEED_API HEED_CHECKED heed_status heed_activation_from_name(const char *name,
+                                                            heed_activation *activation);
 /** The matrix library this build uses and its version, such as "oneDNN 2.6.3". */
 HEED_API const char *heed_matrix_library(void);
 

@@ -59,6 +59,36 @@ HEED_API HEED_CHECKED heed_status heed_report_write_text(const heed_report *repo
 HEED_API HEED_CHECKED heed_status heed_report_write_json(const heed_report *report,
                                                          const char *path);
 
+/** @name Figures
+ *  @{ */
+
+/** One curve, or the bars of one colour. */
+typedef struct heed_series {
+  const char *label;
+  const double *x;      /**< [n]; NULL: 1, 2, 3, ... */
+  const double *y;      /**< [n]; what is not finite is left out */
+  const double *spread; /**< [n] half height of error bars, or NULL */
+  int n;
+} heed_series;
+
+/** What a figure says beside its curves. */
+typedef struct heed_figure {
+  const char *title;
+  const char *x_label;
+  const char *y_label;
+  const char *const *categories; /**< bars: the name under bar i; NULL: curves over x */
+  bool log_x, log_y;
+  const heed_series *series;
+  int n_series;
+} heed_figure;
+
+/** Draws an SVG with gnuplot, beside `path`, and renames it.
+ *  @return HEED_UNSUPPORTED if there is no gnuplot to run (the message says what to install),
+ *  HEED_LIBRARY with what gnuplot said, HEED_IO; whatever stood at `path` is then still there */
+HEED_API HEED_CHECKED heed_status heed_figure_write(const heed_figure *figure, const char *path);
+
+/** @} */
+
 /** The libraries this room runs with, such as "Jansson 2.14". */
 HEED_API const char *heed_report_library(void);
 

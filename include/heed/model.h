@@ -1,0 +1,332 @@
+/** @file
+ *  Room model: layers, whole models, their parameters, and passes that run them forward and backward.
+ *
+ *  A model is a list of layers over values; a value is a matrix [N, width] of which only the width is
+ *  known until a pass binds the model to N nodes. The parameters of a model are one flat array, its
+ *  gradients another. Layers are added one after another; each takes values and gives one:
+ *
+ *      heed_model *m;
+ *      heed_model_new(&m, n_features);
+ *      heed_value x = heed_model_features(m);
+ *      x = heed_model_linear(m, "hidden", x, 64, true);
+ *      x = heed_model_activate(m, x, HEED_ACTIVATION_RELU);
+ *      x = heed_model_linear(m, "out", x, n_classes, true);
+ *      heed_model_finish(m, x, seed);
+ *
+ *  or a whole model is built from a heed_model_spec. */
+#ifndef HEED_MODEL_H
+#define HEED_MODEL_H
+
+#include <heed/attention.h>
+#include <heed/base.h>
+#include <heed/mask.h>
+#include <heed/matrix.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Layers and parameters. Opaque. */
+typedef struct heed_model heed_model;
+
+/** A value in a model, by number; negative once a layer failed. */
+typedef int32_t heed_value;
+
+/** Normalisations of a matrix, each with a gain and a shift per column. */
+typedef enum heed_norm {
+  HEED_NORM_NONE = 0,
+  HEED_NORM_LAYER = 1, /**< of each row, epsilon 1e-5 (Ba et al. 2016) */
+  HEED_NORM_BATCH = 2  /**< of each column over the nodes, epsilon 1e-5; evaluation uses the running mean
+                            and variance, momentum 0.1 (Ioffe and Szegedy 2015) */
+} heed_norm;
+
+/** What becomes of the heads of an attention layer. */
+typedef enum heed_merge {
+  HEED_MERGE_CONCAT = 0, /**< [N, H * D] */
+  HEED_MERGE_MEAN = 1    /**< [N, D] */
+} heed_merge;
+
+/** Which mask an attention layer looks at. */
+typedef enum heed_scope {
+  HEED_SCOPE_MASKED = 0, /**< the mask of the pass, M */
+  HEED_SCOPE_FULL = 1    /**< every node of the same graph, S */
+} heed_scope;
+
+/** Pooling over the nodes of a graph. */
+typedef enum heed_pooling {
+  HEED_POOLING_MEAN = 0,
+  HEED_POOLING_SUM = 1,
+  HEED_POOLING_MAX = 2
+} heed_pooling;
+
+/** @name Building, layer by layer
+ *  A layer function returns the new value. A failure (a bad width, a name used twice, no memory) is
+ *  remembered, gives -1 and is returned by heed_model_finish(), so calls need no check of their own.
+ *  Parameter names are `name` followed by ".weight" and the like, each function says which; shapes
+ *  and names are those of PyTorch and PyTorch Geometric, so weights travel both ways.
+ *  @{ */
+
+/** An empty model over nodes with `features` numbers each. @return HEED_RANGE, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_model_new(heed_model **model, int64_t features);
+
+/** Ends it; NULL is fine. No pass over it may be used any more. */
+HEED_API void heed_model_free(heed_model *model);
+
+/** The features of the pass, dense or sparse. */
+HEED_API heed_value heed_model_features(heed_model *model);
+
+/** x W^T + b. Over sparse features it costs their non-zeros. `name`.weight [width, width of x], `name`.bias
+ *  [width]; Glorot uniform, zeros. */
+HEED_API heed_value heed_model_linear(heed_model *model, const char *name, heed_value x,
+                                      int64_t width, bool bias);
+
+/** x + b. `name` itself is the parameter [width of x]; zeros. */
+HEED_API heed_value heed_model_bias(heed_model *model, const char *name, heed_value x);
+
+/** In training each number becomes 0 with probability p, the others are divided by 1 - p (Srivastava
+ *  et al. 2014); drawn from a counter. Over sparse features it costs their non-zeros. */
+HEED_API heed_value heed_model_dropout(heed_model *model, heed_value x, float p);
+
+HEED_API heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation function);
+
+/** Normalises. `name`.weight, `name`.bias [width of x]; ones, zeros. Batch normalisation also keeps
+ *  `name`.running_mean and `name`.running_var, which are state, not parameters. */
+HEED_API heed_value heed_model_normalize(heed_model *model, const char *name, heed_value x,
+                                         heed_norm norm);
+
+/** x + y, of one width: a residual connection. */
+HEED_API heed_value heed_model_add(heed_model *model, heed_value x, heed_value y);
+
+/** The attention operator. The spec's sizes must be those of the values (width H * D or H * Dv); its
+ *  dropout is that of training, its seed is not used. GAT has the parameters `name`.att_dst and
+ *  `name`.att_src [1, H, D] (of query and key), GATv2 and additive `name`.att; Glorot uniform. */
+HEED_API heed_value heed_model_attention(heed_model *model, const char *name,
+                                         const heed_attention_spec *spec, heed_scope scope,
+                                         heed_value query, heed_value key, heed_value value);
+
+/** The mean over heads: [N, H * D] to [N, D]. */
+HEED_API heed_value heed_model_head_mean(heed_model *model, heed_value x, int32_t heads);
+
+/** Options of a graph attention layer. */
+typedef struct heed_gat_options {
+  heed_score score;        /**< GAT (Velickovic et al. 2018) or GATv2 (Brody et al. 2022) */
+  int32_t heads;
+  int32_t dim;             /**< of a head */
+  heed_merge merge;
+  heed_scope scope;
+  float slope;             /**< of LeakyReLU */
+  float attention_dropout;
+  float value_dropout;     /**< of the projected features as values alone, as the GAT authors' code has it */
+  bool share_weights;      /**< GATv2: one projection for queries and keys */
+  bool bias;               /**< after merging; GATv2: of the projections too */
+  heed_kernel kernel;      /**< AUTO: dense for a full scope, else sparse */
+} heed_gat_options;
+
+/** One layer of GAT or GATv2. Names as in PyTorch Geometric 2.8: GATConv `name`.lin.weight, .att_src,
+ *  .att_dst, .bias; GATv2Conv `name`.lin_l.weight, .lin_l.bias (keys), .lin_r.weight, .lin_r.bias
+ *  (queries), .att, .bias. */
+HEED_API heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
+                                   const heed_gat_options *options);
+
+/** Options of the transformer layers. */
+typedef struct heed_block_options {
+  int32_t heads;           /**< must divide the width */
+  heed_scope scope;
+  heed_score score;        /**< DOT as published */
+  heed_norm norm;
+  bool pre_norm;           /**< norm before attention and feed-forward (Xiong et al. 2020), not after the sum */
+  heed_activation activation;
+  float expansion;         /**< hidden width of the feed-forward part over the width; 0: no such part */
+  float dropout;
+  float attention_dropout;
+  heed_kernel kernel;      /**< as in heed_gat_options */
+} heed_block_options;
+
+/** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
+ *  `name`.linear2. */
+HEED_API heed_value heed_model_feed_forward(heed_model *model, const char *name, heed_value x,
+                                            int64_t hidden, heed_activation activation,
+                                            float dropout);
+
+/** A transformer block: attention and feed-forward, each with norm and residual, over the width of x
+ *  (Vaswani et al. 2017; masked: Buterez et al. 2025). `name`.query, .key, .value, .out (linear),
+ *  .norm1, .norm2, .linear1, .linear2. */
+HEED_API heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
+                                     const heed_block_options *options);
+
+/** PyTorch Geometric's TransformerConv (Shi et al. 2021, equation 3, without edge features and beta):
+ *  attention plus a linear skip. `name`.lin_query, .lin_key, .lin_value, .lin_skip, each .weight, .bias. */
+HEED_API heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed_value x,
+                                                int32_t heads, int32_t dim, heed_merge merge,
+                                                heed_scope scope, float attention_dropout);
+
+/** One row a graph: [G, width of x]. Values after it have G rows. */
+HEED_API heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling);
+
+/** Ends building: `output` is the model's output, parameters are allocated and initialised from
+ *  `seed`. @return the first failure of a layer, HEED_OVERFLOW, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_model_finish(heed_model *model, heed_value output,
+                                                    uint64_t seed);
+
+/** @}
+ *  @name Whole models
+ *  @{ */
+
+typedef enum heed_model_kind {
+  HEED_MODEL_MLP = 0,
+  HEED_MODEL_GAT = 1,
+  HEED_MODEL_GATV2 = 2,
+  HEED_MODEL_TRANSFORMER = 3
+} heed_model_kind;
+
+enum { HEED_MAX_BLOCKS = 64 };
+
+/** A whole model in a few numbers. Start from heed_model_spec_default().
+ *
+ *  gat, gatv2 without residual: the GAT paper's: dropout, layer, activation, ...; the last layer gives
+ *  `outputs`, the mean of `output_heads` heads. With residual: linear, dropout, activation, then per
+ *  layer x + module(norm(x)), module being linear, GAT attention and feed-forward, then norm, linear
+ *  (Platonov et al. 2023, appendix). mlp: the same two frames with the attention left out.
+ *  transformer: linear, dropout, activation, blocks, norm, linear. */
+typedef struct heed_model_spec {
+  heed_model_kind kind;
+  int64_t features;
+  int64_t outputs;
+  int32_t layers;          /**< for transformer: the length of blocks */
+  char blocks[HEED_MAX_BLOCKS + 1]; /**< transformer: M (masked) and S (full), such as "MMSM" */
+  int64_t hidden;          /**< width between layers, heads * head size */
+  int32_t heads;
+  int32_t output_heads;    /**< gat, gatv2 without residual */
+  bool residual;
+  bool pre_norm;
+  heed_norm norm;
+  heed_activation activation;
+  float expansion;         /**< of feed-forward parts */
+  float dropout;
+  float attention_dropout;
+  float slope;
+  heed_kernel kernel;
+} heed_model_spec;
+
+/** A sensible model of that kind, without features and outputs. */
+HEED_API heed_model_spec heed_model_spec_default(heed_model_kind kind);
+
+/** Builds it. @return HEED_ARGUMENT, HEED_RANGE, naming the field; as heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_build(heed_model **model, const heed_model_spec *spec,
+                                                   uint64_t seed);
+
+/** The spec as text, "kind=gat features=1433 ...", every field, numbers exact; null-terminated in
+ *  text[size]. @return HEED_RANGE if size is too small (1024 is enough) */
+HEED_API HEED_CHECKED heed_status heed_model_spec_write(const heed_model_spec *spec, char *text,
+                                                        size_t size);
+
+/** The spec that such a text describes; fields it leaves out are the kind's default.
+ *  @return HEED_FORMAT, naming the word */
+HEED_API HEED_CHECKED heed_status heed_model_spec_read(heed_model_spec *spec, const char *text);
+
+HEED_API const char *heed_model_kind_name(heed_model_kind kind);
+HEED_API HEED_CHECKED heed_status heed_model_kind_from_name(const char *name, heed_model_kind *kind);
+HEED_API const char *heed_norm_name(heed_norm norm);
+HEED_API HEED_CHECKED heed_status heed_norm_from_name(const char *name, heed_norm *norm);
+
+/** @}
+ *  @name Parameters
+ *  @{ */
+
+/** One parameter, or one piece of state that training moves without a gradient (batch norm). */
+typedef struct heed_parameter {
+  const char *name;
+  int n_dims;
+  int64_t shape[3]; /**< as PyTorch has it; a weight is [out, in] */
+  float *data;      /**< in the model; a weight lies as [in, out] there if `transposed` */
+  int64_t size;     /**< numbers */
+  int64_t offset;   /**< in heed_model_parameters(), or in heed_model_state() */
+  bool transposed;
+  bool decays;      /**< a weight that weight decay is for: not a bias, not a norm's */
+  bool trained;     /**< false for state */
+} heed_parameter;
+
+/** Numbers the model has to learn, and the flat array of them, the caller's to change. */
+HEED_API int64_t heed_model_parameter_count(const heed_model *model);
+HEED_API float *heed_model_parameters(heed_model *model);
+/** Numbers of state and the flat array of them; NULL where there are none. */
+HEED_API int64_t heed_model_state_count(const heed_model *model);
+HEED_API float *heed_model_state(heed_model *model);
+/** How many named parameters and pieces of state there are, and number `index` of them. */
+HEED_API int heed_model_tensors(const heed_model *model);
+HEED_API heed_parameter heed_model_tensor(const heed_model *model, int index);
+/** Copies a parameter out of or into [shape] order, transposing where it must. */
+HEED_API void heed_parameter_export(const heed_parameter *parameter, float *into);
+HEED_API void heed_parameter_import(const heed_parameter *parameter, const float *from);
+/** What a finished model takes and gives. */
+HEED_API int64_t heed_model_feature_count(const heed_model *model);
+HEED_API int64_t heed_model_output_count(const heed_model *model);
+/** The spec that heed_model_build() was given; NULL for a model built by hand. */
+HEED_API const heed_model_spec *heed_model_get_spec(const heed_model *model);
+
+/** @}
+ *  @name Passes
+ *  @{ */
+
+/** What a model runs on; the caller's, to outlive the pass. */
+typedef struct heed_model_inputs {
+  int64_t n_nodes;
+  const heed_matrix *dense;  /**< [N, F] features, or */
+  const heed_csr *sparse;    /**< [N, F] features */
+  const heed_mask *mask;     /**< N x N; may be NULL where no layer is masked */
+  int64_t n_graphs;          /**< 0: one graph of all nodes */
+  const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
+} heed_model_inputs;
+
+/** Modes of a forward call. */
+typedef enum heed_mode { HEED_MODE_EVALUATE = 0, HEED_MODE_TRAIN = 1 } heed_mode;
+
+/** A model bound to inputs, activations planned. Opaque. */
+typedef struct heed_pass heed_pass;
+
+/** Binds a finished model to inputs and reserves all memory: activations, and, if `training`, gradients
+ *  and what attention needs to go backward. The model and the inputs must outlive the pass.
+ *  @return HEED_SHAPE, HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_pass_new(heed_pass **pass, heed_model *model,
+                                                const heed_model_inputs *inputs, bool training);
+
+/** Ends it; NULL is fine. */
+HEED_API void heed_pass_free(heed_pass *pass);
+
+/** Runs the model. Allocates nothing. TRAIN drops out by (seed, step) and moves the state of batch
+ *  norm. The result, [rows, outputs], is the pass's, until the next call.
+ *  @return HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_pass_forward(heed_pass *pass, heed_mode mode, uint64_t seed,
+                                                    uint64_t step, heed_matrix *output);
+
+/** Gradients of the loss with respect to the parameters, after a forward call in mode TRAIN, from its
+ *  gradient `d_output` [rows, outputs] with respect to the output. Allocates nothing; the bits do not
+ *  depend on the number of threads. @return HEED_ARGUMENT for a pass not for training, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_pass_backward(heed_pass *pass, const float *d_output);
+
+/** The gradients, beside heed_model_parameters(); the pass's. */
+HEED_API float *heed_pass_gradients(heed_pass *pass);
+
+/** Rows of the output: nodes, or graphs after pooling. */
+HEED_API int64_t heed_pass_rows(const heed_pass *pass);
+
+/** Bytes the pass holds. */
+HEED_API size_t heed_pass_bytes(const heed_pass *pass);
+
+/** How many attention layers there are; of number `index` its name, spec and mask. */
+HEED_API int heed_pass_attentions(const heed_pass *pass);
+HEED_API const char *heed_pass_attention(const heed_pass *pass, int index, heed_attention_spec *spec,
+                                         const heed_mask **mask);
+/** Weights [pairs, H] of that layer in the last forward call of mode EVALUATE, in the order of its mask.
+ *  @param weights the caller's */
+HEED_API HEED_CHECKED heed_status heed_pass_attention_weights(heed_pass *pass, int index,
+                                                              float *weights);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
