@@ -4,12 +4,28 @@
 #include <heed/base.h>
 #include <math.h>
 
+#include "base/isa.h"
+#include "config.h"
+
 void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
   philox4x32_ctr_t count = {
       {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
   philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
   philox4x32_ctr_t random = philox4x32(count, key);
   for (int i = 0; i < 4; i++) out[i] = random.v[i];
+}
+
+void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
+  static heed__random_bulk *const many[HEED__ISAS] = {
+      [HEED__PORTABLE] = heed__random_many_portable,
+#ifdef HEED_HAVE_AVX2
+      [HEED__AVX2] = heed__random_many_avx2,
+#endif
+#ifdef HEED_HAVE_AVX512
+      [HEED__AVX512] = heed__random_many_avx512,
+#endif
+  };
+  many[heed__isa_chosen()](seed, stream, counter, n, out);
 }
 
 void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,
