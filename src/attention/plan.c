@@ -75,6 +75,8 @@ static int32_t padded_heads(int32_t heads, int32_t lanes) {
   return padded;
 }
 
+size_t heed__padded_most(int32_t heads) { return (size_t)padded_heads(heads, WIDEST); }
+
 /* Floats after which the flat logits come back to the first head. */
 static int32_t period_of(int32_t padded, int32_t lanes) { return padded < lanes ? lanes : padded; }
 
@@ -151,11 +153,11 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
 }
 
 /* What dividing the rows came to: filled in by walk_rows(), in the plan's arrays if there are any. */
-typedef struct division {
+typedef struct division_counts {
   int64_t tasks;
   int64_t cuts;
   int64_t segments;
-} division;
+} division_counts;
 
 static int64_t row_end(const heed_mask *mask, int64_t i) {
   return mask->indptr == NULL ? (i + 1) * mask->n_keys : mask->indptr[i + 1];
@@ -163,8 +165,8 @@ static int64_t row_end(const heed_mask *mask, int64_t i) {
 
 /* Cuts the rows into tasks of about equal work; a long row becomes segments. Run twice: to count,
  * and with `tasks` and `cuts` to fill in. */
-static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
-  division d = {0, 0, 0};
+static division_counts walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
+  division_counts d = {0, 0, 0};
   int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
   int64_t target = work / TASKS_WANTED;
   target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
@@ -201,6 +203,23 @@ static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *c
   return d;
 }
 
+heed_status heed__divide(heed__division *division, const heed_mask *mask) {
+  division_counts d = walk_rows(mask, NULL, NULL);
+  division->n_tasks = d.tasks;
+  division->n_cuts = d.cuts;
+  division->n_segments = d.segments;
+  division->tasks = heed__alloc((size_t)d.tasks, sizeof *division->tasks);
+  division->cuts = heed__alloc((size_t)d.cuts, sizeof *division->cuts);
+  if (division->tasks == NULL || division->cuts == NULL) return HEED_NOMEM;
+  (void)walk_rows(mask, division->tasks, division->cuts);
+  return HEED_OK;
+}
+
+void heed__division_free(heed__division *division) {
+  heed__free(division->tasks);
+  heed__free(division->cuts);
+}
+
 static int64_t floats_of_partial(const heed_attention_spec *spec, int lanes) {
   int64_t period = period_of(padded_heads(spec->heads, lanes), lanes);
   int64_t values = (int64_t)spec->heads * spec->value_dim;
@@ -233,7 +252,7 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
            4 * (size_t)threads * scratch_floats(sizes) + 4 * scores +
            4 * vectors * (size_t)(lanes + 1);
   if (kernel == HEED_KERNEL_SPARSE) {
-    division d = walk_rows(mask, NULL, NULL);
+    division_counts d = walk_rows(mask, NULL, NULL);
     *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
@@ -241,30 +260,35 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
   return HEED_OK;
 }
 
+int64_t heed__spread_new(int32_t heads, int32_t dim, int lanes, int32_t **head_of,
+                         int32_t **spread) {
+  int64_t numbers = (int64_t)heads * dim, vectors = (numbers + lanes - 1) / lanes;
+  *head_of = heed__alloc((size_t)vectors, sizeof **head_of);
+  *spread = heed__alloc_zero((size_t)(vectors * lanes), sizeof **spread);
+  if (*head_of == NULL || *spread == NULL) return -1;
+  for (int64_t c = 0; c < vectors; c++) {
+    (*head_of)[c] = (int32_t)(c * lanes / dim);
+    for (int64_t x = c * lanes; x < (c + 1) * lanes && x < numbers; x++) {
+      (*spread)[x] = (int32_t)(x / dim) - (*head_of)[c];
+    }
+  }
+  return vectors;
+}
+
 /* Which head each number of a row of values belongs to. */
 static bool plan_spread(heed_attention *plan) {
   const heed_attention_spec *spec = &plan->problem.spec;
-  int lanes = plan->kernels->lanes;
-  int64_t numbers = (int64_t)spec->heads * spec->value_dim;
-  int64_t vectors = (numbers + lanes - 1) / lanes;
+  int64_t vectors = heed__spread_new(spec->heads, spec->value_dim, plan->kernels->lanes,
+                                     &plan->head_of, &plan->spread);
   plan->problem.value_vectors = (int32_t)vectors;
-  plan->head_of = heed__alloc((size_t)vectors, sizeof *plan->head_of);
-  plan->spread = heed__alloc_zero((size_t)(vectors * lanes), sizeof *plan->spread);
-  if (plan->head_of == NULL || plan->spread == NULL) return false;
-  for (int64_t c = 0; c < vectors; c++) {
-    plan->head_of[c] = (int32_t)(c * lanes / spec->value_dim);
-    for (int64_t x = c * lanes; x < (c + 1) * lanes && x < numbers; x++) {
-      plan->spread[x] = (int32_t)(x / spec->value_dim) - plan->head_of[c];
-    }
-  }
   plan->problem.head_of = plan->head_of;
   plan->problem.spread = plan->spread;
-  return true;
+  return vectors >= 0;
 }
 
 static bool plan_tasks(heed_attention *plan) {
   const heed_mask *mask = plan->problem.mask;
-  division d = walk_rows(mask, NULL, NULL);
+  division_counts d = walk_rows(mask, NULL, NULL);
   plan->n_tasks = d.tasks;
   plan->n_cuts = d.cuts;
   plan->partial_floats = floats_of_partial(&plan->problem.spec, plan->kernels->lanes);
@@ -341,6 +365,21 @@ static heed_status plan_fill(heed_attention *plan) {
   return HEED_OK;
 }
 
+static void plan_dropout(heed__problem *problem, float dropout, uint64_t seed) {
+  problem->spec.dropout = dropout;
+  problem->spec.seed = seed;
+  problem->drop_below = (uint32_t)((double)dropout * 0x1p32);
+  problem->keep_scale = 1 / (1 - dropout);
+}
+
+heed_status heed_attention_set_dropout(heed_attention *plan, float dropout, uint64_t seed) {
+  if (!(dropout >= 0 && dropout < 1)) {
+    return heed__fail(HEED_ARGUMENT, "dropout %g: not at least 0 and below 1", (double)dropout);
+  }
+  plan_dropout(&plan->problem, dropout, seed);
+  return HEED_OK;
+}
+
 heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *spec,
                            const heed_mask *mask, int threads) {
   *result = NULL;
@@ -356,8 +395,7 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
   problem->period = period_of(problem->padded, plan->kernels->lanes);
   problem->key_stride = (int64_t)spec->heads * spec->key_dim;
   problem->value_stride = (int64_t)spec->heads * spec->value_dim;
-  problem->drop_below = (uint32_t)((double)spec->dropout * 0x1p32);
-  problem->keep_scale = 1 / (1 - spec->dropout);
+  plan_dropout(problem, spec->dropout, spec->seed);
   plan->cost.kernel = spec->kernel;
   heed_status status = heed__plan_bytes(spec, mask, spec->kernel, threads, &plan->cost.bytes);
   if (status == HEED_OK) status = plan_fill(plan);
@@ -371,6 +409,7 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
 
 void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
+  heed__reserve_free(plan);
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);
