@@ -1,2 +1,7 @@
 # Room train: fitting models, experiments, checkpoints.
 heedinclude_HEADERS += include/heed/train.h
+libheed_core_la_SOURCES += \
+  src/train/loss.c \
+  src/train/metric.c src/train/metric.h \
+  src/train/names.c \
+  src/train/optimizer.c src/train/optimizer.h
