@@ -1,5 +1,6 @@
 /** @file
- *  Room data: data sets (a graph with features, labels and splits) and NumPy's .npz archives. */
+ *  Room data: data sets (a graph with features, labels and splits), NumPy's .npz archives and
+ *  safetensors files. */
 #ifndef HEED_DATA_H
 #define HEED_DATA_H
 
@@ -93,13 +94,15 @@ typedef struct heed_safetensors heed_safetensors;
 
 /** Opens a file and checks its header: sizes, offsets that overlap or leave holes, names that occur
  *  twice, a header longer than the file or than 100 MB, numbers that do not fit are refused.
- *  @return HEED_IO, HEED_FORMAT, HEED_OVERFLOW, HEED_NOMEM; the message names file and tensor */
+ *  @return HEED_IO, HEED_FORMAT, HEED_UNSUPPORTED for a type that heed_dtype cannot tell or too many
+ *  dimensions, HEED_OVERFLOW, HEED_NOMEM; the message names file and tensor */
 HEED_API HEED_CHECKED heed_status heed_safetensors_open(heed_safetensors **file, const char *path);
 
 /** Closes it; NULL is fine. */
 HEED_API void heed_safetensors_close(heed_safetensors *file);
 
-/** How many tensors there are; number `index`; the one of that name or NULL. They belong to the file.
+/** How many tensors there are; number `index` in the order of their data; the one of that name or
+ *  NULL. They belong to the file.
  *  `dtype` is what heed_safetensors_read() finds best to give: F16 and BF16 are told as FLOAT32. */
 HEED_API int heed_safetensors_count(const heed_safetensors *file);
 HEED_API const heed_array *heed_safetensors_at(const heed_safetensors *file, int index);
@@ -115,8 +118,8 @@ HEED_API HEED_CHECKED heed_status heed_safetensors_read(heed_safetensors *file, 
                                                         float *into, int64_t n);
 
 /** Writes tensors (FLOAT32, FLOAT64, INT32, INT64, UINT8) and metadata beside `path` and renames. The
- *  same content gives the same bytes; the data starts at a multiple of 8 and is flushed to the disk
- *  before the rename.
+ *  same content gives the same bytes; the data starts at a multiple of 8, tensors of wide numbers
+ *  first, so that every one lies aligned, and is flushed to the disk before the rename.
  *  @param metadata pairs of key and value, ended by NULL; may be NULL
  *  @return HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM, HEED_IO, and whatever stood at `path` is still there */
 HEED_API HEED_CHECKED heed_status heed_safetensors_write(const char *path, const heed_array *tensors,

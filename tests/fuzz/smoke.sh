@@ -7,16 +7,17 @@ files=$srcdir/tests/files
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/found" || exit 1
+mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/safetensors" "$work/found" || exit 1
 
 cp "$files"/*.npz "$work/npz" || exit 1
 rm -f "$work/npz/bad-bomb.npz"
+cp "$files"/*.safetensors "$work/safetensors" || exit 1
 
 # The first byte is the format's number in fuzz_graph.c; every file goes in as told by its content
 # too.
 for file in "$files"/good-* "$files"/bad-*; do
   case $file in
-    *.npz | *.png) continue ;;
+    *.npz | *.png | *.safetensors) continue ;;
     *.graphml) byte='\001' ;;
     *.gml) byte='\002' ;;
     *.net) byte='\003' ;;
@@ -46,7 +47,7 @@ LSAN_OPTIONS=suppressions=$srcdir/tests/lsan.supp:print_suppressions=0
 OMP_NUM_THREADS=1
 export LSAN_OPTIONS OMP_NUM_THREADS
 failed=0
-for name in npz graph recipe; do
+for name in npz graph recipe safetensors; do
   program=tests/fuzz/fuzz_$name
   if [ ! -x "$program" ]; then
     echo "fuzz_$name: not built; configure with --enable-fuzz"
