@@ -223,7 +223,7 @@ heed_status heed_optimizer_step(heed_optimizer *optimizer, float *gradients, flo
   heed_optimizer *o = optimizer;
   const heed_optimizer_spec *spec = &o->spec;
   int threads = heed__threads_for((double)o->count * STEP_WORK);
-  float scale;
+  float scale = 1;
   HEED__TRY(clip(o, gradients, threads, &scale));
   o->steps++;
   double correction1 = 1 - pow((double)spec->beta1, (double)o->steps);
