@@ -20,7 +20,7 @@
 /* As much of a message as heed_message() keeps. */
 enum { MESSAGE_BYTES = 2048 };
 
-typedef struct experiment {
+typedef struct campaign {
   const heed_experiment *of;
   heed_watcher *watcher;
   void *context;
@@ -34,7 +34,7 @@ typedef struct experiment {
   int best_run;
   int64_t parameters;
   int64_t bytes;
-} experiment;
+} campaign;
 
 /* A run from its making to its end. */
 typedef struct single {
@@ -48,7 +48,7 @@ static void single_free(single *one) {
   *one = (single){NULL, NULL};
 }
 
-static heed_status single_new(const experiment *x, int number, single *one) {
+static heed_status single_new(const campaign *x, int number, single *one) {
   const heed_experiment *e = x->of;
   int split = number / e->n_seeds;
   uint64_t seed = e->seeds[number % e->n_seeds];
@@ -68,7 +68,7 @@ static heed_status single_new(const experiment *x, int number, single *one) {
 
 /* Whether run a of these numbers is better than b: the validation metric decides, then its loss, then
  * which was first. */
-static bool better(const experiment *x, int a, int b) {
+static bool better(const campaign *x, int a, int b) {
   const heed_run *p = &x->runs[a], *q = &x->runs[b];
   if (p->val != q->val) {
     return heed_metric_larger_is_better(x->of->fit->metric) ? p->val > q->val : p->val < q->val;
@@ -77,7 +77,7 @@ static bool better(const experiment *x, int a, int b) {
 }
 
 /* Takes over the model if it is the best so far. Within the critical section. */
-static void offer(experiment *x, int number, single *one) {
+static void offer(campaign *x, int number, single *one) {
   if (x->best != NULL && !better(x, number, x->best_run)) return;
   heed_model_free(x->best);
   x->best = one->model;
@@ -85,7 +85,7 @@ static void offer(experiment *x, int number, single *one) {
   one->model = NULL;
 }
 
-static heed_status resume(const experiment *x, single *one) {
+static heed_status resume(const campaign *x, single *one) {
   const heed_experiment *e = x->of;
   struct stat file;
   if (e->checkpoint == NULL || !e->resume) return HEED_OK;
@@ -97,7 +97,7 @@ static heed_status resume(const experiment *x, single *one) {
 }
 
 /* Epochs until the run is done or all are to stop. */
-static heed_status epochs(experiment *x, int number, single *one, bool *stopped) {
+static heed_status epochs(campaign *x, int number, single *one, bool *stopped) {
   const heed_experiment *e = x->of;
   bool done = heed__trainer_done(one->trainer);
   while (!done && !*stopped) {
@@ -127,7 +127,7 @@ static heed_status epochs(experiment *x, int number, single *one, bool *stopped)
 }
 
 /* The run of that number, with `one` prepared for it. Ends `one`. */
-static heed_status run(experiment *x, int number, single *one) {
+static heed_status run(campaign *x, int number, single *one) {
   const heed_experiment *e = x->of;
   bool stopped = false;
   heed_status status = resume(x, one);
@@ -151,7 +151,7 @@ static heed_status run(experiment *x, int number, single *one) {
 }
 
 /* Remembers the failure of the run of lowest number, for the caller's thread, and ends the others. */
-static void fail(experiment *x, int number, heed_status status) {
+static void fail(campaign *x, int number, heed_status status) {
 #pragma omp critical(heed_experiment)
   {
     if (number < x->failed) {
@@ -164,7 +164,7 @@ static void fail(experiment *x, int number, heed_status status) {
 }
 
 /* Makes the run and runs it, unless all are to stop. */
-static void make_and_run(experiment *x, int number) {
+static void make_and_run(campaign *x, int number) {
   single one;
   if (atomic_load(&x->stop)) return;
   heed_status status = single_new(x, number, &one);
@@ -191,7 +191,7 @@ static double epoch_work(const heed_experiment *e, int64_t parameters) {
   return 4 * work;
 }
 
-static bool together(const experiment *x, heed__order order) {
+static bool together(const campaign *x, heed__order order) {
   int threads = heed_threads();
   if (x->n_runs < 2) return false;
   if (order != HEED__ORDER_AUTO) return order == HEED__ORDER_TOGETHER;
@@ -199,7 +199,7 @@ static bool together(const experiment *x, heed__order order) {
   return threads > 1 && work < (x->n_runs >= threads ? SMALL_WORK : TINY_WORK);
 }
 
-static void run_together(experiment *x) {
+static void run_together(campaign *x) {
   int threads = heed_threads();
 #pragma omp parallel num_threads(threads)
   {
@@ -210,17 +210,24 @@ static void run_together(experiment *x) {
   }
 }
 
-/* What run 0 holds once it is made: nothing is allocated in its epochs. Measured on one run made before
- * the others, so that it is the same however they are run. */
-static heed_status measure(experiment *x, bool alone) {
-  bool before = heed__alone(alone || heed__alone(false));
-  size_t held = heed_memory_held();
+static heed_status count_parameters(campaign *x) {
+  heed_model *model;
+  HEED__TRY(heed_model_build(&model, x->of->model, 0));
+  x->parameters = heed_model_parameter_count(model);
+  heed_model_free(model);
+  return HEED_OK;
+}
+
+/* What a run holds: nothing is allocated in its epochs. Measured on one made before all others, for those
+ * that run at once cannot be told apart. */
+static heed_status measure(campaign *x, bool alone) {
   single one;
+  size_t held = heed_memory_held();
+  bool before = heed__alone(alone);
   heed_status status = single_new(x, 0, &one);
   (void)heed__alone(before);
   if (status != HEED_OK) return status;
   x->bytes = (int64_t)(heed_memory_held() - held);
-  x->parameters = heed_model_parameter_count(one.model);
   single_free(&one);
   return HEED_OK;
 }
@@ -231,7 +238,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 /* Runs that were begun move together; figures over them. `room` has n_runs numbers. */
-static void sum_up(experiment *x, heed_experiment_result *result, double *room) {
+static void sum_up(campaign *x, heed_experiment_result *result, double *room) {
   int n = 0;
   double tests = 0, vals = 0, squares = 0;
   for (int r = 0; r < x->n_runs; r++) {
@@ -285,7 +292,7 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
   heed_run *runs = result->runs;
   *result = (heed_experiment_result){.runs = runs};
   HEED__TRY(check(e));
-  experiment x = {.of = e,
+  campaign x = {.of = e,
                   .watcher = watcher,
                   .context = context,
                   .runs = runs,
@@ -294,9 +301,11 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
   for (int r = 0; r < x.n_runs; r++) runs[r] = (heed_run){.epochs = 0};
   double *room = heed__alloc((size_t)x.n_runs, sizeof *room);
   if (room == NULL) return HEED_NOMEM;
-  heed_status status = measure(&x, false);
+  heed_status status = count_parameters(&x);
+  bool at_once = status == HEED_OK && together(&x, order);
+  if (status == HEED_OK) status = measure(&x, at_once);
   if (status == HEED_OK) {
-    if (together(&x, order)) {
+    if (at_once) {
       run_together(&x);
     } else {
       for (int r = 0; r < x.n_runs; r++) make_and_run(&x, r);
