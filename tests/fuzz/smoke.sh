@@ -38,7 +38,8 @@ done
 
 n=0
 for recipe in sbm:n=40,blocks=4,in=0.1,out=0.01 ba:n=20,m=3 er:n=30,p=0.1 er:n=10,m=20 grid:3x4 \
-  grid:2x3x4 star:7 ring:5 full:6 ring:2 sbm:n=9,blocks=2,in=2,out=-1 er: karate; do
+  grid:2x3x4 star:7 ring:5 full:6 ring:2 sbm:n=9,blocks=2,in=2,out=-1 er: karate \
+  sbm:n=9,blocks=3,in=0.5,out=0.1,features=2,noise=0.5 dictionary:k=3,graphs=6; do
   n=$((n + 1))
   printf %s "$recipe" >"$work/recipe/$n" || exit 1
 done
