@@ -13,8 +13,7 @@
 #include "base/status.h"
 #include "report/report.h"
 
-/* Bytes of the UTF-8 character at `text`, 0 if it is none. */
-static size_t utf8_length(const char *text) {
+size_t heed__utf8_length(const char *text) {
   const unsigned char *c = (const unsigned char *)text;
   size_t n = c[0] < 0x80   ? 1
              : c[0] < 0xc2 ? 0
@@ -38,7 +37,7 @@ static json_t *string_value(const char *text) {
   if (clean == NULL) return NULL;
   size_t at = 0;
   while (*text != '\0') {
-    size_t n = utf8_length(text);
+    size_t n = heed__utf8_length(text);
     memcpy(clean + at, n == 0 ? replacement : text, n == 0 ? 3 : n);
     at += n == 0 ? 3 : n;
     text += n == 0 ? 1 : n;

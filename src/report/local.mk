@@ -1,6 +1,8 @@
-# Room report: one record of results as text or JSON. The only room that uses Jansson.
+# Room report: one record of results as text or JSON, and figures. The only room that
+# uses Jansson and gnuplot.
 heedinclude_HEADERS += include/heed/report.h
 libheed_core_la_SOURCES += \
+  src/report/figure.c \
   src/report/json.c \
   src/report/report.c src/report/report.h \
   src/report/text.c

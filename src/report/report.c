@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "config.h"
 
 heed_status heed_report_new(heed_report **report) {
   *report = heed__alloc_zero(1, sizeof **report);
@@ -153,4 +154,10 @@ heed_report *heed_report_row(heed_report *report, const char *key, const char *l
   return entry == NULL ? NULL : add_record(report, entry);
 }
 
-const char *heed_report_library(void) { return "Jansson " JANSSON_VERSION; }
+const char *heed_report_library(void) {
+#ifdef HEED_WITHOUT_GNUPLOT
+  return "Jansson " JANSSON_VERSION ", built without gnuplot";
+#else
+  return "Jansson " JANSSON_VERSION ", figures by gnuplot";
+#endif
+}

@@ -42,4 +42,7 @@ heed_status heed__report_check(const heed_report *report);
 /* The entry under a key, or NULL. */
 const heed__entry *heed__report_find(const heed_report *report, const char *key);
 
+/* Bytes of the UTF-8 character at `text`, 0 if it is none. */
+size_t heed__utf8_length(const char *text);
+
 #endif

@@ -4,3 +4,12 @@ TESTS += tests/report/test_report
 tests_report_test_report_SOURCES = tests/report/test_report.c
 tests_report_test_report_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_report_test_report_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/report/test_figure
+TESTS += tests/report/test_figure
+tests_report_test_figure_SOURCES = tests/report/test_figure.c
+tests_report_test_figure_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_report_test_figure_LDADD = $(TEST_LIBS)
+if GNUPLOT
+tests_report_test_figure_CPPFLAGS += -DHEED_TEST_GNUPLOT
+endif

@@ -1,0 +1,323 @@
+/* Figures: a script for gnuplot, which is run as a child without a shell. Its input is a file, so
+ * that a child that dies cannot raise SIGPIPE, and its output is the figure, so that no path is in
+ * the script. What a label says can be no command: see put_text(). */
+#include <errno.h>
+#include <fcntl.h>
+#include <heed/report.h>
+#include <locale.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "config.h"
+#include "report/report.h"
+
+extern char **environ;
+
+enum { WIDTH = 860, HEIGHT = 520, MANY_POINTS = 40, LONG_NAMES = 72 };
+
+/* --- The script ---------------------------------------------------------------------------- */
+
+/* Colours that people with any kind of colour vision can tell apart (Okabe and Ito 2008). */
+static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                      "#e69f00", "#56b4e9", "#000000"};
+enum { N_COLOURS = sizeof colours / sizeof colours[0] };
+
+/* A string of gnuplot's in double quotes, in which every ASCII character but letters and blanks is
+ * its octal number: nothing is left that could end the string or be substituted in it. Characters
+ * that XML does not allow become blanks, bytes that are not UTF-8 U+FFFD. Of tic labels alone
+ * gnuplot makes formats: there a percent sign is doubled. */
+static void put_text(FILE *script, const char *text, bool tic) {
+  fputc('"', script);
+  while (text != NULL && *text != '\0') {
+    size_t n = heed__utf8_length(text);
+    unsigned char c = (unsigned char)*text;
+    bool noncharacter = n == 3 && (memcmp(text, "\xef\xbf\xbe", 3) == 0 ||
+                                   memcmp(text, "\xef\xbf\xbf", 3) == 0);
+    if (n == 0) {
+      fputs("\xef\xbf\xbd", script);
+    } else if (c <= 0x20 || c == 0x7f || noncharacter) {
+      fputc(' ', script);
+    } else if (n > 1 || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
+      fwrite(text, 1, n, script);
+    } else {
+      if (tic && c == '%') fprintf(script, "\\%03o", (unsigned)c);
+      fprintf(script, "\\%03o", (unsigned)c);
+    }
+    text += n == 0 ? 1 : n;
+  }
+  fputc('"', script);
+}
+
+static double x_of(const heed_series *series, int i) {
+  return series->x == NULL ? i + 1.0 : series->x[i];
+}
+
+/* Whether a point is there, and can be where logarithms are drawn. */
+static bool drawable(const heed_figure *figure, const heed_series *series, int i) {
+  double x = figure->categories != NULL ? 1 : x_of(series, i), y = series->y[i];
+  return isfinite(x) && isfinite(y) && (!figure->log_x || figure->categories != NULL || x > 0) &&
+         (!figure->log_y || y > 0);
+}
+
+static int points_of(const heed_figure *figure, const heed_series *series) {
+  int points = 0;
+  for (int i = 0; i < series->n; i++) points += drawable(figure, series, i);
+  return points;
+}
+
+/* The points as a data block: x, y, the ends of the error bar. */
+static void put_points(FILE *script, const heed_figure *figure, int s, double shift) {
+  const heed_series *series = &figure->series[s];
+  fprintf(script, "$s%d << EOD\n", s);
+  for (int i = 0; i < series->n; i++) {
+    if (!drawable(figure, series, i)) continue;
+    double x = figure->categories != NULL ? i + shift : x_of(series, i), y = series->y[i];
+    double spread = series->spread == NULL ? 0 : fabs(series->spread[i]);
+    if (!isfinite(spread)) spread = 0;
+    double low = figure->log_y && y - spread <= 0 ? y : y - spread;
+    fprintf(script, "%.17g %.17g %.17g %.17g\n", x, y, low, y + spread);
+  }
+  fputs("EOD\n", script);
+}
+
+static void put_head(FILE *script, const heed_figure *figure) {
+  fprintf(script,
+          "set encoding utf8\n"
+          "set terminal svg noenhanced size %d,%d font 'sans-serif,14' background rgb 'white'\n"
+          "set border 3 lc rgb '#444444'\n"
+          "set tics nomirror\n"
+          "set grid lc rgb '#dddddd' lt 1 lw 1\n"
+          "set style fill solid 0.85 border\n"
+          "set autoscale x noextend\n"
+          "set offsets 0, 0, graph 0.04, 0\n",
+          WIDTH, HEIGHT);
+  fputs("set title ", script);
+  put_text(script, figure->title, false);
+  fputs(" font ',16'\nset xlabel ", script);
+  put_text(script, figure->x_label, false);
+  fputs("\nset ylabel ", script);
+  put_text(script, figure->y_label, false);
+  fputc('\n', script);
+  if (figure->log_x && figure->categories == NULL) fputs("set logscale x\n", script);
+  if (figure->log_y) fputs("set logscale y\n", script);
+  fputs(figure->n_series > 1 ? "set key outside right top Left reverse samplen 2\n" : "set key off\n", script);
+}
+
+/* Names under the bars, and room at both ends. */
+static void put_categories(FILE *script, const heed_figure *figure, int n) {
+  size_t characters = 0;
+  fputs("set xtics scale 0 (", script);
+  for (int i = 0; i < n; i++) {
+    if (i > 0) fputs(", ", script);
+    put_text(script, figure->categories[i], true);
+    fprintf(script, " %d", i);
+    if (figure->categories[i] != NULL) characters += strlen(figure->categories[i]) + 3;
+  }
+  fputs(")\nset grid noxtics\n", script);
+  if (characters > LONG_NAMES) fputs("set xtics rotate by -35 left\n", script);
+  fprintf(script, "set xrange [-0.6:%d.6]\n", n - 1);
+}
+
+/* One entry of the plot command. */
+static void put_series(FILE *script, const heed_figure *figure, int s, double width, bool first) {
+  const heed_series *series = &figure->series[s];
+  const char *colour = colours[s % N_COLOURS];
+  int dash = s / N_COLOURS + 1;
+  fputs(first ? "plot " : ", ", script);
+  if (figure->categories != NULL) {
+    fprintf(script, "$s%d using 1:2:(%.17g) with boxes lc rgb '%s'", s, width, colour);
+  } else if (points_of(figure, series) <= MANY_POINTS) {
+    fprintf(script, "$s%d using 1:2 with linespoints lw 2 dt %d pt %d ps 0.7 lc rgb '%s'", s, dash,
+            s % 7 + 4, colour);
+  } else {
+    fprintf(script, "$s%d using 1:2 with lines lw 2 dt %d lc rgb '%s'", s, dash, colour);
+  }
+  if (series->label == NULL || series->label[0] == '\0') {
+    fputs(" notitle", script);
+  } else {
+    fputs(" title ", script);
+    put_text(script, series->label, false);
+  }
+  if (series->spread != NULL) { /* gnuplot's own error bars paint a white disc over their middle */
+    fprintf(script,
+            ", $s%d using 1:3:(0):($4-$3) with vectors heads size graph 0.006,90 nofilled lw 1.5 "
+            "lc rgb '%s' notitle",
+            s, figure->categories != NULL ? "#222222" : colour);
+  }
+}
+
+static void put_script(FILE *script, const heed_figure *figure) {
+  int longest = 0, points = 0;
+  bool negative = false;
+  double width = figure->n_series > 0 ? 0.8 / figure->n_series : 0.8;
+  put_head(script, figure);
+  for (int s = 0; s < figure->n_series; s++) {
+    const heed_series *series = &figure->series[s];
+    if (series->n > longest) longest = series->n;
+    points += points_of(figure, series);
+    for (int i = 0; i < series->n; i++) negative |= series->y[i] < 0;
+    put_points(script, figure, s, (s - 0.5 * (figure->n_series - 1)) * width);
+  }
+  if (figure->categories != NULL) {
+    put_categories(script, figure, longest);
+    if (!negative && !figure->log_y) fputs("set yrange [0:*]\n", script);
+  }
+  if (points == 0) { /* axes alone: gnuplot has to be told how long they are */
+    fputs("unset logscale\nset xrange [0:1]\nset yrange [0:1]\nplot NaN notitle\n", script);
+    return;
+  }
+  bool first = true;
+  for (int s = 0; s < figure->n_series; s++) {
+    if (points_of(figure, &figure->series[s]) == 0) continue;
+    put_series(script, figure, s, width, first);
+    first = false;
+  }
+  fputc('\n', script);
+}
+
+/* Writes the script as numbers are written in C, whatever the caller's locale. */
+static heed_status write_script(FILE *script, const heed_figure *figure) {
+  locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  if (plain == (locale_t)0) return heed__fail(HEED_NOMEM, "out of memory for a locale");
+  locale_t before = uselocale(plain);
+  put_script(script, figure);
+  (void)uselocale(before);
+  freelocale(plain);
+  if (fflush(script) != 0 || ferror(script) || fseek(script, 0, SEEK_SET) != 0) {
+    return heed__fail(HEED_IO, "a temporary file cannot be written: %s", strerror(errno));
+  }
+  return HEED_OK;
+}
+
+static heed_status check_figure(const heed_figure *figure) {
+  for (int s = 0; s < figure->n_series; s++) {
+    const heed_series *series = &figure->series[s];
+    if (series->n < 0 || (series->n > 0 && series->y == NULL)) {
+      return heed__fail(HEED_ARGUMENT, "figure: series %d has %d numbers and no array of them", s,
+                        series->n);
+    }
+  }
+  return HEED_OK;
+}
+
+/* --- The child ----------------------------------------------------------------------------- */
+
+#ifdef HEED_WITHOUT_GNUPLOT
+
+static heed_status draw(FILE *script, FILE *image, FILE *errors) {
+  (void)script, (void)image, (void)errors;
+  return heed__fail(HEED_UNSUPPORTED, "this build draws no figures: it is one --without-gnuplot");
+}
+
+#else
+
+static heed_status no_gnuplot(const char *program, const char *why) {
+  return heed__fail(HEED_UNSUPPORTED,
+                    "figures need gnuplot, and '%s' cannot be run: %s; install gnuplot (Debian: "
+                    "gnuplot-nox) or name it in HEED_GNUPLOT",
+                    program, why);
+}
+
+/* The standard streams of the child, from descriptors that are none of them here. */
+static int add_streams(posix_spawn_file_actions_t *actions, FILE *const streams[3],
+                       int descriptors[3]) {
+  for (int i = 0; i < 3; i++) {
+    descriptors[i] = fcntl(fileno(streams[i]), F_DUPFD_CLOEXEC, 3);
+    if (descriptors[i] < 0) return errno;
+  }
+  int error = 0;
+  for (int i = 0; i < 3 && error == 0; i++) {
+    error = posix_spawn_file_actions_adddup2(actions, descriptors[i], i);
+  }
+  return error;
+}
+
+static int spawn(pid_t *child, const char *program, FILE *const streams[3]) {
+  char name[] = "gnuplot", defaults[] = "-d"; /* -d: no ~/.gnuplot */
+  char *arguments[] = {name, defaults, NULL};
+  int descriptors[3] = {-1, -1, -1};
+  posix_spawn_file_actions_t actions;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error != 0) return error;
+  error = add_streams(&actions, streams, descriptors);
+  if (error == 0) error = posix_spawnp(child, program, &actions, NULL, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  for (int i = 0; i < 3; i++) {
+    if (descriptors[i] >= 0) close(descriptors[i]);
+  }
+  return error;
+}
+
+/* The lines of `stream` that say something, as one, as far as they fit. */
+static void gather(FILE *stream, char *text, size_t size) {
+  size_t n = 0;
+  bool blank = true;
+  rewind(stream);
+  for (int c; (c = fgetc(stream)) != EOF && n + 1 < size;) {
+    bool space = c <= ' ' || c == 0x7f;
+    if (space && blank) continue;
+    text[n++] = space ? ' ' : (char)c;
+    blank = space;
+  }
+  if (n > 0 && blank) n--;
+  text[n] = '\0';
+}
+
+/* Runs gnuplot from `script` into `image`. */
+static heed_status draw(FILE *script, FILE *image, FILE *errors) {
+  const char *program = getenv("HEED_GNUPLOT");
+  if (program == NULL || program[0] == '\0') program = "gnuplot";
+  FILE *const streams[3] = {script, image, errors};
+  pid_t child;
+  int status = 0;
+  int error = spawn(&child, program, streams);
+  if (error != 0) return no_gnuplot(program, strerror(error));
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno == EINTR) continue;
+    return heed__fail(HEED_LIBRARY, "gnuplot: what it came to cannot be told: %s",
+                      strerror(errno));
+  }
+  char said[300];
+  gather(errors, said, sizeof said);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && said[0] == '\0') {
+    return no_gnuplot(program, "not found"); /* where posix_spawn tells by the child's end */
+  }
+  if (WIFSIGNALED(status)) {
+    return heed__fail(HEED_LIBRARY, "gnuplot was ended by signal %d: %s", WTERMSIG(status), said);
+  }
+  if (WEXITSTATUS(status) != 0) {
+    return heed__fail(HEED_LIBRARY, "gnuplot failed with status %d: %s", WEXITSTATUS(status),
+                      said);
+  }
+  if (lseek(fileno(image), 0, SEEK_END) <= 0) {
+    return heed__fail(HEED_LIBRARY, "gnuplot drew nothing: %s", said);
+  }
+  return HEED_OK;
+}
+
+#endif
+
+heed_status heed_figure_write(const heed_figure *figure, const char *path) {
+  HEED__TRY(check_figure(figure));
+  heed__file file;
+  HEED__TRY(heed__file_begin(&file, path));
+  FILE *script = tmpfile(), *errors = tmpfile();
+  heed_status status = HEED_OK;
+  if (script == NULL || errors == NULL) {
+    status = heed__fail(HEED_IO, "a temporary file cannot be made: %s", strerror(errno));
+  }
+  if (status == HEED_OK) status = write_script(script, figure);
+  if (status == HEED_OK) status = draw(script, file.stream, errors);
+  if (script != NULL) fclose(script);
+  if (errors != NULL) fclose(errors);
+  if (status == HEED_OK) return heed__file_commit(&file);
+  heed__file_abandon(&file);
+  return status;
+}
