@@ -3,6 +3,7 @@
 #include <Random123/philox.h>
 #include <heed/base.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/isa.h"
 #include "config.h"
@@ -13,6 +14,16 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
   philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
   philox4x32_ctr_t random = philox4x32(count, key);
   for (int i = 0; i < 4; i++) out[i] = random.v[i];
+}
+
+/* One after the other, for processors without wide multiplications. */
+void heed__random_many_portable(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
+                                uint32_t *out) {
+  for (int64_t i = 0; i < n; i += 4) {
+    uint32_t bits[4];
+    heed__random4(seed, stream, counter + (uint64_t)i / 4, bits);
+    memcpy(out + i, bits, (size_t)(n - i < 4 ? n - i : 4) * sizeof *out);
+  }
 }
 
 void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
