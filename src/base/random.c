@@ -20,7 +20,6 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
 enum { TOGETHER = 8 };
 
 static void side_by_side(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t *restrict out) {
-#pragma omp simd
   for (uint32_t lane = 0; lane < TOGETHER; lane++) {
     uint32_t a = (uint32_t)counter + lane, b = (uint32_t)(counter >> 32) + (a < lane);
     uint32_t c = (uint32_t)stream, d = (uint32_t)(stream >> 32);

@@ -187,35 +187,37 @@ static void activate_backward(heed_activation f, int64_t n, const float *x, cons
  * take the lower halves of HALF words, the next HALF the upper ones. */
 enum { DRAWN = 1024, HALF = 16 };
 
-/* y = x by the halves of `bits` that `shift` says. */
-static inline __attribute__((always_inline)) void drop(const int n, const uint32_t *bits, int shift,
-                                                       uint32_t limit, float factor, const float *x,
-                                                       float *y, const bool adds) {
+/* y = x (`ones`: 1) by the halves of `bits` that `shift` says. */
+static inline __attribute__((always_inline)) void drop(const int n, const uint32_t *bits,
+                                                       const int shift, int32_t limit, float factor,
+                                                       const bool ones, const float *x, float *y,
+                                                       const bool adds) {
 #pragma omp simd
   for (int i = 0; i < n; i++) {
-    float kept = (bits[i] >> shift & 0xffff) < limit ? 0 : factor * (x == NULL ? 1 : x[i]);
+    int32_t half = (int32_t)(bits[i] >> shift & 0xffff);
+    uint32_t keep = half < limit ? 0 : 0xffffffffu; /* a mask: some sets have no choice of floats */
+    float kept = number_of(bits_of(ones ? factor : factor * x[i]) & keep);
     y[i] = adds ? y[i] + kept : kept;
   }
 }
 
 static inline __attribute__((always_inline)) void drop_all(int64_t n, const uint32_t *bits,
-                                                           uint32_t limit, float factor,
-                                                           const float *x, float *y,
-                                                           const bool adds) {
+                                                           int32_t limit, float factor,
+                                                           const bool ones, const float *x,
+                                                           float *y, const bool adds) {
   int64_t i = 0;
-  for (; i + 2 * HALF <= n; i += 2 * HALF) {
-    const float *from = x == NULL ? NULL : x + i;
-    drop(HALF, bits + i / 2, 0, limit, factor, from, y + i, adds);
-    drop(HALF, bits + i / 2, 16, limit, factor, from == NULL ? NULL : from + HALF, y + i + HALF, adds);
+  for (; i + 2 * HALF <= n; i += 2 * HALF, bits += HALF) {
+    drop(HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
+    drop(HALF, bits, 16, limit, factor, ones, ones ? x : x + i + HALF, y + i + HALF, adds);
   }
-  for (int half = 0; half < 2 && i < n; half++, i += HALF) {
-    int left = n - i < HALF ? (int)(n - i) : HALF;
-    drop(left, bits + (i - half * HALF) / 2, half * 16, limit, factor, x == NULL ? NULL : x + i,
-         y + i, adds);
-  }
+  int left = (int)(n - i);
+  drop(left < HALF ? left : HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
+  if (left <= HALF) return;
+  i += HALF;
+  drop(left - HALF, bits, 16, limit, factor, ones, ones ? x : x + i, y + i, adds);
 }
 
-static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t limit, float factor,
+static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
                     int64_t n, const float *x, float *y, bool adds) {
   uint32_t bits[DRAWN];
   for (int64_t first = 0; first < n; first += 2 * DRAWN) {
@@ -223,11 +225,11 @@ static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t l
     int64_t words = (part + 2 * HALF - 1) / (2 * HALF) * HALF;
     heed__random_many(seed, stream, counter + (uint64_t)first / 8, words, bits);
     if (x == NULL) {
-      drop_all(part, bits, limit, factor, NULL, y + first, false);
+      drop_all(part, bits, limit, factor, true, NULL, y + first, false);
     } else if (adds) {
-      drop_all(part, bits, limit, factor, x + first, y + first, true);
+      drop_all(part, bits, limit, factor, false, x + first, y + first, true);
     } else {
-      drop_all(part, bits, limit, factor, x + first, y + first, false);
+      drop_all(part, bits, limit, factor, false, x + first, y + first, false);
     }
   }
 }

@@ -20,7 +20,7 @@ typedef struct heed__loop_table {
                             float *dx, bool adds);
   /* By the words of random numbers 4 * counter and on, 16 bits a number of x: where they are below
    * `limit` y is 0, else x times `factor`. x NULL: all ones. */
-  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t limit, float factor,
+  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
                   int64_t n, const float *x, float *y, bool adds);
   void (*layer_norm)(int64_t rows, int64_t cols, const float *x, const float *gain,
                      const float *shift, float *y, float *stats);
