@@ -224,12 +224,12 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
     random = draw(problem, p, pairs, s->random);
     memset(offsets, 0, sizeof offsets);
   }
+  if (stride == padded && heads == padded) { /* then there are no offsets */
+    keep_of(problem, random, pairs * heads, s->keep);
+    return;
+  }
   for (int pair = 0; pair < pairs; pair++) {
-    const uint32_t *own = random + pair * stride + offsets[pair];
-    float *keep = s->keep + pair * padded;
-    for (int h = 0; h < heads; h++) {
-      keep[h] = own[h] < problem->drop_below ? 0 : problem->keep_scale;
-    }
+    keep_of(problem, random + pair * stride + offsets[pair], heads, s->keep + pair * padded);
   }
 }
 

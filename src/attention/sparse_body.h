@@ -71,14 +71,23 @@ static int draw_scattered(const heed__problem *problem, const int64_t *numbers, 
   return 4 * quads;
 }
 
+/* keep[i] = what dropout multiplies weight i by; without a branch, which chance would mispredict. */
+INLINE void keep_of(const heed__problem *problem, const uint32_t *random, int n, float *keep) {
+  uint32_t below = problem->drop_below;
+  float scale = problem->keep_scale;
+  for (int i = 0; i < n; i++) keep[i] = (float)(random[i] >= below) * scale;
+}
+
 static void drop(const heed__problem *problem, int64_t first, int pairs, float *weights,
                  uint32_t *room) {
   const uint32_t *random = draw(problem, first, pairs, room);
   int heads = problem->spec.heads, padded = problem->padded;
-  for (int pair = 0; pair < pairs; pair++) {
-    for (int h = 0; h < heads; h++) {
-      bool dropped = random[pair * heads + h] < problem->drop_below;
-      weights[pair * padded + h] *= dropped ? 0 : problem->keep_scale;
+  uint32_t below = problem->drop_below;
+  float scale = problem->keep_scale;
+  int stretches = heads == padded ? 1 : pairs, n = heads == padded ? pairs * heads : heads;
+  for (int k = 0; k < stretches; k++) {
+    for (int i = 0; i < n; i++) {
+      weights[k * padded + i] *= (float)(random[k * heads + i] >= below) * scale;
     }
   }
 }
