@@ -4,6 +4,9 @@
 #include <heed/base.h>
 #include <math.h>
 
+#include "base/isa.h"
+#include "config.h"
+
 void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
   philox4x32_ctr_t count = {
       {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
@@ -13,11 +16,16 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
 }
 
 void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
-  for (int64_t i = 0; i < n; i += 4) {
-    uint32_t bits[4];
-    heed__random4(seed, stream, counter + (uint64_t)i / 4, bits);
-    for (int64_t j = i; j < i + 4 && j < n; j++) out[j] = bits[j - i];
-  }
+  static heed__random_bulk *const many[HEED__ISAS] = {
+      [HEED__PORTABLE] = heed__random_many_portable,
+#ifdef HEED_HAVE_AVX2
+      [HEED__AVX2] = heed__random_many_avx2,
+#endif
+#ifdef HEED_HAVE_AVX512
+      [HEED__AVX512] = heed__random_many_avx512,
+#endif
+  };
+  many[heed__isa_chosen()](seed, stream, counter, n, out);
 }
 
 void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/status.h"
+#include "base/isa.h"
+#include "config.h"
 #include "matrix/loops_table.h"
 #include "matrix/product.h"
 #ifdef _OPENMP
@@ -13,7 +14,17 @@
 /* Numbers in a block of work, the most partial sums of columns, and the work a thread is worth. */
 enum { BLOCK = 32768, MOST_PARTS = 64, THREAD_WORK = 200000 };
 
-const heed__loop_table *heed__loops_chosen(void) { return &heed__loops_portable; }
+static const heed__loop_table *const tables[HEED__ISAS] = {
+    [HEED__PORTABLE] = &heed__loops_portable,
+#ifdef HEED_HAVE_AVX2
+    [HEED__AVX2] = &heed__loops_avx2,
+#endif
+#ifdef HEED_HAVE_AVX512
+    [HEED__AVX512] = &heed__loops_avx512,
+#endif
+};
+
+const heed__loop_table *heed__loops_chosen(void) { return tables[heed__isa_chosen()]; }
 
 int heed__threads_for(double work) {
 #ifdef _OPENMP
