@@ -13,11 +13,14 @@ libheed_core_la_SOURCES += \
   src/attention/names.c \
   src/attention/plan.c src/attention/plan.h \
   src/attention/problem.h \
+  src/attention/random_body.h \
   src/attention/rate_body.h \
   src/attention/reference.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
   src/attention/sparse_body.h
 
-libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/simd_avx2.h
-libheed_avx512_la_SOURCES += src/attention/kernels_avx512.c src/attention/simd_avx512.h
+libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \
+  src/attention/simd_avx2.h
+libheed_avx512_la_SOURCES += src/attention/kernels_avx512.c src/attention/random_avx512.c \
+  src/attention/simd_avx512.h

@@ -6,17 +6,16 @@ libheed_core_la_SOURCES += \
   src/base/file.c src/base/file.h \
   src/base/isa.c src/base/isa.h \
   src/base/random.c src/base/random.h \
-  src/base/random_body.h src/base/random_portable.c \
   src/base/status.c src/base/status.h \
   src/base/threads.c src/base/threads.h
 
 # What is written for several instruction sets is a library of its own flags for each, made of the
 # same bodies.
 noinst_LTLIBRARIES += libheed-avx2.la libheed-avx512.la
-libheed_avx2_la_SOURCES = src/base/random_avx2.c
+libheed_avx2_la_SOURCES =
 libheed_avx2_la_CPPFLAGS = $(libheed_core_la_CPPFLAGS)
 libheed_avx2_la_CFLAGS = $(AM_CFLAGS)
-libheed_avx512_la_SOURCES = src/base/random_avx512.c
+libheed_avx512_la_SOURCES =
 libheed_avx512_la_CPPFLAGS = $(libheed_core_la_CPPFLAGS)
 libheed_avx512_la_CFLAGS = $(AM_CFLAGS)
 if HAVE_AVX2

@@ -237,7 +237,7 @@ START_TEST(activations_have_names) {
 END_TEST
 
 START_TEST(dropout_is_by_number) {
-  static const int64_t lengths[] = {0, 1, 3, 4, 1023, 1025, 32768, 100003};
+  static const int64_t lengths[] = {0, 1, 3, 4, 15, 16, 17, 31, 32, 33, 1023, 2049, 32768, 100003};
   const float p = 0.6f;
   for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
     int64_t n = lengths[l];
@@ -245,9 +245,10 @@ START_TEST(dropout_is_by_number) {
     heed__dropout(7, 9, p, n, x, y, false);
     for (int64_t i = 0; i < n; i++) {
       uint32_t four[4];
-      heed__random4(7, 9, (uint64_t)(i / 4), four);
-      bool dropped = four[i % 4] < (uint32_t)((double)p * 0x1p32);
-      double expected = dropped ? 0 : (double)x[i] / (1 - (double)p);
+      int64_t word = i / 32 * 16 + i % 16; /* 16 numbers take the lower halves, 16 the upper ones */
+      heed__random4(7, 9, (uint64_t)(word / 4), four);
+      uint32_t half = i % 32 < 16 ? four[word % 4] & 0xffff : four[word % 4] >> 16;
+      double expected = half < 39322 ? 0 : (double)x[i] * 65536 / (65536 - 39322); /* of p = 0.6 */
       ck_assert_msg(fabs((double)y[i] - expected) <= 2e-7 * fabs(expected), "number %d: %g", (int)i,
                     (double)y[i]);
     }
@@ -270,7 +271,7 @@ END_TEST
 
 START_TEST(dropout_keeps_the_mean) {
   enum { N = 1000000 };
-  static const float shares[] = {0.1f, 0.5f, 0.6f, 0.95f};
+  static const float shares[] = {0.1f, 0.5f, 0.6f, 0.99999f};
   float *x = malloc(N * sizeof *x), *y = empty(N);
   for (int64_t i = 0; i < N; i++) x[i] = 1;
   for (int s = 0; s < 4; s++) {
@@ -280,6 +281,7 @@ START_TEST(dropout_keeps_the_mean) {
       sum += (double)y[i];
       zeros += y[i] == 0;
     }
+    p = floor(p * 65536 + 0.5) / 65536;
     double deviation = sqrt(p / (1 - p) / N); /* of the mean */
     ck_assert_msg(fabs(sum / N - 1) < 5 * deviation, "p %g: mean %g", p, sum / N);
     ck_assert_msg(fabs(zeros / N - p) < 5 * sqrt(p * (1 - p) / N), "p %g: %g zeros", p, zeros);
@@ -287,6 +289,8 @@ START_TEST(dropout_keeps_the_mean) {
     ck_assert(memcmp(x, y, N * sizeof *x) != 0);
     for (int64_t i = 0; i < N; i++) x[i] = 1;
   }
+  heed__dropout(3, 4, 0.999999f, N, x, y, false); /* nearest to 1: nothing is kept, nor infinite */
+  for (int64_t i = 0; i < N; i++) ck_assert(y[i] == 0);
   free(x);
   free(y);
 }
