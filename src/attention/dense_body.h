@@ -101,11 +101,31 @@ static float tile_softmax(float *logits, int pairs, float *maximum, float *sum) 
   return factor;
 }
 
+/* keep[p] = what dropout multiplies the weights of one head by, n <= TILE_KEYS pairs from number
+ * `first` on. */
+static void keep_of_head(const heed__problem *problem, int32_t head, int64_t first, int n,
+                         float *keep) {
+  uint64_t heads = (uint64_t)problem->spec.heads;
+  uint64_t number = (uint64_t)first * heads + (uint64_t)head;
+  for (int p = 0; p < n; p += QUADS, number += QUADS * heads) {
+    uint64_t lanes[QUADS];
+    uint32_t random[4 * QUADS], own[QUADS];
+    for (int q = 0; q < QUADS; q++) lanes[q] = (number + (uint64_t)q * heads) / 4;
+    vq counter;
+    memcpy(&counter, lanes, sizeof counter);
+    random_quads(problem->spec.seed, counter, random);
+    for (int q = 0; q < QUADS; q++) {
+      own[q] = random[4 * q + (int)((number + (uint64_t)q * heads) % 4)];
+    }
+    keep_of(problem, own, QUADS, keep + p);
+  }
+}
+
 static void tile_drop(const heed__problem *problem, int32_t head, int64_t first, int pairs,
                       float *weights) {
-  for (int p = 0; p < pairs; p++) {
-    weights[p] *= heed__dropped(problem, first + p, head) ? 0 : problem->keep_scale;
-  }
+  float keep[TILE_KEYS + WIDEST];
+  keep_of_head(problem, head, first, pairs, keep);
+  for (int p = 0; p < pairs; p++) weights[p] *= keep[p];
 }
 
 static void rescale(float *x, int64_t n, float factor) {
