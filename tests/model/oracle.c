@@ -244,7 +244,7 @@ static void pool(const run *r, const heed__layer *layer, const double *x, double
   const int64_t *ptr = r->in->n_graphs == 0 ? whole : r->in->graph_ptr;
   for (int64_t g = 0; g < graphs; g++) {
     for (int64_t j = 0; j < width; j++) {
-      double sum = 0, most = -INFINITY;
+      double sum = 0, most = -(double)INFINITY;
       int64_t n = ptr[g + 1] - ptr[g];
       for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
         sum += x[i * width + j];
