@@ -250,11 +250,11 @@ static heed_fit_spec fit_spec(void) {
   fit.epochs = 40;
   fit.patience = 30;
   fit.watch = HEED_WATCH_BOTH;
-  fit.optimizer.rate = 0.03F;
+  fit.optimizer.rate = 0.1F;
   fit.optimizer.weight_decay = 0.01F;
   fit.optimizer.clip = 0.5F;
   fit.optimizer.schedule = HEED_SCHEDULE_PLATEAU;
-  fit.optimizer.schedule_patience = 2;
+  fit.optimizer.schedule_patience = 1;
   return fit;
 }
 

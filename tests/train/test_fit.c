@@ -78,13 +78,13 @@ START_TEST(every_kind_learns_its_graph) {
 END_TEST
 
 /* What is kept and when it stops, told from the history by the rules' own words. */
-static void check_rule(heed_watch watch, heed_metric metric, int patience) {
+static void check_rule(heed_watch watch, heed_metric metric, int patience, float rate) {
   heed_model_spec spec = problem_model(&karate, HEED_MODEL_GAT);
   heed_fit_spec fit = quick_fit(300);
   fit.watch = watch;
   fit.metric = metric;
   fit.patience = patience;
-  fit.optimizer.rate = 0.05F;
+  fit.optimizer.rate = rate;
   heed_run run = fit_one(&karate, &spec, &fit, &seen, NULL);
   double most = -1e300, least = 1e300;
   int since = 0, best = 0, n = 0;
@@ -117,11 +117,11 @@ static void check_rule(heed_watch watch, heed_metric metric, int patience) {
 }
 
 START_TEST(watch_keeps_and_stops_by_its_rule) {
-  check_rule(HEED_WATCH_METRIC, HEED_METRIC_ACCURACY, 12);
-  check_rule(HEED_WATCH_LOSS, HEED_METRIC_ACCURACY, 12);
-  check_rule(HEED_WATCH_BOTH, HEED_METRIC_ACCURACY, 12);
-  check_rule(HEED_WATCH_BOTH, HEED_METRIC_ROC_AUC, 3);
-  check_rule(HEED_WATCH_METRIC, HEED_METRIC_MCC, 0);
+  check_rule(HEED_WATCH_METRIC, HEED_METRIC_ACCURACY, 12, 0.05F);
+  check_rule(HEED_WATCH_LOSS, HEED_METRIC_ACCURACY, 12, 0.05F);
+  check_rule(HEED_WATCH_BOTH, HEED_METRIC_ACCURACY, 7, 0.5F);
+  check_rule(HEED_WATCH_BOTH, HEED_METRIC_ROC_AUC, 3, 0.5F);
+  check_rule(HEED_WATCH_METRIC, HEED_METRIC_MCC, 0, 0.05F);
 }
 END_TEST
 
