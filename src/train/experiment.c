@@ -210,14 +210,6 @@ static void run_together(campaign *x) {
   }
 }
 
-static heed_status count_parameters(campaign *x) {
-  heed_model *model;
-  HEED__TRY(heed_model_build(&model, x->of->model, 0));
-  x->parameters = heed_model_parameter_count(model);
-  heed_model_free(model);
-  return HEED_OK;
-}
-
 /* What a run holds: nothing is allocated in its epochs. Measured on one made before all others, for those
  * that run at once cannot be told apart, and with one thread, for the kernels' room grows with them and
  * the figure should not depend on the machine. */
