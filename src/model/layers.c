@@ -9,11 +9,9 @@
 /* Of batch normalisation's running mean and variance. */
 static const float MOMENTUM = 0.1F;
 
-/* Dropout of one layer in one step draws from a key and a stream of its own: the four numbers that
- * counter `step` of stream 2^32 + layer of the seed gives. Parameters are drawn from lower streams. */
-static void dropout_key(const heed_pass *pass, int layer, uint64_t *key, uint64_t *stream) {
+void heed__dropout_key(uint64_t seed, uint64_t step, int layer, uint64_t *key, uint64_t *stream) {
   uint32_t random[4];
-  heed__random4(pass->seed, ((uint64_t)1 << 32) + (uint64_t)layer, pass->step, random);
+  heed__random4(seed, ((uint64_t)1 << 32) + (uint64_t)layer, step, random);
   *key = (uint64_t)random[1] << 32 | random[0];
   *stream = (uint64_t)random[3] << 32 | random[2];
 }
@@ -106,7 +104,7 @@ static void forward_dropout(heed_pass *pass, int number, heed_mode mode, const h
                             heed__slot *y) {
   const heed__layer *layer = pass->model->layers + number;
   uint64_t key, stream;
-  dropout_key(pass, number, &key, &stream);
+  heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
   if (y->sparse) {
     if (mode == HEED_MODE_TRAIN) {
       heed_csr a = csr_of(pass, x);
@@ -201,7 +199,7 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
   const heed__step *step = pass->steps + number;
   uint64_t key = 0, stream;
   bool drops = mode == HEED_MODE_TRAIN && layer->spec.dropout > 0;
-  if (drops) dropout_key(pass, number, &key, &stream);
+  if (drops) heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
   HEED__TRY(heed_attention_set_dropout(step->plan, drops ? layer->spec.dropout : 0, key));
   heed_attention_inputs in = attention_inputs(pass, layer);
   y->data = y->own;
@@ -315,7 +313,7 @@ heed_status heed__layer_backward(heed_pass *pass, int number) {
       if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
     case HEED__DROPOUT:
-      dropout_key(pass, number, &key, &stream);
+      heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
       heed__dropout(key, stream, layer->p, n, y->gradient, x->gradient, step->adds[0]);
       break;
     case HEED__ACTIVATE:

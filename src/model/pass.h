@@ -63,6 +63,11 @@ struct heed_pass {
 heed_status heed__layer_forward(heed_pass *pass, int layer, heed_mode mode);
 heed_status heed__layer_backward(heed_pass *pass, int layer);
 
+/* Dropout of one layer in one step draws from a key and a stream of its own: the four numbers that
+ * counter `step` of stream 2^32 + layer of the seed gives. Parameters are drawn from lower streams.
+ * The dropout of attention weights has the key as its seed. */
+void heed__dropout_key(uint64_t seed, uint64_t step, int layer, uint64_t *key, uint64_t *stream);
+
 /* A block of memory of the pass, counted in its bytes. */
 void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size);
 
