@@ -210,24 +210,18 @@ static void run_together(campaign *x) {
   }
 }
 
-static heed_status count_parameters(campaign *x) {
-  heed_model *model;
-  HEED__TRY(heed_model_build(&model, x->of->model, 0));
-  x->parameters = heed_model_parameter_count(model);
-  heed_model_free(model);
-  return HEED_OK;
-}
-
 /* What a run holds: nothing is allocated in its epochs. Measured on one made before all others, for those
- * that run at once cannot be told apart. */
-static heed_status measure(campaign *x, bool alone) {
+ * that run at once cannot be told apart, and with one thread, for the kernels' room grows with them and
+ * the figure should not depend on the machine. */
+static heed_status measure(campaign *x) {
   single one;
   size_t held = heed_memory_held();
-  bool before = heed__alone(alone);
+  bool before = heed__alone(true);
   heed_status status = single_new(x, 0, &one);
   (void)heed__alone(before);
   if (status != HEED_OK) return status;
   x->bytes = (int64_t)(heed_memory_held() - held);
+  x->parameters = heed_model_parameter_count(one.model);
   single_free(&one);
   return HEED_OK;
 }
@@ -274,6 +268,10 @@ static heed_status check(const heed_experiment *e) {
     return heed__fail(HEED_ARGUMENT, "experiment: %d seeds and %d splits", e->n_seeds,
                       e->n_splits);
   }
+  if (e->model == NULL || e->fit == NULL) {
+    return heed__fail(HEED_ARGUMENT, "experiment: there is no %s",
+                      e->model == NULL ? "model" : "fit");
+  }
   if (e->seeds == NULL || e->train == NULL || e->validation == NULL) {
     return heed__fail(HEED_ARGUMENT, "experiment: there are no %s",
                       e->seeds == NULL   ? "seeds"
@@ -301,11 +299,9 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
   for (int r = 0; r < x.n_runs; r++) runs[r] = (heed_run){.epochs = 0};
   double *room = heed__alloc((size_t)x.n_runs, sizeof *room);
   if (room == NULL) return HEED_NOMEM;
-  heed_status status = count_parameters(&x);
-  bool at_once = status == HEED_OK && together(&x, order);
-  if (status == HEED_OK) status = measure(&x, at_once);
+  heed_status status = measure(&x);
   if (status == HEED_OK) {
-    if (at_once) {
+    if (together(&x, order)) {
       run_together(&x);
     } else {
       for (int r = 0; r < x.n_runs; r++) make_and_run(&x, r);

@@ -9,6 +9,10 @@ int main(void) {
   suite_add_tcase(suite, loss_tests());
   suite_add_tcase(suite, metric_tests());
   suite_add_tcase(suite, optimizer_tests());
+  suite_add_tcase(suite, fit_tests());
+  suite_add_tcase(suite, import_tests());
+  suite_add_tcase(suite, checkpoint_tests());
+  suite_add_tcase(suite, experiment_tests());
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);

@@ -4,10 +4,15 @@
 
 #include <check.h>
 #include <heed/train.h>
+#include <string.h>
 
 TCase *loss_tests(void);
 TCase *metric_tests(void);
 TCase *optimizer_tests(void);
+TCase *fit_tests(void);
+TCase *import_tests(void);
+TCase *checkpoint_tests(void);
+TCase *experiment_tests(void);
 
 static inline void ok(heed_status status) {
   ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
