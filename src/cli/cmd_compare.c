@@ -24,7 +24,7 @@ enum { KEY_MASKS = 0x300, KEY_KERNELS, KEY_REPEAT, KEY_BUDGET };
 
 static const struct argp_option option_table[] = {
     {"masks", KEY_MASKS, "LIST", 0,
-     "Masks, separated by commas: graph, khop:K, full (default graph,khop:2,full)", 0},
+     "Masks, separated by commas: graph, khop:K, full, none (default graph,khop:2,full)", 0},
     {"kernels", KEY_KERNELS, "LIST", 0,
      "Kernels, separated by commas: sparse, dense, reference (default sparse,dense, and reference "
      "where that is little work)", 0},
