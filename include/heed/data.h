@@ -1,5 +1,6 @@
 /** @file
- *  Room data: data sets (a graph with features, labels and splits) and NumPy's .npz archives. */
+ *  Room data: data sets (a graph with features, labels and splits), NumPy's .npz archives and
+ *  safetensors files. */
 #ifndef HEED_DATA_H
 #define HEED_DATA_H
 
@@ -93,13 +94,15 @@ typedef struct heed_safetensors heed_safetensors;
 
 /** Opens a file and checks its header: sizes, offsets that overlap or leave holes, names that occur
  *  twice, a header longer than the file or than 100 MB, numbers that do not fit are refused.
- *  @return HEED_IO, HEED_FORMAT, HEED_OVERFLOW, HEED_NOMEM; the message names file and tensor */
+ *  @return HEED_IO, HEED_FORMAT, HEED_UNSUPPORTED for a type that heed_dtype cannot tell or too many
+ *  dimensions, HEED_OVERFLOW, HEED_NOMEM; the message names file and tensor */
 HEED_API HEED_CHECKED heed_status heed_safetensors_open(heed_safetensors **file, const char *path);
 
 /** Closes it; NULL is fine. */
 HEED_API void heed_safetensors_close(heed_safetensors *file);
 
-/** How many tensors there are; number `index`; the one of that name or NULL. They belong to the file.
+/** How many tensors there are; number `index` in the order of their data; the one of that name or
+ *  NULL. They belong to the file.
  *  `dtype` is what heed_safetensors_read() finds best to give: F16 and BF16 are told as FLOAT32. */
 HEED_API int heed_safetensors_count(const heed_safetensors *file);
 HEED_API const heed_array *heed_safetensors_at(const heed_safetensors *file, int index);
@@ -115,8 +118,8 @@ HEED_API HEED_CHECKED heed_status heed_safetensors_read(heed_safetensors *file, 
                                                         float *into, int64_t n);
 
 /** Writes tensors (FLOAT32, FLOAT64, INT32, INT64, UINT8) and metadata beside `path` and renames. The
- *  same content gives the same bytes; the data starts at a multiple of 8 and is flushed to the disk
- *  before the rename.
+ *  same content gives the same bytes; the data starts at a multiple of 8, tensors of wide numbers
+ *  first, so that every one lies aligned, and is flushed to the disk before the rename.
  *  @param metadata pairs of key and value, ended by NULL; may be NULL
  *  @return HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM, HEED_IO, and whatever stood at `path` is still there */
 HEED_API HEED_CHECKED heed_status heed_safetensors_write(const char *path, const heed_array *tensors,
@@ -131,19 +134,30 @@ typedef struct heed_data heed_data;
 
 /** How to open a data set. Zeroed is the default. */
 typedef struct heed_data_options {
-  uint64_t seed;             /**< of a generated graph */
+  uint64_t seed;             /**< of a generated graph, and of the karate club's splits */
   bool directed;             /**< of an edge list, see heed_graph_read() */
   const char *format;        /**< of a graph file, see heed_graph_read(); NULL: told from the file */
-  const char *features;      /**< vertex attributes to use as features, separated by commas; NULL: the
-                                  features of an .npz, none of a graph file */
-  const char *label;         /**< vertex attribute to use as the label; NULL: the labels of an .npz,
-                                  "block" of a generated sbm, none of another graph */
+  const char *features; /**< vertex attributes to use as features, separated by commas; NULL: the
+                             features of an .npz or of a generated graph, none of a file */
+  const char *label;    /**< vertex attribute to use as the label; NULL: the labels of an .npz,
+                             "block" of a generated sbm, "label" of a generated dictionary,
+                             "club" of karate, none of another graph */
 } heed_data_options;
 
 /** Opens what `source` names: an .npz in the layout of datasets/README.md (`edges` [M, 2], node
  *  count from features or labels, `node_features` [N, F] or `features_indptr`, `features_indices`,
  *  `features_data`, `features_shape`, `node_labels` [N], `train_masks`, `val_masks`, `test_masks`
  *  [S, N]), or a graph as heed_graph_open() takes it.
+ *
+ *  Generated graphs that are made for learning come with what it needs. "sbm:...,features=F" has F
+ *  dense features. "dictionary:k=K,..." has sparse ones, one-hot: the attribute in columns 0 to K -
+ * 1, the value in columns K to 2 K - 1, and column 2 K where there is none; its one split is by
+ * whole graphs, a fifth of them for the test and a tenth for validation (one of each where there
+ * are three graphs or more, none below), and only queries are in it. "karate" has ten splits, each
+ * of four members of each faction for training, four for validation and nine for the test. These
+ * need neither options->features nor options->label; where the label is another, there are no
+ * splits. Other graphs get splits by heed_data_make_splits() and features by
+ * heed_data_identity_features().
  *  @param options NULL for the default
  *  @return any status; the message names file, array, place and numbers */
 HEED_API HEED_CHECKED heed_status heed_data_open(heed_data **data, const char *source,
@@ -151,6 +165,34 @@ HEED_API HEED_CHECKED heed_status heed_data_open(heed_data **data, const char *s
 
 /** Ends it; NULL is fine. All that the accessors below gave ends with it. */
 HEED_API void heed_data_free(heed_data *data);
+
+/** How heed_data_make_splits() splits. */
+typedef struct heed_split_options {
+  uint64_t seed;
+  int splits;                   /**< how many, 1 to 65,536 */
+  double train;                 /**< share of each class that trains, 0 to 1 */
+  double validation;            /**< share of each class that validates; all others test */
+  int64_t train_per_class;      /**< above 0: so many nodes of each class, in place of the share */
+  int64_t validation_per_class; /**< the same for validation */
+} heed_split_options;
+
+/** Makes random splits in the place of those that there are, each with the same number of nodes of
+ *  a class; nodes of unknown label are in no part. The same options give the same splits, and split
+ * s does not depend on how many there are.
+ *  @return HEED_ARGUMENT if there are no labels, an option is out of range or a class (which the
+ *  message names) is too small for the counts, HEED_NOMEM; the old splits are then still there */
+HEED_API HEED_CHECKED heed_status heed_data_make_splits(heed_data *data,
+                                                        const heed_split_options *options);
+
+/** Tells the nodes apart by themselves: sparse features [N, N] with a one in column i of row i, in
+ *  the place of those that there are.
+ *  @return HEED_NOMEM, and the old features are still there */
+HEED_API HEED_CHECKED heed_status heed_data_identity_features(heed_data *data);
+
+/** Divides each row of the features, dense or sparse, by its sum; a row whose sum is zero stays.
+ *  @return HEED_ARGUMENT without features, HEED_VALUE naming the node where a quotient is not
+ * finite, HEED_NOMEM; the features are then as they were */
+HEED_API HEED_CHECKED heed_status heed_data_row_normalize(heed_data *data);
 
 /** The graph; undirected if it came from an .npz. */
 HEED_API const igraph_t *heed_data_graph(const heed_data *data);

@@ -19,7 +19,8 @@ extern "C" {
 /** Opens a graph by what `source` names:
  *  - a file that exists: heed_graph_read();
  *  - a recipe with a colon, such as "sbm:…", "ba:…", "er:…", "grid:…": heed_graph_generate();
- *  - else a name igraph_famous() knows, such as "Zachary" ("karate" is taken for it).
+ *  - else a name igraph_famous() knows, such as "Zachary" ("karate" is taken for it; its vertex
+ *    attribute "club" says whom the member followed, "Mr. Hi" or "Officer").
  *  @param seed of the generators
  *  @return HEED_IO, HEED_FORMAT, HEED_ARGUMENT, HEED_LIBRARY, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_graph_open(igraph_t *graph, const char *source,
@@ -39,11 +40,17 @@ HEED_API HEED_CHECKED heed_status heed_graph_read(igraph_t *graph, const char *p
 
 /** Generates a graph. Recipes (parts after the colon are separated by commas, `name=value`):
  *  - "sbm:n=400,blocks=4,in=0.1,out=0.01": stochastic block model of equal blocks, with the vertex
- *    attribute "block" (Holland et al. 1983);
+ *    attribute "block" (Holland et al. 1983). With "features=16,noise=2" the vertex attributes x0
+ * to x15 are a Gaussian mean of the block, of deviation 1, and Gaussian noise of deviation 2 around
+ *    it (without noise=: 1);
  *  - "ba:n=1000,m=3": preferential attachment (Barabasi and Albert 1999);
  *  - "er:n=1000,p=0.01" or "er:n=1000,m=5000": random graph (Erdos and Renyi 1959; Gilbert 1959);
  *  - "grid:20x30" or "grid:8x8x8": lattice, not periodic;
- *  - "star:1000", "ring:1000", "full:100": what they say.
+ *  - "star:1000", "ring:1000", "full:100": what they say;
+ *  - "dictionary:k=10,graphs=1000": the dictionary lookup of Brody et al. (2022, section 4.1).
+ * Every graph has k keys, k queries and a directed edge from every key to every query. The vertex
+ *    attributes are "graph", "attribute" (0 to k - 1), "value" (0 to k - 1; -1 of a query) and
+ *    "label": the value of the query's key, NaN of a key. No two graphs have the same values.
  *  The same recipe and seed give the same graph with the same version of igraph.
  *  @return HEED_ARGUMENT naming the recipe and the part that is wrong */
 HEED_API HEED_CHECKED heed_status heed_graph_generate(igraph_t *graph, const char *recipe,

@@ -7,24 +7,10 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "data/data.h"
+#include "graph/recipe.h"
 
-enum { MOST_CLASSES = 1 << 20, PARTS = 3 };
-
-struct heed_data {
-  igraph_t graph;
-  bool has_graph;
-  int64_t nodes;
-  int64_t n_features;
-  heed_matrix dense; /* data NULL: none */
-  heed_csr sparse;   /* indptr NULL: none; its arrays are those below */
-  int64_t *indptr;
-  int32_t *indices;
-  float *values;
-  int32_t *labels;
-  int32_t classes;
-  int splits;
-  uint8_t *parts[PARTS]; /* [splits, nodes] each */
-};
+enum { MOST_CLASSES = 1 << 20, PARTS = HEED__PARTS };
 
 static const char *const part_names[PARTS] = {"train_masks", "val_masks", "test_masks"};
 
@@ -249,6 +235,29 @@ static heed_status take_features(heed_data *data, const char *source, const char
   return status;
 }
 
+/* The attributes x0, x1, ... that a stochastic block model has where its recipe asks for them. */
+static heed_status take_sbm_features(heed_data *data, const char *source, int64_t n) {
+  enum { NAME_BYTES = 8 };
+  if (n == 0) return HEED_OK;
+  char *names = heed__alloc((size_t)n, NAME_BYTES);
+  if (names == NULL) return HEED_NOMEM;
+  size_t at = 0, bytes = (size_t)n * NAME_BYTES;
+  for (int64_t i = 0; i < n; i++) {
+    at += (size_t)snprintf(names + at, bytes - at, "%sx%d", i > 0 ? "," : "", (int)i);
+  }
+  heed_status status = take_features(data, source, names);
+  heed__free(names);
+  return status;
+}
+
+/* The attribute that a graph made here has as its label, or NULL. */
+static const char *own_label(const char *source) {
+  return heed__recipe_is(source, "sbm")          ? "block"
+         : heed__recipe_is(source, "dictionary") ? "label"
+         : heed__is_karate(source)               ? "club"
+                                                 : NULL;
+}
+
 static heed_status open_graph(heed_data *data, const char *source, bool is_file,
                               const heed_data_options *options) {
   if (is_file || options->format != NULL) {
@@ -258,14 +267,25 @@ static heed_status open_graph(heed_data *data, const char *source, bool is_file,
   }
   data->has_graph = true;
   data->nodes = igraph_vcount(&data->graph);
-  if (options->features != NULL) HEED__TRY(take_features(data, source, options->features));
+  bool made = !is_file && options->format == NULL;
+  bool dictionary = made && heed__recipe_is(source, "dictionary");
+  if (options->features != NULL) {
+    HEED__TRY(take_features(data, source, options->features));
+  } else if (dictionary) {
+    HEED__TRY(heed__data_dictionary_features(data, heed__recipe_number(source, "k")));
+  } else if (made && heed__recipe_is(source, "sbm")) {
+    HEED__TRY(take_sbm_features(data, source, heed__recipe_number(source, "features")));
+  }
   const char *label = options->label;
-  if (label == NULL && !is_file && strncmp(source, "sbm:", 4) == 0) label = "block";
+  if (label == NULL && made) label = own_label(source);
   if (label == NULL) return HEED_OK;
   data->labels = heed__alloc((size_t)data->nodes, sizeof *data->labels);
   if (data->labels == NULL) return HEED_NOMEM;
   heed_status status = heed_graph_labels(&data->graph, label, data->labels, &data->classes);
-  return status == HEED_OK ? HEED_OK : heed__fail(status, "%s: %s", source, heed_message());
+  if (status != HEED_OK) return heed__fail(status, "%s: %s", source, heed_message());
+  if (options->label != NULL) return HEED_OK;
+  if (dictionary) return heed__data_dictionary_splits(data, heed__recipe_number(source, "k"));
+  return made && heed__is_karate(source) ? heed__data_karate_splits(data, options->seed) : HEED_OK;
 }
 
 /* By the name, or by how every archive begins. */

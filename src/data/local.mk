@@ -1,7 +1,11 @@
-# Room data: data sets and .npz archives. The only room that uses libzip.
+# Room data: data sets, .npz archives and safetensors. The only room that uses libzip.
 heedinclude_HEADERS += include/heed/data.h
 libheed_core_la_SOURCES += \
-  src/data/data.c \
+  src/data/data.c src/data/data.h \
+  src/data/features.c \
   src/data/npy.c src/data/npy.h \
   src/data/npz.c \
-  src/data/npz_write.c
+  src/data/npz_write.c \
+  src/data/safetensors.c src/data/safetensors.h \
+  src/data/safetensors_write.c \
+  src/data/splits.c

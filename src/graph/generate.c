@@ -1,15 +1,31 @@
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "graph/guard.h"
+#include "graph/recipe.h"
 
 /* More edges than this are taken for a slip of the pen. */
 static const double MOST_EDGES = 2147483647.0;
-enum { MOST_BLOCKS = 4096, MOST_SIDES = 8, MOST_PARTS = 4 };
+enum {
+  MOST_BLOCKS = 4096,
+  MOST_SIDES = 8,
+  MOST_PARTS = 6,
+  MOST_FEATURES = 1024,
+  MOST_KEYS = 256,
+  MOST_GRAPHS = 10000000
+};
+
+/* Streams of random numbers that are not igraph's: the means of the blocks, the noise around them
+ * (one for each feature, from this on), and the permutations. */
+enum { STREAM_MEANS = 1 << 20, STREAM_PERMUTATIONS, STREAM_NOISE };
 
 /* One `name=value` of a recipe. */
 typedef struct part {
@@ -24,10 +40,15 @@ typedef struct generate_work {
   igraph_t *graph;
   const char *recipe;
   const char *arguments; /* what follows the colon */
+  uint64_t seed;
   igraph_matrix_t probabilities;
-  igraph_vector_int_t sizes;
+  igraph_vector_int_t sizes; /* of the blocks; the edges of a dictionary */
   igraph_vector_t block;
-  bool has_probabilities, has_sizes, has_block, has_graph;
+  igraph_vector_t column; /* one vertex attribute after the other */
+  bool has_probabilities, has_sizes, has_block, has_column, has_graph;
+  float *means, *noise;  /* [blocks, features], [n] */
+  int32_t *permutations; /* [graphs, k]: what each key's value is */
+  int32_t *seen;         /* [places]: graphs by the hash of their permutation, -1: none */
 } generate_work;
 
 static heed_status from_igraph(const generate_work *work, igraph_error_t error) {
@@ -120,12 +141,39 @@ static heed_status make_blocks(generate_work *work, int64_t n, int64_t blocks, d
   return HEED_OK;
 }
 
+/* The attributes x0, x1, ...: a Gaussian mean for every block, and Gaussian noise around it. */
+static heed_status put_features(generate_work *work, int64_t n, int64_t blocks, int64_t features,
+                                double noise) {
+  work->means = heed__alloc((size_t)(blocks * features), sizeof *work->means);
+  work->noise = heed__alloc((size_t)n, sizeof *work->noise);
+  if (work->means == NULL || work->noise == NULL) return HEED_NOMEM;
+  heed_random_normal(work->seed, STREAM_MEANS, work->means, blocks * features, 0, 1);
+  HEED__TRY(from_igraph(work, igraph_vector_init(&work->column, (heed__int)n)));
+  work->has_column = true;
+  for (int64_t f = 0; f < features; f++) {
+    heed_random_normal(work->seed, STREAM_NOISE + (uint64_t)f, work->noise, n, 0, (float)noise);
+    for (int64_t i = 0; i < n; i++) {
+      int64_t block = (int64_t)VECTOR(work->block)[i];
+      VECTOR(work->column)[i] = (double)(work->means[block * features + f] + work->noise[i]);
+    }
+    char name[24];
+    snprintf(name, sizeof name, "x%lld", (long long)f);
+    HEED__TRY(from_igraph(work, igraph_cattribute_VAN_setv(work->graph, name, &work->column)));
+  }
+  return HEED_OK;
+}
+
 static heed_status generate_sbm(generate_work *work) {
   part parts[MOST_PARTS] = {{"n", true, 1, INT32_MAX, false, 0},
                             {"blocks", true, 1, MOST_BLOCKS, false, 0},
                             {"in", false, 0, 1, false, 0},
-                            {"out", false, 0, 1, false, 0}};
-  HEED__TRY(parse_parts(work, parts, 4, 4));
+                            {"out", false, 0, 1, false, 0},
+                            {"features", true, 1, MOST_FEATURES, false, 0},
+                            {"noise", false, 0, 1e6, false, 1}};
+  HEED__TRY(parse_parts(work, parts, 6, 4));
+  if (parts[5].given && !parts[4].given) {
+    return heed__fail(HEED_ARGUMENT, "%s: noise, but no features", work->recipe);
+  }
   double n = parts[0].value, blocks = parts[1].value, in = parts[2].value, out = parts[3].value;
   if (blocks > n) {
     return heed__fail(HEED_ARGUMENT, "%s: %.0f blocks, but only %.0f nodes", work->recipe, blocks,
@@ -137,7 +185,9 @@ static heed_status generate_sbm(generate_work *work) {
                                                &work->sizes)));
   work->has_graph = true;
   HEED__TRY(heed__igraph_attributes(work->graph));
-  return from_igraph(work, igraph_cattribute_VAN_setv(work->graph, "block", &work->block));
+  HEED__TRY(from_igraph(work, igraph_cattribute_VAN_setv(work->graph, "block", &work->block)));
+  if (!parts[4].given) return HEED_OK;
+  return put_features(work, (int64_t)n, (int64_t)blocks, (int64_t)parts[4].value, parts[5].value);
 }
 
 static heed_status generate_ba(generate_work *work) {
@@ -233,12 +283,122 @@ static heed_status generate_full(generate_work *work) {
   return from_igraph(work, igraph_full(work->graph, (heed__int)n, IGRAPH_UNDIRECTED, false));
 }
 
+/* Number `attempt` of all permutations of 0 .. k - 1 that the seed gives (Fisher and Yates). */
+static void draw_permutation(uint64_t seed, uint64_t attempt, int64_t k, int32_t *permutation) {
+  uint32_t random[4];
+  uint64_t counter = attempt * (uint64_t)(k / 4 + 1);
+  for (int64_t i = 0; i < k; i++) permutation[i] = (int32_t)i;
+  for (int64_t i = k - 1, drawn = 0; i > 0; i--, drawn++) {
+    if (drawn % 4 == 0) heed__random4(seed, STREAM_PERMUTATIONS, counter++, random);
+    int64_t other = (int64_t)((uint64_t)random[drawn % 4] * (uint64_t)(i + 1) >> 32);
+    int32_t value = permutation[i];
+    permutation[i] = permutation[other];
+    permutation[other] = value;
+  }
+}
+
+/* Notes graph g's permutation in the table; false if an earlier graph has the same. */
+static bool is_new(generate_work *work, int64_t g, int64_t k, uint64_t places) {
+  const int32_t *mine = work->permutations + g * k;
+  uint64_t hash = 14695981039346656037U; /* FNV-1a */
+  for (int64_t i = 0; i < k; i++) hash = (hash ^ (uint64_t)mine[i]) * 1099511628211U;
+  uint64_t place = (hash ^ hash >> 32) % places;
+  for (; work->seen[place] >= 0; place = (place + 1) % places) {
+    const int32_t *other = work->permutations + work->seen[place] * k;
+    if (memcmp(mine, other, (size_t)k * sizeof *mine) == 0) return false;
+  }
+  work->seen[place] = (int32_t)g;
+  return true;
+}
+
+static heed_status draw_permutations(generate_work *work, int64_t graphs, int64_t k) {
+  uint64_t places = 2 * (uint64_t)graphs + 1;
+  work->permutations = heed__alloc((size_t)(graphs * k), sizeof *work->permutations);
+  work->seen = heed__alloc((size_t)places, sizeof *work->seen);
+  if (work->permutations == NULL || work->seen == NULL) return HEED_NOMEM;
+  for (uint64_t i = 0; i < places; i++) work->seen[i] = -1;
+  uint64_t attempt = 0;
+  for (int64_t g = 0; g < graphs; g++) {
+    do {
+      draw_permutation(work->seed, attempt++, k, work->permutations + g * k);
+    } while (!is_new(work, g, k, places));
+  }
+  return HEED_OK;
+}
+
+/* What is told of each node of a dictionary: in every graph come the keys and then the queries,
+ * both by attribute. */
+static const char *const told[] = {"graph", "attribute", "value", "label"};
+
+static double tell(int what, const int32_t *values, int64_t k, int64_t g, int64_t node) {
+  bool key = node < k;
+  switch (what) {
+    case 0:
+      return (double)g;
+    case 1:
+      return (double)(node % k);
+    case 2:
+      return key ? values[node] : -1;
+    default:
+      return key ? (double)NAN : values[node - k];
+  }
+}
+
+static heed_status put_dictionary(generate_work *work, int64_t graphs, int64_t k) {
+  HEED__TRY(heed__igraph_attributes(work->graph));
+  HEED__TRY(from_igraph(work, igraph_vector_init(&work->column, (heed__int)(2 * k * graphs))));
+  work->has_column = true;
+  for (int what = 0; what < (int)(sizeof told / sizeof *told); what++) {
+    for (int64_t at = 0; at < 2 * k * graphs; at++) {
+      int64_t g = at / (2 * k);
+      VECTOR(work->column)[at] = tell(what, work->permutations + g * k, k, g, at % (2 * k));
+    }
+    HEED__TRY(
+        from_igraph(work, igraph_cattribute_VAN_setv(work->graph, told[what], &work->column)));
+  }
+  return HEED_OK;
+}
+
+/* Dictionary lookup (Brody et al. 2022, section 4.1): in every graph each of k queries sees all of
+ * k keys, and is to find the value of the one that has its attribute. */
+static heed_status generate_dictionary(generate_work *work) {
+  part parts[MOST_PARTS] = {{"k", true, 1, MOST_KEYS, false, 0},
+                            {"graphs", true, 1, MOST_GRAPHS, false, 0}};
+  HEED__TRY(parse_parts(work, parts, 2, 2));
+  int64_t k = (int64_t)parts[0].value, graphs = (int64_t)parts[1].value;
+  double permutations = 1;
+  for (int64_t i = 2; i <= k && permutations < (double)graphs; i++) permutations *= (double)i;
+  if ((double)graphs > permutations) {
+    return heed__fail(HEED_ARGUMENT, "%s: %lld different graphs, but k=%lld gives only %.0f",
+                      work->recipe, (long long)graphs, (long long)k, permutations);
+  }
+  HEED__TRY(check_edges(work, (double)graphs * (double)k * (double)k));
+  HEED__TRY(draw_permutations(work, graphs, k));
+  HEED__TRY(
+      from_igraph(work, igraph_vector_int_init(&work->sizes, (heed__int)(2 * graphs * k * k))));
+  work->has_sizes = true;
+  int64_t at = 0;
+  for (int64_t g = 0; g < graphs; g++) {
+    for (int64_t query = 0; query < k; query++) {
+      for (int64_t key = 0; key < k; key++) {
+        VECTOR(work->sizes)[at++] = (heed__int)(2 * g * k + key);
+        VECTOR(work->sizes)[at++] = (heed__int)(2 * g * k + k + query);
+      }
+    }
+  }
+  HEED__TRY(from_igraph(work, igraph_create(work->graph, &work->sizes, (heed__int)(2 * graphs * k),
+                                            IGRAPH_DIRECTED)));
+  work->has_graph = true;
+  return put_dictionary(work, graphs, k);
+}
+
 static const struct {
   const char *name;
   heed_status (*generate)(generate_work *work);
-} recipes[] = {{"sbm", generate_sbm},   {"ba", generate_ba},     {"er", generate_er},
-               {"grid", generate_grid}, {"star", generate_star}, {"ring", generate_ring},
-               {"full", generate_full}};
+} recipes[] = {{"sbm", generate_sbm},   {"ba", generate_ba},
+               {"er", generate_er},     {"grid", generate_grid},
+               {"star", generate_star}, {"ring", generate_ring},
+               {"full", generate_full}, {"dictionary", generate_dictionary}};
 
 static heed_status generate(void *context) {
   generate_work *work = context;
@@ -253,7 +413,7 @@ static heed_status generate(void *context) {
   }
   return heed__fail(HEED_ARGUMENT,
                     "%s: \"%.*s\" is no recipe; there are sbm:, ba:, er:, grid:, star:, ring:, "
-                    "full:",
+                    "full:, dictionary:",
                     work->recipe, (int)length, work->recipe);
 }
 
@@ -262,10 +422,31 @@ heed_status heed_graph_generate(igraph_t *graph, const char *recipe, uint64_t se
   memset(&work, 0, sizeof work);
   work.graph = graph;
   work.recipe = recipe;
+  work.seed = seed;
   heed_status status = heed__igraph_call(generate, &work, seed);
   if (status != HEED_OK && work.has_graph) igraph_destroy(graph);
   if (work.has_block) igraph_vector_destroy(&work.block);
+  if (work.has_column) igraph_vector_destroy(&work.column);
   if (work.has_sizes) igraph_vector_int_destroy(&work.sizes);
   if (work.has_probabilities) igraph_matrix_destroy(&work.probabilities);
+  heed__free(work.means);
+  heed__free(work.noise);
+  heed__free(work.permutations);
+  heed__free(work.seen);
   return status;
+}
+
+bool heed__recipe_is(const char *recipe, const char *name) {
+  size_t length = strlen(name);
+  return strncmp(recipe, name, length) == 0 && recipe[length] == ':';
+}
+
+int64_t heed__recipe_number(const char *recipe, const char *name) {
+  size_t length = strlen(name);
+  for (const char *text = strpbrk(recipe, ":,"); text != NULL; text = strpbrk(text + 1, ",")) {
+    if (strncmp(text + 1, name, length) == 0 && text[1 + length] == '=') {
+      return strtoll(text + length + 2, NULL, 10);
+    }
+  }
+  return 0;
 }

@@ -4,7 +4,7 @@ libheed_core_la_SOURCES += \
   src/graph/attributes.c \
   src/graph/detect.c src/graph/format.h src/graph/lines.h \
   src/graph/edges.c \
-  src/graph/generate.c \
+  src/graph/generate.c src/graph/recipe.h \
   src/graph/guard.c src/graph/guard.h src/graph/igraph_compat.h \
   src/graph/mask.c \
   src/graph/open.c \

@@ -506,18 +506,354 @@ START_TEST(sparse_features_are_projected) {
 }
 END_TEST
 
-START_TEST(karate_has_a_graph_alone) {
+/* Another of igraph's graphs. */
+START_TEST(famous_graphs_have_a_graph_alone) {
   heed_data *data;
+  ck_assert_int_eq(heed_data_open(&data, "Meredith", NULL), HEED_OK);
+  ck_assert_int_eq(igraph_ecount(heed_data_graph(data)), 140);
+  ck_assert_ptr_null(heed_data_labels(data));
+  ck_assert_int_eq(heed_data_splits(data), 0);
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_ARGUMENT);
+  heed_data_free(data);
+}
+END_TEST
+
+static int count_part(const heed_data *data, int split, heed_part part, int32_t label) {
+  int n = 0;
+  for (int64_t i = 0; i < heed_data_nodes(data); i++) {
+    n += heed_data_split(data, split, part)[i] != 0 && heed_data_labels(data)[i] == label;
+  }
+  return n;
+}
+
+/* Every node of known label is in one part, the others in none. */
+static void check_parts(const heed_data *data) {
+  for (int s = 0; s < heed_data_splits(data); s++) {
+    for (int64_t i = 0; i < heed_data_nodes(data); i++) {
+      int parts = 0;
+      for (int p = 0; p < 3; p++) parts += heed_data_split(data, s, (heed_part)p)[i];
+      ck_assert_int_eq(parts, heed_data_labels(data)[i] >= 0);
+    }
+  }
+}
+
+START_TEST(karate_has_two_factions) {
+  heed_data *data, *other;
+  const heed_data_options seeded = {.seed = 9};
   ck_assert_int_eq(heed_data_open(&data, "karate", NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&other, "Zachary", &seeded), HEED_OK);
   ck_assert_int_eq(heed_data_nodes(data), 34);
   ck_assert_int_eq(igraph_ecount(heed_data_graph(data)), 78);
+  ck_assert_int_eq(heed_data_classes(data), 2);
+  const int32_t *labels = heed_data_labels(data);
+  ck_assert(labels[0] == 0 && labels[33] == 1 && labels[8] == 0 && labels[9] == 1);
+  int64_t officers = 0;
+  for (int i = 0; i < 34; i++) officers += labels[i];
+  ck_assert_int_eq(officers, 17);
+  ck_assert_int_eq(heed_data_splits(data), 10);
+  check_parts(data);
+  for (int s = 0; s < 10; s++) {
+    for (int32_t c = 0; c < 2; c++) {
+      ck_assert_int_eq(count_part(data, s, HEED_PART_TRAIN, c), 4);
+      ck_assert_int_eq(count_part(data, s, HEED_PART_VALIDATION, c), 4);
+      ck_assert_int_eq(count_part(data, s, HEED_PART_TEST, c), 9);
+    }
+    const uint8_t *train = heed_data_split(data, s, HEED_PART_TRAIN);
+    ck_assert(memcmp(train, heed_data_split(other, s, HEED_PART_TRAIN), 34) != 0);
+    if (s > 0) ck_assert(memcmp(train, heed_data_split(data, s - 1, HEED_PART_TRAIN), 34) != 0);
+  }
+  heed_data_free(other);
   ck_assert_int_eq(heed_data_features(data), 0);
   ck_assert_ptr_null(heed_data_dense_features(data));
   ck_assert_ptr_null(heed_data_sparse_features(data));
-  ck_assert_ptr_null(heed_data_labels(data));
-  ck_assert_int_eq(heed_data_splits(data), 0);
   check_projection(data, NULL, 0);
   heed_data_free(data);
+}
+END_TEST
+
+START_TEST(nodes_are_their_own_features) {
+  heed_data *data;
+  ck_assert_int_eq(heed_data_open(&data, "karate", NULL), HEED_OK);
+  for (int round = 0; round < 2; round++) { /* once more in the place of the first */
+    ck_assert_int_eq(heed_data_identity_features(data), HEED_OK);
+    ck_assert_int_eq(heed_data_features(data), 34);
+    const heed_csr *x = heed_data_sparse_features(data);
+    ck_assert(x->rows == 34 && x->cols == 34 && x->values == NULL && x->indptr[34] == 34);
+    ck_assert_int_eq(heed_csr_check(x), HEED_OK);
+    for (int i = 0; i < 34; i++) ck_assert_int_eq(x->indices[i], i);
+    check_projection(data, NULL, 0);
+  }
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_OK); /* changes nothing */
+  check_projection(data, NULL, 0);
+  heed_data_free(data);
+  ck_assert_int_eq(heed_data_open(&data, FILE_OF("good-dense"), NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_identity_features(data), HEED_OK);
+  ck_assert_ptr_null(heed_data_dense_features(data));
+  ck_assert_int_eq(heed_data_features(data), 4);
+  heed_data_free(data);
+}
+END_TEST
+
+START_TEST(rows_are_normalised) {
+  static const float dense[5][3] = {{1, 1, 2}, {0, 0, 0}, {-1, 1, 0}, {3, 0, 0}, {-1, -1, 0}};
+  static const float quotients[5][3] = {
+      {0.25F, 0.25F, 0.5F}, {0, 0, 0}, {-1, 1, 0}, {1, 0, 0}, {0.5F, 0.5F, -0.0F}};
+  static const int64_t edges[2] = {0, 0}, pointers[4] = {0, 2, 2, 5}, shape[2] = {3, 6};
+  static const int32_t indices[5] = {0, 3, 1, 2, 5};
+  static const uint8_t ones[5] = {1, 1, 1, 1, 1};
+  static const float values[5] = {2, 6, 1, 1, 2},
+                     quotient_values[5] = {0.25F, 0.75F, 0.25F, 0.25F, 0.5F};
+  heed_array arrays[] = {{"edges", HEED_DTYPE_INT64, 2, {1, 2}, edges},
+                         {"node_features", HEED_DTYPE_FLOAT32, 2, {5, 3}, dense}};
+  heed_array sparse[] = {arrays[0],
+                         {"features_indptr", HEED_DTYPE_INT64, 1, {4}, pointers},
+                         {"features_indices", HEED_DTYPE_INT32, 1, {5}, indices},
+                         {"features_data", HEED_DTYPE_UINT8, 1, {5}, ones},
+                         {"features_shape", HEED_DTYPE_INT64, 1, {2}, shape}};
+  heed_data *data;
+  make_folder();
+  ck_assert_int_eq(heed_npz_write(target, arrays, 2), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_OK);
+  ck_assert_mem_eq(heed_data_dense_features(data)->data, quotients, sizeof quotients);
+  heed_data_free(data);
+  ck_assert_int_eq(heed_npz_write(target, sparse, 5), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_OK);
+  ck_assert_ptr_null(heed_data_sparse_features(data)->values);
+  size_t held = heed_memory_held();
+  heed__alloc_fail_after(0);
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_NOMEM);
+  heed__alloc_fail_after(-1);
+  ck_assert_uint_eq(heed_memory_held(), held);
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_OK);
+  const float *x = heed_data_sparse_features(data)->values;
+  ck_assert(x[0] == 0.5F && x[1] == 0.5F && x[2] == 1 / 3.0F && x[4] == x[2]);
+  heed_data_free(data);
+  sparse[3] = (heed_array){"features_data", HEED_DTYPE_FLOAT32, 1, {5}, values};
+  ck_assert_int_eq(heed_npz_write(target, sparse, 5), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_OK);
+  ck_assert_mem_eq(heed_data_sparse_features(data)->values, quotient_values,
+                   sizeof quotient_values);
+  heed_data_free(data);
+  /* A quotient beyond all floats; the first row is left alone too. */
+  static const float huge[2][3] = {{1, 2, 1}, {1e38F, -1e38F, 1e-38F}};
+  arrays[1] = (heed_array){"node_features", HEED_DTYPE_FLOAT32, 2, {2, 3}, huge};
+  ck_assert_int_eq(heed_npz_write(target, arrays, 2), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_row_normalize(data), HEED_VALUE);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "node 1"));
+  ck_assert_mem_eq(heed_data_dense_features(data)->data, huge, sizeof huge);
+  heed_data_free(data);
+  remove_folder();
+}
+END_TEST
+
+START_TEST(splits_are_made) {
+  enum { N = 103, CLASSES = 3, SPLITS = 4 };
+  static const int64_t edges[2] = {0, 1};
+  int32_t labels[N];
+  int sizes[CLASSES] = {0};
+  for (int i = 0; i < N; i++) {
+    labels[i] = i % 5 == 0 ? -1 : i % 5 == 1 ? 1 : i % 5 == 2 ? 2 : 0;
+    if (labels[i] >= 0) sizes[labels[i]]++;
+  }
+  const heed_array arrays[] = {{"edges", HEED_DTYPE_INT64, 2, {1, 2}, edges},
+                               {"node_labels", HEED_DTYPE_INT32, 1, {N}, labels}};
+  heed_data *data, *other;
+  make_folder();
+  ck_assert_int_eq(heed_npz_write(target, arrays, 2), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&other, target, NULL), HEED_OK);
+  heed_split_options options = {.seed = 4, .splits = SPLITS, .train = 0.5, .validation = 0.25};
+  ck_assert_int_eq(heed_data_make_splits(data, &options), HEED_OK);
+  ck_assert_int_eq(heed_data_splits(data), SPLITS);
+  check_parts(data);
+  for (int s = 0; s < SPLITS; s++) {
+    for (int c = 0; c < CLASSES; c++) {
+      ck_assert_int_eq(count_part(data, s, HEED_PART_TRAIN, c), lround(0.5 * sizes[c]));
+      int most =
+          count_part(data, s, HEED_PART_TRAIN, c) + count_part(data, s, HEED_PART_VALIDATION, c);
+      ck_assert_int_eq(most, lround(0.75 * sizes[c]));
+    }
+  }
+  /* Another number of splits leaves those that are in both alone. */
+  options.splits = 2;
+  ck_assert_int_eq(heed_data_make_splits(other, &options), HEED_OK);
+  for (int p = 0; p < 3; p++) {
+    ck_assert_mem_eq(heed_data_split(other, 1, (heed_part)p),
+                     heed_data_split(data, 1, (heed_part)p), N);
+  }
+  options.seed = 5;
+  ck_assert_int_eq(heed_data_make_splits(other, &options), HEED_OK);
+  ck_assert(memcmp(heed_data_split(other, 1, HEED_PART_TRAIN),
+                   heed_data_split(data, 1, HEED_PART_TRAIN), N) != 0);
+  /* Every node of a class is drawn now and then: in 200 splits, each 100 times on average. */
+  options = (heed_split_options){.splits = 200, .train_per_class = 10, .validation_per_class = 3};
+  ck_assert_int_eq(heed_data_make_splits(other, &options), HEED_OK);
+  check_parts(other);
+  for (int i = 0; i < N; i++) {
+    int drawn = 0;
+    for (int s = 0; s < 200; s++) drawn += heed_data_split(other, s, HEED_PART_TRAIN)[i];
+    double mean = labels[i] < 0 ? 0 : 200.0 * 10 / sizes[labels[i]];
+    ck_assert_msg(fabs(drawn - mean) < 42, "%d: %d", i, drawn); /* six deviations */
+  }
+  ck_assert_int_eq(count_part(other, 7, HEED_PART_TRAIN, 2), 10);
+  ck_assert_int_eq(count_part(other, 7, HEED_PART_VALIDATION, 2), 3);
+  const struct {
+    heed_split_options options;
+    const char *says;
+  } wrong[] = {
+      {{.splits = 0}, "0 splits"},
+      {{.splits = -1}, "-1 splits"},
+      {{.splits = 65537}, "65537 splits"},
+      {{.splits = 1, .train = 0.6, .validation = 0.5}, "0.6 for training"},
+      {{.splits = 1, .train = -0.1}, "-0.1"},
+      {{.splits = 1, .validation = (double)NAN}, "nan"},
+      {{.splits = 1, .train_per_class = -1}, "-1 nodes"},
+      {{.splits = 1, .train_per_class = 15, .validation_per_class = 7}, "class 1 has 21 nodes"},
+      {{.splits = 1, .train_per_class = INT64_MAX, .validation_per_class = INT64_MAX}, "class 0"},
+  };
+  size_t held = heed_memory_held();
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    ck_assert_int_eq(heed_data_make_splits(data, &wrong[i].options), HEED_ARGUMENT);
+    ck_assert_msg(strstr(heed_message(), wrong[i].says) != NULL, "%s", heed_message());
+    ck_assert_int_eq(heed_data_splits(data), SPLITS);
+  }
+  heed_status status = HEED_NOMEM;
+  int n = 0;
+  options = (heed_split_options){.splits = SPLITS, .train = 0.5};
+  for (; status != HEED_OK; n++) {
+    heed__alloc_fail_after(n);
+    status = heed_data_make_splits(data, &options);
+    heed__alloc_fail_after(-1);
+    ck_assert_uint_eq(heed_memory_held(), held);
+  }
+  ck_assert_int_eq(n, 6);
+  heed_data_free(data);
+  heed_data_free(other);
+  ck_assert_int_eq(heed_data_open(&data, "Petersen", NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_make_splits(data, &options), HEED_ARGUMENT);
+  heed_data_free(data);
+  remove_folder();
+}
+END_TEST
+
+START_TEST(dictionaries_are_whole_data_sets) {
+  enum { K = 4, GRAPHS = 20 };
+  heed_data *data;
+  size_t held = heed_memory_held();
+  heed_status status = HEED_NOMEM;
+  for (int n = 0; status != HEED_OK; n++) {
+    ck_assert_uint_eq(heed_memory_held(), held);
+    heed__alloc_fail_after(n);
+    status = heed_data_open(&data, "dictionary:k=4,graphs=20", NULL);
+    heed__alloc_fail_after(-1);
+    ck_assert(status == HEED_OK || status == HEED_NOMEM);
+  }
+  ck_assert(igraph_is_directed(heed_data_graph(data)));
+  ck_assert_int_eq(heed_data_nodes(data), 2 * K * GRAPHS);
+  ck_assert_int_eq(heed_data_features(data), 2 * K + 1);
+  ck_assert_int_eq(heed_data_classes(data), K);
+  ck_assert_int_eq(heed_data_splits(data), 1);
+  check_parts(data);
+  const heed_csr *x = heed_data_sparse_features(data);
+  ck_assert_int_eq(heed_csr_check(x), HEED_OK);
+  ck_assert_ptr_null(x->values);
+  for (int i = 0; i < 2 * K * GRAPHS; i++) {
+    int g = i / (2 * K), at = i % (2 * K);
+    ck_assert_int_eq(x->indptr[i + 1] - x->indptr[i], 2);
+    ck_assert_int_eq(x->indices[2 * i], at % K);
+    int32_t label = heed_data_labels(data)[i];
+    if (at < K) {
+      ck_assert_int_eq(label, -1);
+      ck_assert(x->indices[2 * i + 1] >= K && x->indices[2 * i + 1] < 2 * K);
+    } else {
+      ck_assert_int_eq(x->indices[2 * i + 1], 2 * K);
+      ck_assert_int_eq(x->indices[2 * (i - K) + 1], K + label);
+      heed_part part = g < 14 ? HEED_PART_TRAIN : g < 16 ? HEED_PART_VALIDATION : HEED_PART_TEST;
+      ck_assert_int_eq(heed_data_split(data, 0, part)[i], 1);
+    }
+  }
+  heed_data_free(data);
+  const heed_data_options options = {.features = "value", .label = "graph"};
+  ck_assert_int_eq(heed_data_open(&data, "dictionary:k=1,graphs=1", &options), HEED_OK);
+  ck_assert_int_eq(heed_data_features(data), 1);
+  ck_assert_int_eq(heed_data_splits(data), 0);
+  heed_data_free(data);
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
+START_TEST(blocks_have_features_on_request) {
+  heed_data *data;
+  const char *recipe = "sbm:n=30,blocks=3,in=0.5,out=0.1,features=12,noise=0";
+  ck_assert_int_eq(heed_data_open(&data, recipe, NULL), HEED_OK);
+  ck_assert_int_eq(heed_data_features(data), 12);
+  ck_assert_int_eq(heed_data_splits(data), 0);
+  const heed_matrix *x = heed_data_dense_features(data);
+  for (int i = 0; i < 30; i++) {
+    const float *mean = x->data + i / 10 * 10 * x->stride; /* of the block's first */
+    ck_assert_mem_eq(x->data + i * x->stride, mean, 12 * sizeof(float));
+    ck_assert(igraph_cattribute_VAN(heed_data_graph(data), "x11", i) == (double)mean[11]);
+  }
+  ck_assert(memcmp(x->data, x->data + 10 * x->stride, 12 * sizeof(float)) != 0);
+  heed_data_free(data);
+}
+END_TEST
+
+/* As the collection of heterophilous graphs has it: floats, labels, ten splits. */
+START_TEST(ten_splits_and_floats_load) {
+  enum { N = 12, F = 5, S = 10 };
+  static double wide[N * F];
+  static float narrow[N * F];
+  static int64_t labels[N], whole[S * N];
+  static uint8_t masks[3][S * N];
+  static const int64_t edges[3][2] = {{0, 1}, {1, 2}, {5, 11}};
+  for (int i = 0; i < N * F; i++) wide[i] = narrow[i] = (float)i / 7 - 3;
+  for (int i = 0; i < N; i++) labels[i] = i == 3 ? -1 : i % 3;
+  for (int i = 0; i < S * N; i++) {
+    int part = (i * 7 + i / N) % 3;
+    for (int p = 0; p < 3; p++) masks[p][i] = p == part;
+    whole[i] = part == 0;
+  }
+  heed_array arrays[] = {{"node_features", HEED_DTYPE_FLOAT32, 2, {N, F}, narrow},
+                         {"node_labels", HEED_DTYPE_INT64, 1, {N}, labels},
+                         {"edges", HEED_DTYPE_INT64, 2, {3, 2}, edges},
+                         {"train_masks", HEED_DTYPE_BOOL, 2, {S, N}, masks[0]},
+                         {"val_masks", HEED_DTYPE_BOOL, 2, {S, N}, masks[1]},
+                         {"test_masks", HEED_DTYPE_BOOL, 2, {S, N}, masks[2]}};
+  make_folder();
+  heed_data *data;
+  for (int round = 0; round < 4; round++) {
+    if (round == 1) arrays[0] = (heed_array){"node_features", HEED_DTYPE_FLOAT64, 2, {N, F}, wide};
+    if (round == 2) arrays[3].dtype = arrays[4].dtype = arrays[5].dtype = HEED_DTYPE_UINT8;
+    if (round == 3) arrays[3] = (heed_array){"train_masks", HEED_DTYPE_INT64, 2, {S, N}, whole};
+    ck_assert_int_eq(heed_npz_write(target, arrays, 6), HEED_OK);
+    ck_assert_msg(heed_data_open(&data, target, NULL) == HEED_OK, "%s", heed_message());
+    ck_assert_int_eq(heed_data_splits(data), S);
+    ck_assert_int_eq(heed_data_classes(data), 3);
+    ck_assert_int_eq(heed_data_labels(data)[3], -1);
+    ck_assert_mem_eq(heed_data_dense_features(data)->data, narrow, sizeof narrow);
+    for (int s = 0; s < S; s++) {
+      for (int p = 0; p < 3; p++) {
+        ck_assert_mem_eq(heed_data_split(data, s, (heed_part)p), masks[p] + s * N, N);
+      }
+    }
+    heed_data_free(data);
+  }
+  whole[N + 2] = 2;
+  ck_assert_int_eq(heed_npz_write(target, arrays, 6), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_RANGE);
+  ck_assert_msg(strstr(heed_message(), "'train_masks': 2 at [1, 2] does not fit") != NULL, "%s",
+                heed_message());
+  whole[N + 2] = 0;
+  wide[7] = 1e300;
+  ck_assert_int_eq(heed_npz_write(target, arrays, 6), HEED_OK);
+  ck_assert_int_eq(heed_data_open(&data, target, NULL), HEED_RANGE);
+  ck_assert_ptr_nonnull(
+      strstr(heed_message(), "'node_features': 1.0000000000000001e+300 at [1, 2]"));
+  remove_folder();
 }
 END_TEST
 
@@ -572,7 +908,7 @@ START_TEST(wrong_options_are_refused) {
       {square, {.format = "gml"}, HEED_FORMAT, "good-square.graphml"},
       {FILE_OF("good-dense"), {.features = "x"}, HEED_ARGUMENT, "no vertex attribute 'x'"},
       {FILE_OF("good-dense"), {.label = "kind"}, HEED_ARGUMENT, "no vertex attribute 'kind'"},
-      {"karate", {.label = "club"}, HEED_ARGUMENT, "\"club\""},
+      {"karate", {.label = "colour"}, HEED_ARGUMENT, "\"colour\"; there are: club"},
       {"karate", {.format = "gml"}, HEED_IO, "karate"},
       {"nobody-knows-it", {.seed = 0}, HEED_ARGUMENT, "nobody-knows-it"},
   };
@@ -606,7 +942,14 @@ int main(void) {
   TCase *sets = tcase_create("data sets");
   tcase_add_test(sets, dense_features_are_projected);
   tcase_add_loop_test(sets, sparse_features_are_projected, 0, 2);
-  tcase_add_test(sets, karate_has_a_graph_alone);
+  tcase_add_test(sets, famous_graphs_have_a_graph_alone);
+  tcase_add_test(sets, karate_has_two_factions);
+  tcase_add_test(sets, nodes_are_their_own_features);
+  tcase_add_test(sets, rows_are_normalised);
+  tcase_add_test(sets, splits_are_made);
+  tcase_add_test(sets, dictionaries_are_whole_data_sets);
+  tcase_add_test(sets, blocks_have_features_on_request);
+  tcase_add_test(sets, ten_splits_and_floats_load);
   tcase_add_test(sets, blocks_are_labels);
   tcase_add_test(sets, attributes_are_features_and_labels);
   tcase_add_test(sets, wrong_options_are_refused);

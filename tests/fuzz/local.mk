@@ -3,7 +3,8 @@
 EXTRA_DIST += tests/fuzz/smoke.sh
 if FUZZ
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
-noinst_PROGRAMS = tests/fuzz/fuzz_npz tests/fuzz/fuzz_graph tests/fuzz/fuzz_recipe
+noinst_PROGRAMS = tests/fuzz/fuzz_npz tests/fuzz/fuzz_graph tests/fuzz/fuzz_recipe \
+  tests/fuzz/fuzz_safetensors
 tests_fuzz_fuzz_npz_SOURCES = tests/fuzz/fuzz_npz.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_npz_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
 tests_fuzz_fuzz_npz_LDFLAGS = $(FUZZ_LINK)
@@ -16,4 +17,8 @@ tests_fuzz_fuzz_recipe_SOURCES = tests/fuzz/fuzz_recipe.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_recipe_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
 tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_recipe_LDADD = libheed-core.la $(HEED_LIBS)
+tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_safetensors_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
+tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_safetensors_LDADD = libheed-core.la $(HEED_LIBS)
 endif

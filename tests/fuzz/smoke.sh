@@ -7,16 +7,17 @@ files=$srcdir/tests/files
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/found" || exit 1
+mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/safetensors" "$work/found" || exit 1
 
 cp "$files"/*.npz "$work/npz" || exit 1
 rm -f "$work/npz/bad-bomb.npz"
+cp "$files"/*.safetensors "$work/safetensors" || exit 1
 
 # The first byte is the format's number in fuzz_graph.c; every file goes in as told by its content
 # too.
 for file in "$files"/good-* "$files"/bad-*; do
   case $file in
-    *.npz | *.png) continue ;;
+    *.npz | *.png | *.safetensors) continue ;;
     *.graphml) byte='\001' ;;
     *.gml) byte='\002' ;;
     *.net) byte='\003' ;;
@@ -37,7 +38,8 @@ done
 
 n=0
 for recipe in sbm:n=40,blocks=4,in=0.1,out=0.01 ba:n=20,m=3 er:n=30,p=0.1 er:n=10,m=20 grid:3x4 \
-  grid:2x3x4 star:7 ring:5 full:6 ring:2 sbm:n=9,blocks=2,in=2,out=-1 er: karate; do
+  grid:2x3x4 star:7 ring:5 full:6 ring:2 sbm:n=9,blocks=2,in=2,out=-1 er: karate \
+  sbm:n=9,blocks=3,in=0.5,out=0.1,features=2,noise=0.5 dictionary:k=3,graphs=6; do
   n=$((n + 1))
   printf %s "$recipe" >"$work/recipe/$n" || exit 1
 done
@@ -46,7 +48,7 @@ LSAN_OPTIONS=suppressions=$srcdir/tests/lsan.supp:print_suppressions=0
 OMP_NUM_THREADS=1
 export LSAN_OPTIONS OMP_NUM_THREADS
 failed=0
-for name in npz graph recipe; do
+for name in npz graph recipe safetensors; do
   program=tests/fuzz/fuzz_$name
   if [ ! -x "$program" ]; then
     echo "fuzz_$name: not built; configure with --enable-fuzz"

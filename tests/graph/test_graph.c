@@ -254,16 +254,147 @@ START_TEST(generates) {
 }
 END_TEST
 
+/* The features of a node are the mean of its block and noise: their spread within a block is the
+ * noise, the spread of the means is 1. */
+START_TEST(generates_features) {
+  enum { N = 4000, BLOCKS = 200, FEATURES = 6 };
+  igraph_t graph, other;
+  OK(heed_graph_generate(&graph, "sbm:n=4000,blocks=200,in=0.01,out=0,features=6,noise=2", 3));
+  OK(heed_graph_generate(&other, "sbm:n=4000,blocks=200,in=0.01,out=0,features=6", 4));
+  double within = 0, between = 0;
+  for (int f = 0; f < FEATURES; f++) {
+    char name[8];
+    snprintf(name, sizeof name, "x%d", f);
+    for (int b = 0; b < BLOCKS; b++) {
+      double sum = 0, squares = 0;
+      for (int i = b * N / BLOCKS; i < (b + 1) * N / BLOCKS; i++) {
+        double x = igraph_cattribute_VAN(&graph, name, i);
+        sum += x;
+        squares += x * x;
+      }
+      double mean = sum * BLOCKS / N;
+      within += (squares - sum * mean) / (N - BLOCKS) / FEATURES;
+      between += mean * mean / BLOCKS / FEATURES;
+    }
+    ck_assert(igraph_cattribute_VAN(&graph, name, 0) != igraph_cattribute_VAN(&other, name, 0));
+  }
+  ck_assert_msg(fabs(within - 4) < 0.2, "%g", within);
+  ck_assert_msg(fabs(between - 1.2) < 0.2, "%g", between); /* 1 and 4 over 20 nodes */
+  ck_assert(!igraph_cattribute_has_attr(&graph, IGRAPH_ATTRIBUTE_VERTEX, "x6"));
+  heed_graph_destroy(&graph);
+  heed_graph_destroy(&other);
+}
+END_TEST
+
+/* All 6 permutations of three, so that every one is there once. */
+START_TEST(generates_dictionaries) {
+  igraph_t graph, again;
+  OK(heed_graph_generate(&graph, "dictionary:k=3,graphs=6", 5));
+  OK(heed_graph_open(&again, "dictionary:graphs=6,k=3", 5));
+  igraph_bool_t same;
+  igraph_is_same_graph(&graph, &again, &same);
+  ck_assert(same && igraph_is_directed(&graph));
+  ck_assert_int_eq(igraph_vcount(&graph), 36);
+  ck_assert_int_eq(igraph_ecount(&graph), 54);
+  bool seen[27] = {false};
+  for (int g = 0; g < 6; g++) {
+    int number = 0;
+    for (int i = 0; i < 6; i++) {
+      int node = 6 * g + i;
+      ck_assert(igraph_cattribute_VAN(&graph, "graph", node) == g);
+      ck_assert(igraph_cattribute_VAN(&graph, "attribute", node) == i % 3);
+      double value = igraph_cattribute_VAN(&graph, "value", node);
+      double label = igraph_cattribute_VAN(&graph, "label", node);
+      ck_assert(value == igraph_cattribute_VAN(&again, "value", node));
+      if (i < 3) {
+        ck_assert(value >= 0 && value < 3 && isnan(label));
+        number = 3 * number + (int)value;
+      } else {
+        ck_assert(value == -1 && label == igraph_cattribute_VAN(&graph, "value", node - 3));
+      }
+    }
+    ck_assert(!seen[number]); /* no two graphs are the same */
+    seen[number] = true;
+  }
+  ck_assert(seen[0 * 9 + 1 * 3 + 2] && seen[2 * 9 + 1 * 3 + 0] && !seen[0]);
+  for (int e = 0; e < 54; e++) {
+    igraph_integer_t from, to;
+    igraph_edge(&graph, e, &from, &to);
+    ck_assert(from / 6 == to / 6 && from % 6 < 3 && to % 6 >= 3);
+  }
+  heed_graph_destroy(&graph);
+  heed_graph_destroy(&again);
+}
+END_TEST
+
+START_TEST(dictionaries_may_run_out_of_memory) {
+  static const char *const recipes[] = {"dictionary:k=5,graphs=20",
+                                        "sbm:n=40,blocks=4,in=0.5,out=0.1,features=3"};
+  size_t held = heed_memory_held();
+  heed_status status = HEED_NOMEM;
+  int n = 0;
+  for (; status != HEED_OK; n++) {
+    igraph_t graph;
+    heed__alloc_fail_after(n);
+    status = heed_graph_generate(&graph, recipes[_i], 1);
+    heed__alloc_fail_after(-1);
+    ck_assert(status == HEED_OK || status == HEED_NOMEM);
+    if (status == HEED_OK) heed_graph_destroy(&graph);
+    ck_assert_uint_eq(heed_memory_held(), held);
+  }
+  ck_assert_int_gt(n, 2);
+}
+END_TEST
+
 START_TEST(refuses_bad_recipes) {
-  static const char *const recipes[] = {
-      "nonsense", "foo:1", "sbm:", "sbm:n=10", "sbm:n=10,blocks=20,in=0.1,out=0.1",
-      "sbm:n=10,blocks=2,in=1.5,out=0", "sbm:n=10,blocks=2,in=nan,out=0",
-      "sbm:n=10,blocks=2,in=0.5,out=0.1,x=1", "ba:n=10", "ba:n=10,m=0", "ba:n=10,m=10",
-      "ba:n=10,m=2,m=3", "ba:n=1e3,m=2", "ba:n=10,m", "ba:n=10,m=", "ba:n=10,m=2,",
-      "er:n=10", "er:n=10,p=0.1,m=3", "er:n=10,m=46", "er:n=-1,p=0.5", "er:n=10,p=0.5x",
-      "er:n=99999999999999999999,p=0.1", "er:n=2000000000,p=1", "grid:", "grid:0x3", "grid:3x",
-      "grid:3,4", "grid:99999x99999x99999", "grid:1x1x1x1x1x1x1x1x1", "star:", "star:0", "star:x",
-      "ring:2", "full:0", "full:1000000", "full: 3"};
+  static const char *const recipes[] = {"nonsense",
+                                        "foo:1",
+                                        "sbm:",
+                                        "sbm:n=10",
+                                        "sbm:n=10,blocks=20,in=0.1,out=0.1",
+                                        "sbm:n=10,blocks=2,in=1.5,out=0",
+                                        "sbm:n=10,blocks=2,in=nan,out=0",
+                                        "sbm:n=10,blocks=2,in=0.5,out=0.1,x=1",
+                                        "ba:n=10",
+                                        "ba:n=10,m=0",
+                                        "ba:n=10,m=10",
+                                        "ba:n=10,m=2,m=3",
+                                        "ba:n=1e3,m=2",
+                                        "ba:n=10,m",
+                                        "ba:n=10,m=",
+                                        "ba:n=10,m=2,",
+                                        "er:n=10",
+                                        "er:n=10,p=0.1,m=3",
+                                        "er:n=10,m=46",
+                                        "er:n=-1,p=0.5",
+                                        "er:n=10,p=0.5x",
+                                        "er:n=99999999999999999999,p=0.1",
+                                        "er:n=2000000000,p=1",
+                                        "grid:",
+                                        "grid:0x3",
+                                        "grid:3x",
+                                        "grid:3,4",
+                                        "grid:99999x99999x99999",
+                                        "grid:1x1x1x1x1x1x1x1x1",
+                                        "star:",
+                                        "star:0",
+                                        "star:x",
+                                        "ring:2",
+                                        "full:0",
+                                        "full:1000000",
+                                        "full: 3",
+                                        "sbm:n=10,blocks=2,in=0.5,out=0.1,noise=1",
+                                        "sbm:n=10,blocks=2,in=0.5,out=0.1,features=0",
+                                        "sbm:n=10,blocks=2,in=0.5,out=0.1,features=1025",
+                                        "sbm:n=10,blocks=2,in=0.5,out=0.1,features=2,noise=-1",
+                                        "dictionary:",
+                                        "dictionary:k=3",
+                                        "dictionary:graphs=3",
+                                        "dictionary:k=0,graphs=1",
+                                        "dictionary:k=3,graphs=7",
+                                        "dictionary:k=1,graphs=2",
+                                        "dictionary:k=257,graphs=1",
+                                        "dictionary:k=256,graphs=100000"};
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
     igraph_t graph;
     ck_assert_msg(heed_graph_generate(&graph, recipes[i], 1) == HEED_ARGUMENT, "%s", recipes[i]);
@@ -579,6 +710,9 @@ int main(void) {
   tcase_set_timeout(graphs, 120);
   tcase_add_test(graphs, opens_names);
   tcase_add_test(graphs, generates);
+  tcase_add_test(graphs, generates_features);
+  tcase_add_test(graphs, generates_dictionaries);
+  tcase_add_loop_test(graphs, dictionaries_may_run_out_of_memory, 0, 2);
   tcase_add_test(graphs, refuses_bad_recipes);
   tcase_add_test(graphs, makes_graphs_from_edges);
   tcase_add_test(graphs, masks_agree_with_the_oracle);
