@@ -56,7 +56,7 @@ HEED_API HEED_CHECKED heed_status heed_csr_matmul(const heed_csr *a, const heed_
 /** t = the transpose of a: row j of t lists the rows of a that have column j, ascending. The arrays are
  *  the caller's: indptr [a->cols + 1], indices and places [non-zeros of a]; number p of t is number
  *  places[p] of a. `values` of a are read through `places`.
- *  @return HEED_NOMEM */
+ *  @return HEED_OVERFLOW if a has more rows than 32-bit indices can name */
 HEED_API HEED_CHECKED heed_status heed_csr_transpose(const heed_csr *a, int64_t *indptr,
                                                      int32_t *indices, int64_t *places);
 

@@ -16,16 +16,12 @@ static heed_status check_array(const float *array, bool wanted, const char *name
   return HEED_OK;
 }
 
-static heed_status check_inputs(const heed__problem *problem, const heed_attention_inputs *in,
-                                const heed_attention_outputs *to) {
+heed_status heed__check_inputs(const heed__problem *problem, const heed_attention_inputs *in) {
   const heed_attention_spec *spec = &problem->spec;
   const heed_mask *mask = problem->mask;
   bool gat = spec->score == HEED_SCORE_GAT;
   bool with_a = spec->score == HEED_SCORE_GATV2 || spec->score == HEED_SCORE_ADDITIVE;
-  if (mask->n_queries > 0) {
-    HEED__TRY(check_array(in->query, true, "query", spec->score));
-    HEED__TRY(check_array(to->out, true, "out", spec->score));
-  }
+  if (mask->n_queries > 0) HEED__TRY(check_array(in->query, true, "query", spec->score));
   if (mask->n_keys > 0) HEED__TRY(check_array(in->key, true, "key", spec->score));
   HEED__TRY(check_array(in->a_query, gat, "a_query", spec->score));
   HEED__TRY(check_array(in->a_key, gat, "a_key", spec->score));
@@ -40,7 +36,7 @@ static heed_status check_inputs(const heed__problem *problem, const heed_attenti
   return HEED_OK;
 }
 
-static int threads_for(const heed_attention *plan, int64_t tasks) {
+int heed__threads_for_tasks(const heed_attention *plan, int64_t tasks) {
   int64_t most = heed_threads() < plan->threads ? heed_threads() : plan->threads;
   return heed__threads_worth(&plan->problem.spec, plan->problem.mask, most < tasks ? most : tasks);
 }
@@ -58,7 +54,7 @@ static void forward_node_scores(heed_attention *plan) {
   enum { ROWS = 256 };
   for (int side = 0; side < 2; side++) {
     int64_t n = sides[side].n, blocks = (n + ROWS - 1) / ROWS;
-#pragma omp parallel for schedule(static) num_threads(threads_for(plan, blocks))
+#pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, blocks))
     for (int64_t block = 0; block < blocks; block++) {
       int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
       plan->kernels->node_scores(problem, sides[side].rows, sides[side].a, block * ROWS, end,
@@ -107,7 +103,7 @@ static void join(const heed_attention *plan, const heed__cut *cut) {
 
 static void forward_sparse(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
-  int threads = threads_for(plan, plan->n_tasks);
+  int threads = heed__threads_for_tasks(plan, plan->n_tasks);
   (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t t = 0; t < plan->n_tasks; t++) {
@@ -136,7 +132,7 @@ static heed_status forward_dense(heed_attention *plan) {
   int64_t heads = problem->spec.heads;
   atomic_int result = HEED_OK;
   /* A head's tiles follow one another, so that its keys and values stay in the cache. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_for(plan, tiles * heads))
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, tiles * heads))
   for (int64_t t = 0; t < tiles * heads; t++) {
     int64_t first = t % tiles * TILE_QUERIES;
     int64_t end = n - first < TILE_QUERIES ? n : first + TILE_QUERIES;
@@ -154,7 +150,7 @@ static heed_status forward_dense(heed_attention *plan) {
 
 static void forward_reference(heed_attention *plan) {
   int64_t n = plan->problem.mask->n_queries;
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads_for(plan, n))
+#pragma omp parallel for schedule(dynamic, 16) num_threads(heed__threads_for_tasks(plan, n))
   for (int64_t i = 0; i < n; i++) {
     heed__reference_rows(&plan->problem, i, i + 1, plan->scratch + heed__thread());
   }
@@ -163,7 +159,10 @@ static void forward_reference(heed_attention *plan) {
 heed_status heed_attention_forward(heed_attention *plan, const heed_attention_inputs *inputs,
                                    const heed_attention_outputs *outputs) {
   heed__problem *problem = &plan->problem;
-  HEED__TRY(check_inputs(problem, inputs, outputs));
+  HEED__TRY(heed__check_inputs(problem, inputs));
+  if (problem->mask->n_queries > 0) {
+    HEED__TRY(check_array(outputs->out, true, "out", problem->spec.score));
+  }
   problem->in = *inputs;
   problem->to = *outputs;
   if (problem->in.value == NULL) problem->in.value = problem->in.key;

@@ -151,11 +151,11 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
 }
 
 /* What dividing the rows came to: filled in by walk_rows(), in the plan's arrays if there are any. */
-typedef struct division {
+typedef struct division_counts {
   int64_t tasks;
   int64_t cuts;
   int64_t segments;
-} division;
+} division_counts;
 
 static int64_t row_end(const heed_mask *mask, int64_t i) {
   return mask->indptr == NULL ? (i + 1) * mask->n_keys : mask->indptr[i + 1];
@@ -163,8 +163,8 @@ static int64_t row_end(const heed_mask *mask, int64_t i) {
 
 /* Cuts the rows into tasks of about equal work; a long row becomes segments. Run twice: to count,
  * and with `tasks` and `cuts` to fill in. */
-static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
-  division d = {0, 0, 0};
+static division_counts walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
+  division_counts d = {0, 0, 0};
   int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
   int64_t target = work / TASKS_WANTED;
   target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
@@ -201,6 +201,23 @@ static division walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *c
   return d;
 }
 
+heed_status heed__divide(heed__division *division, const heed_mask *mask) {
+  division_counts d = walk_rows(mask, NULL, NULL);
+  division->n_tasks = d.tasks;
+  division->n_cuts = d.cuts;
+  division->n_segments = d.segments;
+  division->tasks = heed__alloc((size_t)d.tasks, sizeof *division->tasks);
+  division->cuts = heed__alloc((size_t)d.cuts, sizeof *division->cuts);
+  if (division->tasks == NULL || division->cuts == NULL) return HEED_NOMEM;
+  (void)walk_rows(mask, division->tasks, division->cuts);
+  return HEED_OK;
+}
+
+void heed__division_free(heed__division *division) {
+  heed__free(division->tasks);
+  heed__free(division->cuts);
+}
+
 static int64_t floats_of_partial(const heed_attention_spec *spec, int lanes) {
   int64_t period = period_of(padded_heads(spec->heads, lanes), lanes);
   int64_t values = (int64_t)spec->heads * spec->value_dim;
@@ -233,7 +250,7 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
            4 * (size_t)threads * scratch_floats(sizes) + 4 * scores +
            4 * vectors * (size_t)(lanes + 1);
   if (kernel == HEED_KERNEL_SPARSE) {
-    division d = walk_rows(mask, NULL, NULL);
+    division_counts d = walk_rows(mask, NULL, NULL);
     *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
@@ -264,7 +281,7 @@ static bool plan_spread(heed_attention *plan) {
 
 static bool plan_tasks(heed_attention *plan) {
   const heed_mask *mask = plan->problem.mask;
-  division d = walk_rows(mask, NULL, NULL);
+  division_counts d = walk_rows(mask, NULL, NULL);
   plan->n_tasks = d.tasks;
   plan->n_cuts = d.cuts;
   plan->partial_floats = floats_of_partial(&plan->problem.spec, plan->kernels->lanes);
@@ -341,6 +358,21 @@ static heed_status plan_fill(heed_attention *plan) {
   return HEED_OK;
 }
 
+static void plan_dropout(heed__problem *problem, float dropout, uint64_t seed) {
+  problem->spec.dropout = dropout;
+  problem->spec.seed = seed;
+  problem->drop_below = (uint32_t)((double)dropout * 0x1p32);
+  problem->keep_scale = 1 / (1 - dropout);
+}
+
+heed_status heed_attention_set_dropout(heed_attention *plan, float dropout, uint64_t seed) {
+  if (!(dropout >= 0 && dropout < 1)) {
+    return heed__fail(HEED_ARGUMENT, "dropout %g: not at least 0 and below 1", (double)dropout);
+  }
+  plan_dropout(&plan->problem, dropout, seed);
+  return HEED_OK;
+}
+
 heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *spec,
                            const heed_mask *mask, int threads) {
   *result = NULL;
@@ -356,8 +388,7 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
   problem->period = period_of(problem->padded, plan->kernels->lanes);
   problem->key_stride = (int64_t)spec->heads * spec->key_dim;
   problem->value_stride = (int64_t)spec->heads * spec->value_dim;
-  problem->drop_below = (uint32_t)((double)spec->dropout * 0x1p32);
-  problem->keep_scale = 1 / (1 - spec->dropout);
+  plan_dropout(problem, spec->dropout, spec->seed);
   plan->cost.kernel = spec->kernel;
   heed_status status = heed__plan_bytes(spec, mask, spec->kernel, threads, &plan->cost.bytes);
   if (status == HEED_OK) status = plan_fill(plan);
@@ -371,6 +402,7 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
 
 void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
+  heed__reserve_free(plan);
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);

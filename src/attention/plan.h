@@ -4,6 +4,30 @@
 
 #include "attention/problem.h"
 
+/* The rows of one pass divided: into tasks, and those into groups, each of which has one owner and sums
+ * its part of the gradients of a_query, a_key and a. */
+typedef struct heed__division {
+  heed__task *tasks;
+  int64_t n_tasks;
+  heed__cut *cuts;
+  int64_t n_cuts;
+  int64_t n_segments;
+} heed__division;
+
+enum { GROUPS = 128 };
+
+/* What heed_attention_prepare_backward() reserves. */
+typedef struct heed__reserve {
+  heed_mask transposed;     /* owned, where the caller gave none; or the full mask's */
+  int64_t *pairs;
+  int32_t *all;             /* 0, 1, 2, ... for rows and columns of a full mask */
+  heed__side sides[2];
+  heed__division divisions[2];
+  double *a_sums;           /* [GROUPS, 2, H * D] */
+  double *plain;            /* reference: [threads, 2 * max(D, Dv)] */
+  float *statistics;
+} heed__reserve;
+
 struct heed_attention {
   heed__problem problem;
   const heed__kernels *kernels;
@@ -20,6 +44,7 @@ struct heed_attention {
   int64_t n_cuts;
   float *partials;        /* [segments, partial_floats] */
   int64_t partial_floats; /* maximum, sum, accumulator of a segment */
+  heed__reserve *reserve; /* NULL: not prepared for backward calls */
 };
 
 /* What a plan is made from, checked. */
@@ -33,6 +58,19 @@ heed_status heed__plan_new(heed_attention **plan, const heed_attention_spec *spe
 /* Bytes that such a plan reserves. */
 heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
                              heed_kernel kernel, int threads, size_t *bytes);
+
+/* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
+heed_status heed__divide(heed__division *division, const heed_mask *mask);
+void heed__division_free(heed__division *division);
+
+/* Ends what was reserved for backward calls. */
+void heed__reserve_free(heed_attention *plan);
+
+/* Checks the inputs of a call, without what goes out. */
+heed_status heed__check_inputs(const heed__problem *problem, const heed_attention_inputs *in);
+
+/* A pass over a plan's mask may have this many threads. */
+int heed__threads_for_tasks(const heed_attention *plan, int64_t tasks);
 
 /* How many of `most` threads the work is worth. */
 int heed__threads_worth(const heed_attention_spec *spec, const heed_mask *mask, int64_t most);

@@ -1,4 +1,4 @@
-/* One forward call as the kernels see it, and the table of kernels an instruction set brings.
+/* One call as the kernels see it, and the table of kernels an instruction set brings.
  *
  * Flat logits: a block of pairs has its logits in one array, pair after pair, each pair taking
  * `padded` places of which the first H are used. `padded` is a power of two that divides the vector
@@ -59,6 +59,29 @@ typedef struct heed__problem {
   float *key_scores;        /* GAT: [n_keys, padded] a_key . key */
 } heed__problem;
 
+/* One pass of the backward call. The first has a row a query and sums over its keys; the second has a
+ * row a key and sums over the queries that see it. In comments a row's own node stands opposite its
+ * columns' nodes. */
+typedef struct heed__side {
+  bool by_keys;            /* the second pass */
+  const heed_mask *mask;   /* the mask, or its transpose */
+  const int32_t *all;      /* 0, 1, 2, ... where that is full */
+  const int64_t *pairs;    /* second pass, not full: each pair's number in the mask */
+} heed__side;
+
+/* What a backward call has beside the problem. */
+typedef struct heed__backward {
+  heed_attention_gradients to; /* value is key where the keys are the values; NULL: not wanted */
+  /* Gradients may share an array: query is written first, then value, then key, and the rows below
+   * these limits have been written and are added to. */
+  int64_t add_value_below;
+  int64_t add_key_below;
+  float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
+                              the padding) and d_out . out */
+  float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
+  float *key_sums;         /* GAT: [n_keys, padded] gradient of a_key . key */
+} heed__backward;
+
 /* What one thread works in. */
 typedef struct heed__scratch {
   float *logits;     /* [BLOCK_PAIRS * padded + 2 * WIDEST] flat */
@@ -117,6 +140,13 @@ void heed__kernels_override(const heed__kernels *kernels);
 void heed__reference_rows(const heed__problem *problem, int64_t first, int64_t end,
                           const heed__scratch *scratch);
 
+/* The same backwards: the rows of `task`, all heads; of a row that was cut, the first segment does all.
+ * Adds to a_sums [2, H * D] what the rows give the gradients of a_query or a, and of a_key; `room` has
+ * 2 * max(D, Dv) numbers. */
+void heed__reference_backward(const heed__problem *problem, const heed__backward *back,
+                              const heed__side *side, const heed__task *task, double *a_sums,
+                              double *room);
+
 /* The stream of random numbers that dropout draws from. */
 enum { DROPOUT_STREAM = 1 };
 
@@ -132,6 +162,28 @@ static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, 
   *first = mask->indptr[i];
   *count = mask->indptr[i + 1] - *first;
   return mask->indices + *first;
+}
+
+/* The same for the rows of a pass. */
+static inline const int32_t *heed__side_row(const heed__side *side, int64_t row, int64_t *first,
+                                            int64_t *count) {
+  const heed_mask *mask = side->mask;
+  if (mask->indptr == NULL) {
+    *first = row * mask->n_keys;
+    *count = mask->n_keys;
+    return side->all;
+  }
+  *first = mask->indptr[row];
+  *count = mask->indptr[row + 1] - *first;
+  return mask->indices + *first;
+}
+
+/* The number in the problem's mask of the pair that is number p of a pass. */
+static inline int64_t heed__pair_number(const heed__side *side, int64_t p) {
+  if (!side->by_keys) return p;
+  if (side->pairs != NULL) return side->pairs[p];
+  int64_t queries = side->mask->n_keys; /* a full mask, transposed */
+  return p % queries * side->mask->n_queries + p / queries;
 }
 
 /* Whether nothing stands at head h of pair p because of dropout. */

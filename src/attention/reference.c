@@ -1,5 +1,6 @@
 /* The operator as the formula has it, one row and head at a time, in double precision. */
 #include <math.h>
+#include <string.h>
 
 #include "attention/problem.h"
 #include "base/random.h"
@@ -90,6 +91,136 @@ void heed__reference_rows(const heed__problem *problem, int64_t first, int64_t e
   for (int64_t i = first; i < end; i++) {
     for (int32_t head = 0; head < problem->spec.heads; head++) {
       attend(problem, i, head, scratch->plain);
+    }
+  }
+}
+
+/* The slope of LeakyReLU, tanh or, for the others, 1. */
+static double steepness(const heed__problem *problem, double x) {
+  switch (problem->spec.score) {
+    case HEED_SCORE_GAT:
+    case HEED_SCORE_GATV2: return x > 0 ? 1 : (double)problem->spec.slope;
+    case HEED_SCORE_ADDITIVE: return 1 - tanh(x) * tanh(x);
+    default: return 1;
+  }
+}
+
+/* One pair and head: the weight as applied, and the gradient of the logit. */
+static void pair_gradient(const heed__problem *problem, const heed__backward *back, int64_t i,
+                          int64_t j, int64_t pair, int32_t head, double *weight, double *d_logit) {
+  const heed_attention_inputs *in = &problem->in;
+  int64_t heads = problem->spec.heads, query = i * heads + head, key = j * heads + head;
+  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
+  *weight = *d_logit = 0;
+  double log_sum_exp = (double)back->to.log_sum_exp[query];
+  if (log_sum_exp == (double)-INFINITY) return; /* every pair of the row is shut out */
+  double logit = score(problem, head, in->query + query * key_dim, in->key + key * key_dim);
+  if (in->bias != NULL) {
+    logit += (double)in->bias[pair * in->bias_heads + (in->bias_heads == 1 ? 0 : head)];
+  }
+  double before = exp(logit - log_sum_exp), d_weight = 0, delta = 0;
+  for (int64_t d = 0; d < value_dim; d++) {
+    double d_out = (double)back->to.d_out[query * value_dim + d];
+    d_weight += d_out * (double)in->value[key * value_dim + d];
+    delta += d_out * (double)back->to.out[query * value_dim + d];
+  }
+  double keep = heed__dropped(problem, pair, head) ? 0 : (double)problem->keep_scale;
+  *weight = before * keep;
+  *d_logit = before * (keep * d_weight - delta);
+}
+
+/* GAT: the score before LeakyReLU. */
+static double gat_sum(const heed__problem *problem, int32_t head, const float *q, const float *k) {
+  int64_t of_head = (int64_t)head * problem->spec.key_dim;
+  double s = 0;
+  for (int32_t d = 0; d < problem->spec.key_dim; d++) {
+    s += (double)problem->in.a_query[of_head + d] * (double)q[d] +
+         (double)problem->in.a_key[of_head + d] * (double)k[d];
+  }
+  return s;
+}
+
+/* Adds what one pair gives the gradient of the row's own query or key to d_own [D], and what it gives
+ * a_query or a_key, or a in the first pass, to d_a [D]. */
+static void score_gradient(const heed__problem *problem, bool by_keys, int32_t head, const float *q,
+                           const float *k, double d_logit, double *d_own, double *d_a) {
+  const heed_attention_spec *spec = &problem->spec;
+  const heed_attention_inputs *in = &problem->in;
+  int64_t of_head = (int64_t)head * spec->key_dim;
+  if (spec->score == HEED_SCORE_GAT) d_logit *= steepness(problem, gat_sum(problem, head, q, k));
+  for (int32_t d = 0; d < spec->key_dim; d++) {
+    double x = (double)q[d] + (double)k[d];
+    switch (spec->score) {
+      case HEED_SCORE_DOT:
+        d_own[d] += d_logit * (double)spec->scale * (double)(by_keys ? q[d] : k[d]);
+        break;
+      case HEED_SCORE_GAT:
+        d_own[d] += d_logit * (double)(by_keys ? in->a_key : in->a_query)[of_head + d];
+        d_a[d] += d_logit * (double)(by_keys ? k[d] : q[d]);
+        break;
+      case HEED_SCORE_GATV2:
+      case HEED_SCORE_ADDITIVE:
+        d_own[d] += d_logit * (double)in->a[of_head + d] * steepness(problem, x);
+        if (by_keys) break;
+        d_a[d] += d_logit * (spec->score == HEED_SCORE_GATV2 ? leaky_relu(x, (double)spec->slope)
+                                                             : tanh(x));
+        break;
+    }
+  }
+}
+
+static void put(float *to, const double *from, int64_t n, bool adds) {
+  for (int64_t d = 0; d < n; d++) to[d] = (float)(adds ? (double)to[d] + from[d] : from[d]);
+}
+
+static void reference_row(const heed__problem *problem, const heed__backward *back,
+                          const heed__side *side, int64_t row, int32_t head, double *a_sums,
+                          double *room) {
+  const heed_attention_inputs *in = &problem->in;
+  int64_t heads = problem->spec.heads, at = row * heads + head;
+  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
+  double *d_own = room, *d_value = room + key_dim;
+  memset(room, 0, (size_t)(key_dim + value_dim) * sizeof *room);
+  int64_t first, count;
+  const int32_t *columns = heed__side_row(side, row, &first, &count);
+  for (int64_t p = 0; p < count; p++) {
+    int64_t i = side->by_keys ? columns[p] : row, j = side->by_keys ? row : columns[p];
+    int64_t pair = heed__pair_number(side, first + p);
+    double weight, d_logit;
+    pair_gradient(problem, back, i, j, pair, head, &weight, &d_logit);
+    score_gradient(problem, side->by_keys, head, in->query + (i * heads + head) * key_dim,
+                   in->key + (j * heads + head) * key_dim, d_logit, d_own,
+                   a_sums + (side->by_keys ? heads * key_dim : 0) + head * key_dim);
+    if (side->by_keys) {
+      const float *d_out = back->to.d_out + (i * heads + head) * value_dim;
+      for (int64_t d = 0; d < value_dim; d++) d_value[d] += weight * (double)d_out[d];
+    } else if (back->to.bias != NULL) {
+      float *bias = back->to.bias + pair * in->bias_heads + (in->bias_heads == 1 ? 0 : head);
+      bool adds = in->bias_heads == 1 && head > 0;
+      *bias = (float)(adds ? (double)*bias + d_logit : d_logit);
+    }
+  }
+  if (!side->by_keys) {
+    if (back->to.query != NULL) put(back->to.query + at * key_dim, d_own, key_dim, false);
+    return;
+  }
+  if (back->to.value != NULL) {
+    put(back->to.value + at * value_dim, d_value, value_dim, row < back->add_value_below);
+  }
+  if (back->to.key != NULL) {
+    put(back->to.key + at * key_dim, d_own, key_dim, row < back->add_key_below);
+  }
+}
+
+void heed__reference_backward(const heed__problem *problem, const heed__backward *back,
+                              const heed__side *side, const heed__task *task, double *a_sums,
+                              double *room) {
+  for (int64_t row = task->first_row; row < task->end_row; row++) {
+    int64_t first, count;
+    (void)heed__side_row(side, row, &first, &count);
+    if (task->partial >= 0 && task->first_pair != first) continue;
+    for (int32_t head = 0; head < problem->spec.heads; head++) {
+      reference_row(problem, back, side, row, head, a_sums, room);
     }
   }
 }

@@ -12,6 +12,14 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
   for (int i = 0; i < 4; i++) out[i] = random.v[i];
 }
 
+void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
+  for (int64_t i = 0; i < n; i += 4) {
+    uint32_t bits[4];
+    heed__random4(seed, stream, counter + (uint64_t)i / 4, bits);
+    for (int64_t j = i; j < i + 4 && j < n; j++) out[j] = bits[j - i];
+  }
+}
+
 void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,
                          float high) {
   int64_t blocks = n / 4 + (n % 4 != 0);

@@ -7,6 +7,9 @@
 /* Four numbers: Philox4x32-10 with key `seed` and counter (`counter`, `stream`). */
 void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]);
 
+/* n numbers from `counter` on: out[i] is number i % 4 of heed__random4() for counter + i / 4. */
+void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out);
+
 /* A number uniform in [0, 1) out of 24 random bits, all of which a float holds. */
 static inline float heed__unit(uint32_t bits) { return (float)(bits >> 8) * 0x1p-24f; }
 

@@ -70,3 +70,28 @@ heed_status heed_csr_matmul(const heed_csr *a, const heed_matrix *b, heed_matrix
   }
   return HEED_OK;
 }
+
+heed_status heed_csr_transpose(const heed_csr *a, int64_t *indptr, int32_t *indices,
+                               int64_t *places) {
+  if (a->rows > (int64_t)INT32_MAX + 1) {
+    return heed__fail(HEED_OVERFLOW, "transpose: %lld rows, of which %lld can be named",
+                      (long long)a->rows, (long long)INT32_MAX + 1);
+  }
+  int64_t *next = indptr + 1; /* where row j of t goes on; in the end it is where row j ends */
+  memset(indptr, 0, ((size_t)a->cols + 1) * sizeof *indptr);
+  for (int64_t p = 0; p < a->indptr[a->rows]; p++) next[a->indices[p]]++;
+  int64_t before = 0;
+  for (int64_t j = 0; j < a->cols; j++) {
+    int64_t count = next[j];
+    next[j] = before;
+    before += count;
+  }
+  for (int64_t i = 0; i < a->rows; i++) {
+    for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
+      int64_t place = next[a->indices[p]]++;
+      indices[place] = (int32_t)i;
+      places[place] = p;
+    }
+  }
+  return HEED_OK;
+}

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/status.h"
+#include "matrix/loops.h"
 #include "matrix/product.h"
 
 heed_matrix heed_matrix_view(float *data, int64_t rows, int64_t cols) {
@@ -61,6 +62,66 @@ heed_status heed_matmul(bool transpose_a, bool transpose_b, float alpha, const h
   if (result != HEED_OK) {
     return heed__fail(result, "the matrix library failed in a product of %lld x %lld x %lld",
                       (long long)m, (long long)n, (long long)k);
+  }
+  return HEED_OK;
+}
+
+/* A long sum, of a gradient of weights, is cut into parts of k: there are few rows to share out. */
+enum { PART_K = 2048, MOST_PARTS = 16, PART_SIZE = 1 << 20 };
+
+static int64_t parts_of_k(int64_t m, int64_t n, int64_t k) {
+  if (m == 0 || n == 0 || m > PART_SIZE / n) return 1;
+  int64_t longest = m > n ? m : n, parts = k / PART_K;
+  if (k / 4 < longest || parts < 2) return 1;
+  return parts < MOST_PARTS ? parts : MOST_PARTS;
+}
+
+int64_t heed__product_room(int64_t m, int64_t n, int64_t k) {
+  int64_t parts = parts_of_k(m, n, k);
+  return parts > 1 ? parts * m * n : 0;
+}
+
+/* Rows of c in a block, for up to some 64 threads; what is cut finer packs b more often. */
+static int64_t product_rows(int64_t m) {
+  int64_t rows = (m / 64 + 15) / 16 * 16;
+  return rows < BLOCK_ROWS ? BLOCK_ROWS : rows > 1024 ? 1024 : rows;
+}
+
+heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                                const float *a, const float *b, float beta, float *c, float *room) {
+  int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
+  int64_t parts = parts_of_k(m, n, k), rows = parts > 1 ? m : product_rows(m);
+  int64_t blocks = m / rows + (m % rows != 0);
+  int threads = heed__threads_for((double)m * (double)n * (double)k);
+  heed_status result = HEED_OK;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+  for (int64_t task = 0; task < blocks * parts; task++) {
+    int64_t i = task / parts * rows, part = task % parts;
+    int64_t from = k / parts * part, to = part + 1 == parts ? k : from + k / parts;
+    const float *left = a + (transpose_a ? from * lda + i : i * lda + from);
+    const float *right = b + (transpose_b ? from : from * ldb);
+    heed_status status = heed__product(
+        transpose_a, transpose_b, m - i < rows ? m - i : rows, n, to - from, 1, left, lda, right,
+        ldb, parts > 1 ? 0 : beta, parts > 1 ? room + part * m * n : c + i * n, n);
+    if (status != HEED_OK) {
+#pragma omp atomic write
+      result = status;
+    }
+  }
+  if (result != HEED_OK) {
+    return heed__fail(result, "the matrix library failed in a product of %lld x %lld x %lld",
+                      (long long)m, (long long)n, (long long)k);
+  }
+  if (parts == 1) return HEED_OK;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t i = 0; i < m; i++) {
+    float *restrict row = c + i * n;
+    for (int64_t j = 0; j < n; j++) row[j] = (beta == 0 ? 0 : beta * row[j]) + room[i * n + j];
+    for (int64_t part = 1; part < parts; part++) {
+      const float *more = room + (part * m + i) * n;
+#pragma omp simd
+      for (int64_t j = 0; j < n; j++) row[j] += more[j];
+    }
   }
   return HEED_OK;
 }

@@ -30,11 +30,11 @@ void heed__activate_backward(heed_activation f, int64_t n, const float *x, const
                              bool adds);
 
 /* y[i] = 0 with probability p, else x[i] / (1 - p), by number i of (seed, stream). It is its own backward
- * pass; x may be y; `adds`: y += . p = 0 copies. */
+ * pass; x may be y; `adds`: y += . p = 0 copies; p is below 1. */
 void heed__dropout(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
                    bool adds);
 
-/* Normalisation of rows: keeps mean and 1 / deviation of each row in stats [rows, 2]. */
+/* Normalisation of rows, with 1e-5 added to the variance: keeps mean and 1 / deviation of each row in stats [rows, 2]. */
 void heed__layer_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
                       const float *shift, float *y, float *stats);
 /* dgain, dshift [cols] are overwritten. `room`: 2 * heed__column_room(). */
@@ -42,8 +42,10 @@ void heed__layer_norm_backward(int64_t rows, int64_t cols, const float *x, const
                                const float *stats, const float *dy, float *dx, bool adds,
                                float *dgain, float *dshift, float *room);
 
-/* Normalisation of columns. Training: from the columns of x, which it keeps in stats [2, cols] as mean and
- * 1 / deviation, and moves running_mean and running_var (unbiased) by `momentum`. Evaluation: from the running ones. */
+/* Normalisation of columns, with the same 1e-5. Training: from the columns of x, which it keeps in stats [2, cols] as mean and
+ * 1 / deviation, and moves running_mean and running_var (unbiased) by `momentum`. Evaluation: from the
+ * running ones, which go into stats alike. `room`: 2 * heed__column_room(). The backward pass is that of
+ * training. */
 void heed__batch_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
                       const float *shift, bool training, float momentum, float *running_mean,
                       float *running_var, float *y, float *stats, float *room);

@@ -6,6 +6,13 @@ tests_attention_test_attention_SOURCES = tests/attention/test_attention.c \
 tests_attention_test_attention_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_attention_test_attention_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/attention/test_backward
+TESTS += tests/attention/test_backward
+tests_attention_test_backward_SOURCES = tests/attention/test_backward.c \
+  tests/attention/oracle.c tests/attention/oracle.h
+tests_attention_test_backward_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_attention_test_backward_LDADD = $(TEST_LIBS)
+
 # What PyTorch and PyTorch Geometric computed; fixtures/README.md says how.
 check_PROGRAMS += tests/attention/test_fixtures
 TESTS += tests/attention/test_fixtures

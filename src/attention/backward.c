@@ -1,0 +1,200 @@
+/* The backward call: two passes, one by queries over the mask and one by keys over its transpose, so
+ * that every gradient has one owner. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "attention/plan.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/threads.h"
+
+static int64_t largest_dim(const heed_attention_spec *spec) {
+  return spec->key_dim > spec->value_dim ? spec->key_dim : spec->value_dim;
+}
+
+void heed__reserve_free(heed_attention *plan) {
+  heed__reserve *reserve = plan->reserve;
+  if (reserve == NULL) return;
+  heed_mask_free(&reserve->transposed);
+  heed__free(reserve->pairs);
+  heed__free(reserve->all);
+  for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
+  heed__free(reserve->a_sums);
+  heed__free(reserve->plain);
+  heed__free(reserve);
+  plan->reserve = NULL;
+}
+
+static heed_status check_transposed(const heed_mask *mask, const heed_mask *transposed,
+                                    const int64_t *pairs) {
+  if (transposed == NULL && pairs == NULL) return HEED_OK;
+  if (transposed == NULL || (pairs == NULL && mask->indptr != NULL)) {
+    return heed__fail(HEED_ARGUMENT, "a transposed mask and its pair numbers go together");
+  }
+  if (transposed->n_queries != mask->n_keys || transposed->n_keys != mask->n_queries ||
+      transposed->n_pairs != mask->n_pairs ||
+      (transposed->indptr == NULL) != (mask->indptr == NULL)) {
+    return heed__fail(HEED_SHAPE,
+                      "%lld queries, %lld keys, %lld pairs: not the transpose of a mask of %lld "
+                      "queries, %lld keys, %lld pairs",
+                      (long long)transposed->n_queries, (long long)transposed->n_keys,
+                      (long long)transposed->n_pairs, (long long)mask->n_queries,
+                      (long long)mask->n_keys, (long long)mask->n_pairs);
+  }
+  return HEED_OK;
+}
+
+/* The rows and columns of both passes. */
+static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
+                                 const heed_mask *transposed, const int64_t *pairs) {
+  bool full = mask->indptr == NULL;
+  if (full) {
+    HEED__TRY(heed_mask_full(&reserve->transposed, mask->n_keys, mask->n_queries));
+    transposed = &reserve->transposed;
+    pairs = NULL;
+    int64_t n = mask->n_keys > mask->n_queries ? mask->n_keys : mask->n_queries;
+    reserve->all = heed__alloc((size_t)n, sizeof *reserve->all);
+    if (reserve->all == NULL) return HEED_NOMEM;
+    for (int64_t i = 0; i < n; i++) reserve->all[i] = (int32_t)i;
+  } else if (transposed == NULL) {
+    heed_mask bare = *mask; /* its edges stay behind */
+    bare.edge_ptr = bare.edge_ids = NULL;
+    bare.origins = NULL;
+    reserve->pairs = heed__alloc((size_t)mask->n_pairs, sizeof *reserve->pairs);
+    if (reserve->pairs == NULL) return HEED_NOMEM;
+    HEED__TRY(heed_mask_transpose(&reserve->transposed, &bare, reserve->pairs));
+    transposed = &reserve->transposed;
+    pairs = reserve->pairs;
+  }
+  reserve->sides[0] = (heed__side){.mask = mask, .all = reserve->all};
+  reserve->sides[1] =
+      (heed__side){.by_keys = true, .mask = transposed, .all = reserve->all, .pairs = pairs};
+  for (int pass = 0; pass < 2; pass++) {
+    HEED__TRY(heed__divide(reserve->divisions + pass, reserve->sides[pass].mask));
+  }
+  return HEED_OK;
+}
+
+static heed_status reserve_fill(heed_attention *plan, const heed_mask *transposed,
+                                const int64_t *pairs) {
+  const heed__problem *problem = &plan->problem;
+  heed__reserve *reserve = plan->reserve;
+  HEED__TRY(reserve_sides(reserve, problem->mask, transposed, pairs));
+  reserve->a_sums = heed__alloc((size_t)(GROUPS * 2 * problem->key_stride), sizeof(double));
+  reserve->plain = heed__alloc((size_t)(plan->threads * 2 * largest_dim(&problem->spec)),
+                               sizeof *reserve->plain);
+  return reserve->a_sums == NULL || reserve->plain == NULL ? HEED_NOMEM : HEED_OK;
+}
+
+heed_status heed_attention_prepare_backward(heed_attention *plan, const heed_mask *transposed,
+                                            const int64_t *pairs) {
+  HEED__TRY(check_transposed(plan->problem.mask, transposed, pairs));
+  heed__reserve_free(plan);
+  plan->reserve = heed__alloc_zero(1, sizeof *plan->reserve);
+  if (plan->reserve == NULL) return HEED_NOMEM;
+  heed_status status = reserve_fill(plan, transposed, pairs);
+  if (status != HEED_OK) heed__reserve_free(plan);
+  return status;
+}
+
+static heed_status check_gradient(const float *gradient, const float *input, const char *name) {
+  if (gradient != NULL && input == NULL) {
+    return heed__fail(HEED_ARGUMENT, "a gradient of %s, which is not among the inputs", name);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_shared(const float *x, const float *y, bool inputs_shared,
+                                const char *names) {
+  if (x != NULL && x == y && !inputs_shared) {
+    return heed__fail(HEED_ARGUMENT, "one array for the gradients of %s, which are two arrays",
+                      names);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_gradients(const heed__problem *problem, const heed_attention_inputs *in,
+                                   const heed_attention_gradients *to) {
+  const heed_mask *mask = problem->mask;
+  if (mask->n_queries > 0 && (to->out == NULL || to->log_sum_exp == NULL || to->d_out == NULL)) {
+    return heed__fail(HEED_ARGUMENT, "the backward call needs the array %s",
+                      to->out == NULL           ? "out"
+                      : to->log_sum_exp == NULL ? "log_sum_exp"
+                                                : "d_out");
+  }
+  if (mask->n_queries > 0) HEED__TRY(check_gradient(to->query, in->query, "query"));
+  if (mask->n_keys > 0) {
+    HEED__TRY(check_gradient(to->key, in->key, "key"));
+    HEED__TRY(check_gradient(to->value, in->value, "value"));
+  }
+  HEED__TRY(check_gradient(to->a_query, in->a_query, "a_query"));
+  HEED__TRY(check_gradient(to->a_key, in->a_key, "a_key"));
+  HEED__TRY(check_gradient(to->a, in->a, "a"));
+  HEED__TRY(check_gradient(to->bias, in->bias, "bias"));
+  HEED__TRY(check_shared(to->query, to->key, in->query == in->key, "query and key"));
+  HEED__TRY(check_shared(to->query, to->value, in->query == in->value, "query and value"));
+  HEED__TRY(check_shared(to->key, to->value, in->key == in->value, "key and value"));
+  return check_shared(to->a_query, to->a_key, in->a_query == in->a_key, "a_query and a_key");
+}
+
+static heed__backward backward_of(const heed__problem *problem, const heed_attention_inputs *in,
+                                  const heed_attention_gradients *to) {
+  heed__backward back = {.to = *to};
+  int64_t n_queries = problem->mask->n_queries, n_keys = problem->mask->n_keys;
+  if (in->value == NULL) back.to.value = to->key;
+  const float *query = to->query, *key = to->key, *value = back.to.value;
+  if (value != NULL && value == query) back.add_value_below = n_queries;
+  if (key != NULL && key == query) back.add_key_below = n_queries;
+  if (key != NULL && key == value) back.add_key_below = n_keys;
+  return back;
+}
+
+/* One pass: every group has one owner, who goes through its tasks in their order. */
+static void run_pass(heed_attention *plan, const heed__backward *back, int pass) {
+  heed__reserve *reserve = plan->reserve;
+  const heed__division *division = reserve->divisions + pass;
+  int64_t width = 2 * plan->problem.key_stride;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, GROUPS))
+  for (int64_t group = 0; group < GROUPS; group++) {
+    double *a_sums = reserve->a_sums + group * width;
+    double *room = reserve->plain + heed__thread() * 2 * largest_dim(&plan->problem.spec);
+    for (int64_t t = division->n_tasks * group / GROUPS;
+         t < division->n_tasks * (group + 1) / GROUPS; t++) {
+      heed__reference_backward(&plan->problem, back, reserve->sides + pass, division->tasks + t,
+                               a_sums, room);
+    }
+  }
+}
+
+/* The gradients of a_query, a_key and a: the groups' parts in their order. */
+static void sum_groups(const heed_attention *plan, const heed_attention_gradients *to) {
+  const double *sums = plan->reserve->a_sums;
+  int64_t n = plan->problem.key_stride;
+  float *first = to->a != NULL ? to->a : to->a_query;
+  for (int64_t d = 0; d < 2 * n; d++) {
+    float *gradient = d < n ? first : to->a_key;
+    if (gradient == NULL) continue;
+    double x = 0;
+    for (int64_t group = 0; group < GROUPS; group++) x += sums[group * 2 * n + d];
+    bool adds = d >= n && to->a_key == to->a_query;
+    gradient[d % n] = (float)(adds ? (double)gradient[d % n] + x : x);
+  }
+}
+
+heed_status heed_attention_backward(heed_attention *plan, const heed_attention_inputs *inputs,
+                                    const heed_attention_gradients *gradients) {
+  heed__problem *problem = &plan->problem;
+  if (plan->reserve == NULL) {
+    return heed__fail(HEED_ARGUMENT, "the plan is not prepared for backward calls");
+  }
+  HEED__TRY(heed__check_inputs(problem, inputs));
+  HEED__TRY(check_gradients(problem, inputs, gradients));
+  problem->in = *inputs;
+  if (problem->in.value == NULL) problem->in.value = problem->in.key;
+  heed__backward back = backward_of(problem, inputs, gradients);
+  memset(plan->reserve->a_sums, 0, (size_t)(GROUPS * 2 * problem->key_stride) * sizeof(double));
+  run_pass(plan, &back, 0);
+  run_pass(plan, &back, 1);
+  sum_groups(plan, &back.to);
+  return HEED_OK;
+}

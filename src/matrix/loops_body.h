@@ -1,0 +1,428 @@
+/* The loops of loops_table.h in plain C that compilers vectorise. Whoever includes this says LOOPS, the
+ * name of the table. */
+#include <math.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "matrix/loops_table.h"
+
+static inline uint32_t bits_of(float x) {
+  union {
+    float number;
+    uint32_t bits;
+  } both = {.number = x};
+  return both.bits;
+}
+
+static inline float number_of(uint32_t bits) {
+  union {
+    uint32_t bits;
+    float number;
+  } both = {.bits = bits};
+  return both.number;
+}
+
+/* exp(x) for x <= 0 as scale (1 + rest): x = n log(2) + r, |r| <= log(2) / 2, scale = 2^n and rest
+ * a polynomial for exp(r) - 1. Below -87 it is exp(-87). */
+static inline void exp_parts(float x, float *scale, float *rest) {
+  const float round = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
+  float clamped = x < -87.0f ? -87.0f : x;
+  float shifted = clamped * 1.44269504f + round;
+  float n = shifted - round;
+  float r = clamped - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  float p = 1.3933643e-3f;
+  p = p * r + 8.3631752e-3f;
+  p = p * r + 4.16664667e-2f;
+  p = p * r + 0.166665763f;
+  p = p * r + 0.5f;
+  *rest = p * r * r + r;
+  *scale = number_of((bits_of(shifted) + 127) << 23);
+}
+
+static void add_bias(int64_t rows, int64_t cols, const float *x, const float *b, float *y) {
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * cols;
+    float *to = y + i * cols;
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) to[j] = from[j] + b[j];
+  }
+}
+
+static void columns(int64_t rows, int64_t cols, const float *x, float *restrict sums) {
+  memset(sums, 0, (size_t)cols * sizeof *sums);
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const float *row = x + i * cols;
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) {
+      sums[j] += (row[j] + row[cols + j]) + (row[2 * cols + j] + row[3 * cols + j]);
+    }
+  }
+  for (; i < rows; i++) {
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) sums[j] += x[i * cols + j];
+  }
+}
+
+static void squares(int64_t rows, int64_t cols, const float *x, const float *mean,
+                    float *restrict sums) {
+  memset(sums, 0, (size_t)cols * sizeof *sums);
+  for (int64_t i = 0; i < rows; i++) {
+    const float *row = x + i * cols;
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) sums[j] += (row[j] - mean[j]) * (row[j] - mean[j]);
+  }
+}
+
+static void accumulate(int64_t n, const float *x, float *y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void sum(int64_t n, const float *x, const float *z, float *y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = x[i] + z[i];
+}
+
+static inline float elu(float x) {
+  float scale, rest;
+  exp_parts(x < 0 ? x : x * 0, &scale, &rest);
+  float below = scale * rest + (scale - 1);
+  return x > 0 ? x : below;
+}
+
+static inline float elu_slope(float x) {
+  float scale, rest;
+  exp_parts(x < 0 ? x : x * 0, &scale, &rest);
+  float below = scale * rest + scale;
+  return x > 0 ? 1 : below;
+}
+
+/* 1 - Phi(|x|) = exp(-x^2 / 2) t poly(t), t = 1 / (1 + 0.35 |x|), coefficients fitted for the least
+ * relative error, 3.2e-8; `density` is exp(-x^2 / 2) / sqrt(2 pi). */
+static inline float normal_tail(float x, float *density) {
+  float size = x < 0 ? -x : x, scale, rest;
+  exp_parts(size * size * -0.5f, &scale, &rest);
+  float e = scale * rest + scale;
+  float t = 1 / (1 + 0.35f * size);
+  float p = -0.029146136716008186f;
+  p = p * t + 0.14397269487380981f;
+  p = p * t - 0.2557162940502167f;
+  p = p * t + 0.15917645394802094f;
+  p = p * t - 0.023111388087272644f;
+  p = p * t + 0.10550864785909653f;
+  p = p * t + 0.11983270943164825f;
+  p = p * t + 0.13986189663410187f;
+  p = p * t + 0.13962140679359436f;
+  *density = 0.398942280401432678f * e;
+  return p * t * e;
+}
+
+static inline float gelu(float x) {
+  float density, tail = normal_tail(x, &density);
+  return x < 0 ? x * tail : x - x * tail;
+}
+
+static inline float gelu_slope(float x) {
+  float density, tail = normal_tail(x, &density);
+  return (x < 0 ? tail : 1 - tail) + x * density;
+}
+
+static void activate(heed_activation f, int64_t n, const float *x, float *y) {
+  switch (f) {
+    case HEED_ACTIVATION_NONE:
+      if (x != y) memcpy(y, x, (size_t)n * sizeof *y);
+      return;
+    case HEED_ACTIVATION_RELU: /* what is not a number stays so */
+#pragma omp simd
+      for (int64_t i = 0; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];
+      return;
+    case HEED_ACTIVATION_LEAKY_RELU:
+#pragma omp simd
+      for (int64_t i = 0; i < n; i++) y[i] = x[i] < 0 ? 0.01f * x[i] : x[i];
+      return;
+    case HEED_ACTIVATION_ELU:
+#pragma omp simd
+      for (int64_t i = 0; i < n; i++) y[i] = elu(x[i]);
+      return;
+    case HEED_ACTIVATION_GELU:
+#pragma omp simd
+      for (int64_t i = 0; i < n; i++) y[i] = gelu(x[i]);
+      return;
+  }
+}
+
+static inline float relu_slope(float x) { return x > 0 ? 1 : 0; }
+static inline float leaky_slope(float x) { return x > 0 ? 1 : 0.01f; }
+
+#define BACKWARD(slope)                                                       \
+  do {                                                                        \
+    if (adds) {                                                               \
+      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] += dy[i] * slope(x[i]); \
+    } else {                                                                  \
+      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]); \
+    }                                                                         \
+  } while (0)
+
+static void activate_backward(heed_activation f, int64_t n, const float *x, const float *dy,
+                              float *dx, bool adds) {
+  switch (f) {
+    case HEED_ACTIVATION_NONE:
+      if (adds) {
+        accumulate(n, dy, dx);
+      } else if (dx != dy) {
+        memcpy(dx, dy, (size_t)n * sizeof *dx);
+      }
+      return;
+    case HEED_ACTIVATION_RELU: BACKWARD(relu_slope); return;
+    case HEED_ACTIVATION_LEAKY_RELU: BACKWARD(leaky_slope); return;
+    case HEED_ACTIVATION_ELU: BACKWARD(elu_slope); return;
+    case HEED_ACTIVATION_GELU: BACKWARD(gelu_slope); return;
+  }
+}
+#undef BACKWARD
+
+/* Random numbers at a time: a buffer that stays in the first cache. */
+enum { DRAWN = 1024 };
+
+static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t limit, float factor,
+                    int64_t n, const float *x, float *y, bool adds) {
+  uint32_t bits[DRAWN];
+  for (int64_t first = 0; first < n; first += DRAWN) {
+    int64_t part = n - first < DRAWN ? n - first : DRAWN;
+    heed__random_many(seed, stream, counter + (uint64_t)first / 4, part, bits);
+    float *to = y + first;
+    if (x == NULL) {
+#pragma omp simd
+      for (int64_t i = 0; i < part; i++) to[i] = bits[i] < limit ? 0 : factor;
+    } else if (adds) {
+      const float *from = x + first;
+#pragma omp simd
+      for (int64_t i = 0; i < part; i++) to[i] += bits[i] < limit ? 0 : factor * from[i];
+    } else {
+      const float *from = x + first;
+#pragma omp simd
+      for (int64_t i = 0; i < part; i++) to[i] = bits[i] < limit ? 0 : factor * from[i];
+    }
+  }
+}
+
+static void layer_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
+                       const float *shift, float *y, float *stats) {
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * cols;
+    float *to = y + i * cols, total = 0, spread = 0;
+#pragma omp simd reduction(+ : total)
+    for (int64_t j = 0; j < cols; j++) total += from[j];
+    float mean = total / (float)cols;
+#pragma omp simd reduction(+ : spread)
+    for (int64_t j = 0; j < cols; j++) spread += (from[j] - mean) * (from[j] - mean);
+    float scale = 1 / sqrtf(spread / (float)cols + HEED__NORM_EPSILON);
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) to[j] = (from[j] - mean) * scale * gain[j] + shift[j];
+    stats[2 * i] = mean;
+    stats[2 * i + 1] = scale;
+  }
+}
+
+static void layer_norm_backward(int64_t rows, int64_t cols, const float *x, const float *gain,
+                                const float *stats, const float *dy, float *dx, bool adds,
+                                float *restrict dgain, float *restrict dshift) {
+  memset(dgain, 0, (size_t)cols * sizeof *dgain);
+  memset(dshift, 0, (size_t)cols * sizeof *dshift);
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * cols, *up = dy + i * cols;
+    float *to = dx + i * cols, mean = stats[2 * i], scale = stats[2 * i + 1];
+    float total = 0, along = 0;
+#pragma omp simd reduction(+ : total, along)
+    for (int64_t j = 0; j < cols; j++) {
+      float unit = (from[j] - mean) * scale, d = up[j] * gain[j];
+      dgain[j] += up[j] * unit;
+      dshift[j] += up[j];
+      total += d;
+      along += d * unit;
+    }
+    total /= (float)cols;
+    along /= (float)cols;
+    if (adds) {
+#pragma omp simd
+      for (int64_t j = 0; j < cols; j++) {
+        to[j] += scale * (up[j] * gain[j] - total - (from[j] - mean) * scale * along);
+      }
+    } else {
+#pragma omp simd
+      for (int64_t j = 0; j < cols; j++) {
+        to[j] = scale * (up[j] * gain[j] - total - (from[j] - mean) * scale * along);
+      }
+    }
+  }
+}
+
+static void normalise(int64_t rows, int64_t cols, const float *x, const float *mean,
+                      const float *scale, const float *gain, const float *shift, float *y) {
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * cols;
+    float *to = y + i * cols;
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) {
+      to[j] = (from[j] - mean[j]) * (scale[j] * gain[j]) + shift[j];
+    }
+  }
+}
+
+static void batch_sums(int64_t rows, int64_t cols, const float *x, const float *stats,
+                       const float *dy, float *restrict dgain, float *restrict dshift) {
+  const float *mean = stats, *scale = stats + cols;
+  memset(dgain, 0, (size_t)cols * sizeof *dgain);
+  memset(dshift, 0, (size_t)cols * sizeof *dshift);
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * cols, *up = dy + i * cols;
+#pragma omp simd
+    for (int64_t j = 0; j < cols; j++) {
+      dgain[j] += up[j] * ((from[j] - mean[j]) * scale[j]);
+      dshift[j] += up[j];
+    }
+  }
+}
+
+static void batch_backward(int64_t rows, int64_t total, int64_t cols, const float *x,
+                           const float *gain, const float *stats, const float *dy,
+                           const float *dgain, const float *dshift, float *dx, bool adds) {
+  const float *mean = stats, *scale = stats + cols;
+  float share = 1 / (float)total;
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * cols, *up = dy + i * cols;
+    float *to = dx + i * cols;
+    if (adds) {
+#pragma omp simd
+      for (int64_t j = 0; j < cols; j++) {
+        float unit = (from[j] - mean[j]) * scale[j];
+        to[j] += gain[j] * scale[j] * (up[j] - share * (dshift[j] + unit * dgain[j]));
+      }
+    } else {
+#pragma omp simd
+      for (int64_t j = 0; j < cols; j++) {
+        float unit = (from[j] - mean[j]) * scale[j];
+        to[j] = gain[j] * scale[j] * (up[j] - share * (dshift[j] + unit * dgain[j]));
+      }
+    }
+  }
+}
+
+static void head_mean(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y) {
+  float share = 1 / (float)heads;
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = x + i * heads * dim;
+    float *restrict to = y + i * dim;
+    memcpy(to, from, (size_t)dim * sizeof *to);
+    for (int32_t h = 1; h < heads; h++) {
+#pragma omp simd
+      for (int64_t j = 0; j < dim; j++) to[j] += from[h * dim + j];
+    }
+#pragma omp simd
+    for (int64_t j = 0; j < dim; j++) to[j] *= share;
+  }
+}
+
+static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy,
+                               float *dx, bool adds) {
+  float share = 1 / (float)heads;
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = dy + i * dim;
+    for (int32_t h = 0; h < heads; h++) {
+      float *restrict to = dx + (i * heads + h) * dim;
+      if (adds) {
+#pragma omp simd
+        for (int64_t j = 0; j < dim; j++) to[j] += share * from[j];
+      } else {
+#pragma omp simd
+        for (int64_t j = 0; j < dim; j++) to[j] = share * from[j];
+      }
+    }
+  }
+}
+
+/* Columns whose sums are kept in registers. */
+enum { WIDTH = 64, GATHERED = 256 };
+
+/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor. */
+static inline void gather(int count, const int64_t *row, const float *factor, int64_t n,
+                          const float *b, const float *start, float *c) {
+  int64_t j = 0;
+  for (; j + WIDTH <= n; j += WIDTH) {
+    float sums[WIDTH];
+    for (int l = 0; l < WIDTH; l++) sums[l] = start == NULL ? 0 : start[j + l];
+    for (int p = 0; p < count; p++) {
+      const float *from = b + row[p] + j;
+      float by = factor[p];
+#pragma omp simd
+      for (int l = 0; l < WIDTH; l++) sums[l] += by * from[l];
+    }
+    memcpy(c + j, sums, sizeof sums);
+  }
+  if (j == n) return;
+  for (int64_t l = j; l < n; l++) c[l] = start == NULL ? 0 : start[l];
+  for (int p = 0; p < count; p++) {
+    const float *from = b + row[p];
+    float by = factor[p];
+#pragma omp simd
+    for (int64_t l = j; l < n; l++) c[l] += by * from[l];
+  }
+}
+
+static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const int64_t *places,
+                     const float *values, int64_t n, const float *b, const float *bias, float *c) {
+  int64_t row[GATHERED];
+  float factor[GATHERED];
+  for (int64_t i = first; i < end; i++) {
+    float *to = c + i * n;
+    const float *start = bias;
+    int64_t p = a->indptr[i], last = a->indptr[i + 1];
+    do {
+      int64_t stop = last - p < GATHERED ? last : p + GATHERED;
+      int count = 0;
+      /* Without a branch: which numbers were dropped is not to be guessed. */
+      if (values == NULL) {
+        for (; p < stop; p++, count++) {
+          row[count] = a->indices[p] * n;
+          factor[count] = 1;
+        }
+      } else if (places == NULL) {
+        for (; p < stop; p++) {
+          row[count] = a->indices[p] * n;
+          factor[count] = values[p];
+          count += values[p] != 0;
+        }
+      } else {
+        for (; p < stop; p++) {
+          float value = values[places[p]];
+          row[count] = a->indices[p] * n;
+          factor[count] = value;
+          count += value != 0;
+        }
+      }
+      gather(count, row, factor, n, b, start, to);
+      start = to;
+    } while (p < last);
+  }
+}
+
+const heed__loop_table LOOPS = {
+    .add_bias = add_bias,
+    .columns = columns,
+    .squares = squares,
+    .accumulate = accumulate,
+    .sum = sum,
+    .activate = activate,
+    .activate_backward = activate_backward,
+    .dropout = dropout,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .normalise = normalise,
+    .batch_sums = batch_sums,
+    .batch_backward = batch_backward,
+    .head_mean = head_mean,
+    .head_mean_backward = head_mean_backward,
+    .csr_rows = csr_rows,
+};

@@ -1,0 +1,3 @@
+/* The loops as the compiler writes them for any processor of the kind. */
+#define LOOPS heed__loops_portable
+#include "matrix/loops_body.h"

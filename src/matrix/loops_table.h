@@ -1,0 +1,54 @@
+/* The loops over the numbers of one block, by one thread, compiled once an instruction set. */
+#ifndef HEED_SRC_MATRIX_LOOPS_TABLE_H
+#define HEED_SRC_MATRIX_LOOPS_TABLE_H
+
+#include <heed/matrix.h>
+#include <stdbool.h>
+
+/* What is added to the variance of a row or a column, as everybody does. */
+#define HEED__NORM_EPSILON 1e-5f
+
+typedef struct heed__loop_table {
+  void (*add_bias)(int64_t rows, int64_t cols, const float *x, const float *b, float *y);
+  /* sums = the sums of the columns; `squares`: of (x - mean)^2. */
+  void (*columns)(int64_t rows, int64_t cols, const float *x, float *sums);
+  void (*squares)(int64_t rows, int64_t cols, const float *x, const float *mean, float *sums);
+  void (*accumulate)(int64_t n, const float *x, float *y);
+  void (*sum)(int64_t n, const float *x, const float *z, float *y);
+  void (*activate)(heed_activation f, int64_t n, const float *x, float *y);
+  void (*activate_backward)(heed_activation f, int64_t n, const float *x, const float *dy,
+                            float *dx, bool adds);
+  /* By the numbers 4 * counter and on: where one is below `limit` y is 0, else x times `factor`.
+   * x NULL: all ones. */
+  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t limit, float factor,
+                  int64_t n, const float *x, float *y, bool adds);
+  void (*layer_norm)(int64_t rows, int64_t cols, const float *x, const float *gain,
+                     const float *shift, float *y, float *stats);
+  /* dgain, dshift: of these rows. */
+  void (*layer_norm_backward)(int64_t rows, int64_t cols, const float *x, const float *gain,
+                              const float *stats, const float *dy, float *dx, bool adds,
+                              float *dgain, float *dshift);
+  /* y = (x - mean) scale gain + shift, all but x by columns. */
+  void (*normalise)(int64_t rows, int64_t cols, const float *x, const float *mean,
+                    const float *scale, const float *gain, const float *shift, float *y);
+  /* dgain, dshift: of these rows. */
+  void (*batch_sums)(int64_t rows, int64_t cols, const float *x, const float *stats,
+                     const float *dy, float *dgain, float *dshift);
+  /* dgain, dshift: of all `total` rows. */
+  void (*batch_backward)(int64_t rows, int64_t total, int64_t cols, const float *x,
+                         const float *gain, const float *stats, const float *dy,
+                         const float *dgain, const float *dshift, float *dx, bool adds);
+  void (*head_mean)(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y);
+  void (*head_mean_backward)(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
+                             bool adds);
+  /* Rows first .. end of a sparse product; `places` where values are to be read through them. */
+  void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const int64_t *places,
+                   const float *values, int64_t n, const float *b, const float *bias, float *c);
+} heed__loop_table;
+
+extern const heed__loop_table heed__loops_portable, heed__loops_avx2, heed__loops_avx512;
+
+/* What is in use. */
+const heed__loop_table *heed__loops_chosen(void);
+
+#endif

@@ -1,0 +1,139 @@
+/* Layers made of layers. */
+#include <math.h>
+
+#include "base/status.h"
+#include "model/model.h"
+
+static heed_value linear(heed_model *model, const char *name, const char *suffix, heed_value x,
+                         int64_t width, bool bias) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, suffix)) return -1;
+  return heed_model_linear(model, text, x, width, bias);
+}
+
+static heed_value normalize(heed_model *model, const char *name, const char *suffix, heed_value x,
+                            heed_norm norm) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, suffix)) return -1;
+  return heed_model_normalize(model, text, x, norm);
+}
+
+/* Heads and their size from options, before they are multiplied. */
+static bool heads_fit(heed_model *model, const char *name, int32_t heads, int32_t dim) {
+  if (heads >= 1 && dim >= 1 && (int64_t)heads * dim <= INT32_MAX) return true;
+  (void)heed__model_failed(
+      model, heed__fail(HEED_RANGE, "layer %s: %d heads of %d numbers, not between 1 and %d in all",
+                        name, (int)heads, (int)dim, INT32_MAX));
+  return false;
+}
+
+static bool merge_is_one(heed_model *model, const char *name, heed_merge merge) {
+  if ((unsigned)merge <= HEED_MERGE_MEAN) return true;
+  (void)heed__model_failed(
+      model, heed__fail(HEED_ARGUMENT, "layer %s: merge %d: there is none", name, (int)merge));
+  return false;
+}
+
+heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
+                          const heed_gat_options *options) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x) ||
+      !heads_fit(model, name, options->heads, options->dim) ||
+      !merge_is_one(model, name, options->merge)) {
+    return -1;
+  }
+  bool v2 = options->score == HEED_SCORE_GATV2;
+  if (!v2 && options->score != HEED_SCORE_GAT) {
+    return heed__model_failed(model, heed__fail(HEED_ARGUMENT, "layer %s: score %s, neither gat nor "
+                                                "gatv2", name, heed_score_name(options->score)));
+  }
+  int64_t width = (int64_t)options->heads * options->dim;
+  heed_value key = linear(model, name, v2 ? ".lin_l" : ".lin", x, width, v2 && options->bias);
+  heed_value query = key;
+  if (v2 && !options->share_weights) {
+    query = linear(model, name, ".lin_r", x, width, options->bias);
+  }
+  heed_value value = heed_model_dropout(model, key, options->value_dropout);
+  heed_attention_spec spec = heed_attention_spec_default(options->heads, options->dim);
+  spec.score = options->score;
+  spec.slope = options->slope;
+  spec.dropout = options->attention_dropout;
+  spec.kernel = options->kernel;
+  heed_value out = heed_model_attention(model, name, &spec, options->scope, query, key, value);
+  if (options->merge == HEED_MERGE_MEAN) out = heed_model_head_mean(model, out, options->heads);
+  if (!options->bias) return out;
+  if (!heed__model_name(model, text, name, ".bias")) return -1;
+  return heed_model_bias(model, text, out);
+}
+
+heed_value heed_model_feed_forward(heed_model *model, const char *name, heed_value x,
+                                   int64_t hidden, heed_activation activation, float dropout) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
+  int64_t width = model->values[x].width;
+  heed_value y = linear(model, name, ".linear1", x, hidden, true);
+  y = heed_model_activate(model, y, activation);
+  y = heed_model_dropout(model, y, dropout);
+  y = linear(model, name, ".linear2", y, width, true);
+  return heed_model_dropout(model, y, dropout);
+}
+
+heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
+                            const heed_block_options *options) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
+  int64_t width = model->values[x].width;
+  if (options->heads < 1 || width % options->heads != 0) {
+    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer %s: %d heads do not divide a "
+                                                "width of %lld", name, (int)options->heads,
+                                                (long long)width));
+  }
+  double hidden = floor((double)options->expansion * (double)width);
+  if (!(options->expansion >= 0) || hidden > INT32_MAX ||
+      (options->expansion > 0 && hidden < 1)) {
+    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: expansion %g of a width of "
+                                                "%lld", name, (double)options->expansion,
+                                                (long long)width));
+  }
+  bool before = options->pre_norm;
+  heed_attention_spec spec =
+      heed_attention_spec_default(options->heads, (int32_t)(width / options->heads));
+  spec.score = options->score;
+  spec.dropout = options->attention_dropout;
+  spec.kernel = options->kernel;
+  heed_value y = before ? normalize(model, name, ".norm1", x, options->norm) : x;
+  heed_value query = linear(model, name, ".query", y, width, true);
+  heed_value key = linear(model, name, ".key", y, width, true);
+  heed_value value = linear(model, name, ".value", y, width, true);
+  y = heed_model_attention(model, name, &spec, options->scope, query, key, value);
+  y = linear(model, name, ".out", y, width, true);
+  y = heed_model_dropout(model, y, options->dropout);
+  x = heed_model_add(model, x, y);
+  if (!before) x = normalize(model, name, ".norm1", x, options->norm);
+  if (hidden < 1) return x;
+  y = before ? normalize(model, name, ".norm2", x, options->norm) : x;
+  y = heed_model_feed_forward(model, name, y, (int64_t)hidden, options->activation,
+                              options->dropout);
+  x = heed_model_add(model, x, y);
+  return before ? x : normalize(model, name, ".norm2", x, options->norm);
+}
+
+heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed_value x,
+                                       int32_t heads, int32_t dim, heed_merge merge,
+                                       heed_scope scope, float attention_dropout) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x) ||
+      !heads_fit(model, name, heads, dim) || !merge_is_one(model, name, merge)) {
+    return -1;
+  }
+  int64_t width = (int64_t)heads * dim;
+  bool mean = merge == HEED_MERGE_MEAN;
+  heed_attention_spec spec = heed_attention_spec_default(heads, dim);
+  spec.dropout = attention_dropout;
+  heed_value query = linear(model, name, ".lin_query", x, width, true);
+  heed_value key = linear(model, name, ".lin_key", x, width, true);
+  heed_value value = linear(model, name, ".lin_value", x, width, true);
+  heed_value out = heed_model_attention(model, name, &spec, scope, query, key, value);
+  if (mean) out = heed_model_head_mean(model, out, heads);
+  return heed_model_add(model, out, linear(model, name, ".lin_skip", x, mean ? dim : width, true));
+}

@@ -1,0 +1,425 @@
+/* Building a model layer by layer: sizes and names are checked here, nothing is computed. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "model/model.h"
+
+/* Most columns of a value: columns are counted in 32 bits. */
+static const int64_t MOST_WIDTH = INT32_MAX;
+
+heed_value heed__model_failed(heed_model *model, heed_status status) {
+  if (model->status == HEED_OK) {
+    model->status = status;
+    snprintf(model->message, sizeof model->message, "%s", heed_message());
+  }
+  return -1;
+}
+
+bool heed__model_takes(heed_model *model, const char *name, heed_value x) {
+  if (model->status != HEED_OK) return false;
+  if (model->finished) {
+    (void)heed__fail(HEED_ARGUMENT, "layer %s: the model is finished", name);
+    return false;
+  }
+  if (x < 0 || x >= model->n_values) {
+    heed_status status = heed__fail(HEED_ARGUMENT, "layer %s: there is no value %d among %d", name,
+                                    (int)x, model->n_values);
+    (void)heed__model_failed(model, status);
+    return false;
+  }
+  return true;
+}
+
+bool heed__model_name(heed_model *model, char text[HEED__NAME_BYTES], const char *name,
+                      const char *suffix) {
+  heed_status status = HEED_OK;
+  if (model->status != HEED_OK) return false;
+  if (name == NULL || name[0] == '\0') {
+    status = heed__fail(HEED_ARGUMENT, "a layer without a name");
+  } else if (snprintf(text, HEED__NAME_BYTES, "%s%s", name, suffix) >= HEED__NAME_BYTES) {
+    status = heed__fail(HEED_ARGUMENT, "layer %.40s...: a name of %zu bytes is too long", name,
+                        strlen(name));
+  }
+  if (status != HEED_OK) (void)heed__model_failed(model, status);
+  return status == HEED_OK;
+}
+
+/* Room for one more of `count` items of `size` bytes. */
+static bool grow(heed_model *model, void **items, int count, int *room, size_t size) {
+  if (count < *room) return true;
+  int larger = *room == 0 ? 16 : 2 * *room;
+  void *grown = heed__realloc(*items, (size_t)larger, size);
+  if (grown == NULL) {
+    (void)heed__model_failed(model, HEED_NOMEM);
+    return false;
+  }
+  *items = grown;
+  *room = larger;
+  return true;
+}
+
+static heed__layer layer_of(heed__kind kind) {
+  return (heed__layer){.kind = kind, .tensors = {-1, -1}, .state = -1};
+}
+
+static heed__layer layer_over(heed__kind kind, heed_value x) {
+  heed__layer layer = layer_of(kind);
+  layer.n_inputs = 1;
+  layer.inputs[0] = x;
+  return layer;
+}
+
+/* Adds a layer that gives a value of `width`. Takes over the name, also when it fails. */
+static heed_value add_layer(heed_model *model, heed__layer layer, int64_t width, bool graphs) {
+  void *layers = model->layers, *values = model->values;
+  bool fits = grow(model, &layers, model->n_layers, &model->room_layers, sizeof *model->layers);
+  model->layers = layers;
+  fits = fits && grow(model, &values, model->n_values, &model->room_values, sizeof *model->values);
+  model->values = values;
+  if (!fits) {
+    heed__free(layer.name);
+    return -1;
+  }
+  layer.output = model->n_values;
+  model->values[model->n_values++] =
+      (heed__value){.width = width, .layer = model->n_layers, .graphs = graphs};
+  model->layers[model->n_layers++] = layer;
+  return layer.output;
+}
+
+static int64_t width_of(const heed_model *model, heed_value x) { return model->values[x].width; }
+
+static bool of_graphs(const heed_model *model, heed_value x) { return model->values[x].graphs; }
+
+/* Adds a tensor; -1 and a failure kept if its name is used already or memory is out. */
+static int add_tensor(heed_model *model, const char *name, const char *suffix, heed_parameter is,
+                      heed__start start) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, suffix)) return -1;
+  for (int i = 0; i < model->n_tensors; i++) {
+    if (strcmp(model->tensors[i].name, text) == 0) {
+      return heed__model_failed(
+          model, heed__fail(HEED_ARGUMENT, "layer %s: the name %s is used twice", name, text));
+    }
+  }
+  int64_t *count = is.trained ? &model->n_parameters : &model->n_state;
+  is.size = 1;
+  bool fits = true;
+  for (int i = 0; i < is.n_dims; i++) {
+    fits = fits && !__builtin_mul_overflow(is.size, is.shape[i], &is.size);
+  }
+  is.offset = *count;
+  fits = fits && !__builtin_add_overflow(*count, is.size, count) &&
+         *count <= (int64_t)(PTRDIFF_MAX / sizeof(float));
+  if (!fits) {
+    return heed__model_failed(
+        model, heed__fail(HEED_OVERFLOW, "layer %s: the parameters up to %s do not fit in memory",
+                          name, text));
+  }
+  void *tensors = model->tensors;
+  bool grown =
+      grow(model, &tensors, model->n_tensors, &model->room_tensors, sizeof *model->tensors);
+  model->tensors = tensors;
+  if (!grown) return -1;
+  char *copy = heed__strdup(text);
+  if (copy == NULL) return heed__model_failed(model, HEED_NOMEM);
+  is.name = copy;
+  model->tensors[model->n_tensors] = (heed__tensor){.is = is, .start = start, .name = copy};
+  return model->n_tensors++;
+}
+
+static heed_parameter weight_shape(int64_t rows, int64_t cols) {
+  return (heed_parameter){.n_dims = 2,
+                          .shape = {rows, cols, 0},
+                          .transposed = true,
+                          .decays = true,
+                          .trained = true};
+}
+
+static heed_parameter row_shape(int64_t cols) {
+  return (heed_parameter){.n_dims = 1, .shape = {cols, 0, 0}, .trained = true};
+}
+
+static heed_parameter vectors_shape(int32_t heads, int32_t dim) {
+  return (heed_parameter){
+      .n_dims = 3, .shape = {1, heads, dim}, .decays = true, .trained = true};
+}
+
+heed_status heed_model_new(heed_model **result, int64_t features) {
+  *result = NULL;
+  if (features < 1 || features > MOST_WIDTH) {
+    return heed__fail(HEED_RANGE, "model: %lld features, not between 1 and %lld",
+                      (long long)features, (long long)MOST_WIDTH);
+  }
+  heed_model *model = heed__alloc_zero(1, sizeof *model);
+  if (model == NULL) return HEED_NOMEM;
+  model->output = -1;
+  if (add_layer(model, layer_of(HEED__FEATURES), features, false) < 0) {
+    heed_status status = model->status;
+    heed_model_free(model);
+    return status;
+  }
+  *result = model;
+  return HEED_OK;
+}
+
+void heed_model_free(heed_model *model) {
+  if (model == NULL) return;
+  for (int i = 0; i < model->n_layers; i++) heed__free(model->layers[i].name);
+  for (int i = 0; i < model->n_tensors; i++) heed__free(model->tensors[i].name);
+  heed__free(model->layers);
+  heed__free(model->values);
+  heed__free(model->tensors);
+  heed__free(model->parameters);
+  heed__free(model->state);
+  heed__free(model);
+}
+
+heed_value heed_model_features(heed_model *model) {
+  return heed__model_takes(model, "features", 0) ? 0 : -1;
+}
+
+heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, int64_t width,
+                             bool bias) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
+  if (width < 1 || width > MOST_WIDTH) {
+    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: width %lld, not between 1 "
+                                                "and %lld", name, (long long)width,
+                                                (long long)MOST_WIDTH));
+  }
+  heed__layer layer = layer_over(HEED__LINEAR, x);
+  layer.tensors[0] =
+      add_tensor(model, name, ".weight", weight_shape(width, width_of(model, x)), HEED__GLOROT);
+  if (layer.tensors[0] < 0) return -1;
+  if (bias) {
+    layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width), HEED__ZEROS);
+    if (layer.tensors[1] < 0) return -1;
+  }
+  return add_layer(model, layer, width, of_graphs(model, x));
+}
+
+heed_value heed_model_bias(heed_model *model, const char *name, heed_value x) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
+  heed__layer layer = layer_over(HEED__BIAS, x);
+  layer.tensors[0] = add_tensor(model, name, "", row_shape(width_of(model, x)), HEED__ZEROS);
+  if (layer.tensors[0] < 0) return -1;
+  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+}
+
+static bool is_probability(heed_model *model, const char *name, float p) {
+  if (p >= 0 && p < 1) return true;
+  (void)heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: dropout %g, not at least 0 and "
+                                             "below 1", name, (double)p));
+  return false;
+}
+
+heed_value heed_model_dropout(heed_model *model, heed_value x, float p) {
+  if (!heed__model_takes(model, "dropout", x) || !is_probability(model, "dropout", p)) return -1;
+  if (p == 0) return x;
+  heed__layer layer = layer_over(HEED__DROPOUT, x);
+  layer.p = p;
+  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+}
+
+heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation function) {
+  if (!heed__model_takes(model, "activation", x)) return -1;
+  if ((unsigned)function > HEED_ACTIVATION_GELU) {
+    return heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "activation %d: there is none", (int)function));
+  }
+  if (function == HEED_ACTIVATION_NONE) return x;
+  heed__layer layer = layer_over(HEED__ACTIVATE, x);
+  layer.activation = function;
+  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+}
+
+heed_value heed_model_normalize(heed_model *model, const char *name, heed_value x,
+                                heed_norm norm) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
+  if ((unsigned)norm > HEED_NORM_BATCH) {
+    return heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "layer %s: norm %d: there is none", name, (int)norm));
+  }
+  if (norm == HEED_NORM_NONE) return x;
+  int64_t width = width_of(model, x);
+  heed__layer layer = layer_over(HEED__NORMALIZE, x);
+  layer.norm = norm;
+  layer.tensors[0] = add_tensor(model, name, ".weight", row_shape(width), HEED__ONES);
+  if (layer.tensors[0] < 0) return -1;
+  layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width), HEED__ZEROS);
+  if (layer.tensors[1] < 0) return -1;
+  if (norm == HEED_NORM_BATCH) {
+    heed_parameter state = {.n_dims = 1, .shape = {width, 0, 0}};
+    layer.state = add_tensor(model, name, ".running_mean", state, HEED__ZEROS);
+    if (layer.state < 0) return -1;
+    if (add_tensor(model, name, ".running_var", state, HEED__ONES) < 0) return -1;
+  }
+  return add_layer(model, layer, width, of_graphs(model, x));
+}
+
+heed_value heed_model_add(heed_model *model, heed_value x, heed_value y) {
+  if (!heed__model_takes(model, "add", x) || !heed__model_takes(model, "add", y)) return -1;
+  if (width_of(model, x) != width_of(model, y) || of_graphs(model, x) != of_graphs(model, y)) {
+    return heed__model_failed(
+        model, heed__fail(HEED_SHAPE, "layer add: a value of width %lld over %s and one of width "
+                          "%lld over %s", (long long)width_of(model, x),
+                          of_graphs(model, x) ? "graphs" : "nodes", (long long)width_of(model, y),
+                          of_graphs(model, y) ? "graphs" : "nodes"));
+  }
+  heed__layer layer = layer_over(HEED__ADD, x);
+  layer.n_inputs = 2;
+  layer.inputs[1] = y;
+  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+}
+
+static heed_status check_attention(const heed_model *model, const char *name,
+                                   const heed_attention_spec *spec, heed_scope scope,
+                                   const heed_value values[3]) {
+  static const char *const names[3] = {"queries", "keys", "values"};
+  if ((unsigned)spec->score > HEED_SCORE_ADDITIVE || (unsigned)spec->kernel > HEED_KERNEL_REFERENCE ||
+      (unsigned)scope > HEED_SCOPE_FULL) {
+    return heed__fail(HEED_ARGUMENT, "layer %s: score %d, kernel %d, scope %d: there is none", name,
+                      (int)spec->score, (int)spec->kernel, (int)scope);
+  }
+  if (spec->heads < 1 || spec->key_dim < 1 || spec->value_dim < 1) {
+    return heed__fail(HEED_RANGE, "layer %s: %d heads of %d and %d numbers, not at least 1", name,
+                      (int)spec->heads, (int)spec->key_dim, (int)spec->value_dim);
+  }
+  if (!(spec->dropout >= 0 && spec->dropout < 1)) {
+    return heed__fail(HEED_RANGE, "layer %s: attention dropout %g, not at least 0 and below 1",
+                      name, (double)spec->dropout);
+  }
+  if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
+    return heed__fail(HEED_VALUE, "layer %s: scale %g, slope %g: not finite", name,
+                      (double)spec->scale, (double)spec->slope);
+  }
+  for (int i = 0; i < 3; i++) {
+    int64_t width = width_of(model, values[i]);
+    int32_t dim = i < 2 ? spec->key_dim : spec->value_dim;
+    if (of_graphs(model, values[i])) {
+      return heed__fail(HEED_SHAPE, "layer %s: %s over graphs, after pooling", name, names[i]);
+    }
+    if (width != (int64_t)spec->heads * dim) {
+      return heed__fail(HEED_SHAPE, "layer %s: %s of width %lld, but %d heads of %d", name,
+                        names[i], (long long)width, (int)spec->heads, (int)dim);
+    }
+  }
+  for (int i = 0; i < model->n_layers; i++) {
+    if (model->layers[i].kind == HEED__ATTENTION && strcmp(model->layers[i].name, name) == 0) {
+      return heed__fail(HEED_ARGUMENT, "layer %s: the name is used twice", name);
+    }
+  }
+  return HEED_OK;
+}
+
+heed_value heed__model_attention(heed_model *model, const char *name,
+                                 const heed_attention_spec *spec, heed_scope scope,
+                                 heed_value query, heed_value key, heed_value value,
+                                 bool vectors) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, query) ||
+      !heed__model_takes(model, name, key) || !heed__model_takes(model, name, value)) {
+    return -1;
+  }
+  heed__layer layer = layer_of(HEED__ATTENTION);
+  layer.n_inputs = 3;
+  layer.inputs[0] = query;
+  layer.inputs[1] = key;
+  layer.inputs[2] = value;
+  layer.spec = *spec;
+  layer.scope = scope;
+  heed_status status = check_attention(model, name, spec, scope, layer.inputs);
+  if (status != HEED_OK) return heed__model_failed(model, status);
+  heed_parameter shape = vectors_shape(spec->heads, spec->key_dim);
+  if (vectors && spec->score == HEED_SCORE_GAT) {
+    layer.tensors[0] = add_tensor(model, name, ".att_dst", shape, HEED__GLOROT);
+    layer.tensors[1] = add_tensor(model, name, ".att_src", shape, HEED__GLOROT);
+    if (layer.tensors[0] < 0 || layer.tensors[1] < 0) return -1;
+  } else if (vectors && spec->score != HEED_SCORE_DOT) {
+    layer.tensors[0] = add_tensor(model, name, ".att", shape, HEED__GLOROT);
+    if (layer.tensors[0] < 0) return -1;
+  }
+  layer.name = heed__strdup(name);
+  if (layer.name == NULL) return heed__model_failed(model, HEED_NOMEM);
+  return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, false);
+}
+
+heed_value heed_model_attention(heed_model *model, const char *name,
+                                const heed_attention_spec *spec, heed_scope scope,
+                                heed_value query, heed_value key, heed_value value) {
+  return heed__model_attention(model, name, spec, scope, query, key, value, true);
+}
+
+heed_value heed_model_head_mean(heed_model *model, heed_value x, int32_t heads) {
+  if (!heed__model_takes(model, "head mean", x)) return -1;
+  int64_t width = width_of(model, x);
+  if (heads < 1 || width % heads != 0) {
+    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer head mean: %d heads do not "
+                                                "divide a width of %lld", (int)heads,
+                                                (long long)width));
+  }
+  if (heads == 1) return x;
+  heed__layer layer = layer_over(HEED__HEAD_MEAN, x);
+  layer.heads = heads;
+  return add_layer(model, layer, width / heads, of_graphs(model, x));
+}
+
+heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling) {
+  if (!heed__model_takes(model, "pool", x)) return -1;
+  if ((unsigned)pooling > HEED_POOLING_MAX) {
+    return heed__model_failed(model,
+                              heed__fail(HEED_ARGUMENT, "pooling %d: there is none", (int)pooling));
+  }
+  if (of_graphs(model, x)) {
+    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer pool: a value over graphs, "
+                                                "pooled already"));
+  }
+  heed__layer layer = layer_over(HEED__POOL, x);
+  layer.pooling = pooling;
+  return add_layer(model, layer, width_of(model, x), true);
+}
+
+/* Parameters are drawn from streams of the seed from here on, each from its own. */
+enum { FIRST_STREAM = 16 };
+
+static void fill(heed_model *model, int number, uint64_t seed) {
+  const heed__tensor *tensor = model->tensors + number;
+  const heed_parameter *is = &tensor->is;
+  float *data = heed__tensor_data(model, number);
+  if (tensor->start == HEED__GLOROT) { /* Glorot and Bengio 2010, equation 16 */
+    double fans = (double)is->shape[is->n_dims - 2] + (double)is->shape[is->n_dims - 1];
+    float limit = (float)sqrt(6 / fans);
+    heed_random_uniform(seed, (uint64_t)FIRST_STREAM + (uint64_t)number, data, is->size, -limit,
+                        limit);
+  } else {
+    for (int64_t i = 0; i < is->size; i++) data[i] = tensor->start == HEED__ONES ? 1 : 0;
+  }
+}
+
+heed_status heed_model_finish(heed_model *model, heed_value output, uint64_t seed) {
+  if (model->finished) return heed__fail(HEED_ARGUMENT, "model: it is finished already");
+  (void)heed__model_takes(model, "output", output);
+  if (model->status != HEED_OK) return heed__fail(model->status, "%s", model->message);
+  float *parameters = heed__alloc((size_t)model->n_parameters, sizeof *parameters);
+  float *state = model->n_state == 0 ? NULL : heed__alloc((size_t)model->n_state, sizeof *state);
+  if (parameters == NULL || (state == NULL && model->n_state > 0)) {
+    heed__free(parameters);
+    heed__free(state);
+    return HEED_NOMEM;
+  }
+  model->parameters = parameters;
+  model->state = state;
+  for (int i = 0; i < model->n_tensors; i++) {
+    model->tensors[i].is.data = heed__tensor_data(model, i);
+    fill(model, i, seed);
+  }
+  model->output = output;
+  model->finished = true;
+  return HEED_OK;
+}

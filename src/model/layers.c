@@ -1,0 +1,345 @@
+/* Each kind of layer, forward and backward. */
+#include <string.h>
+
+#include "base/random.h"
+#include "base/status.h"
+#include "matrix/loops.h"
+#include "model/pass.h"
+
+/* Of batch normalisation's running mean and variance. */
+static const float MOMENTUM = 0.1F;
+
+void heed__dropout_key(uint64_t seed, uint64_t step, int layer, uint64_t *key, uint64_t *stream) {
+  uint32_t random[4];
+  heed__random4(seed, ((uint64_t)1 << 32) + (uint64_t)layer, step, random);
+  *key = (uint64_t)random[1] << 32 | random[0];
+  *stream = (uint64_t)random[3] << 32 | random[2];
+}
+
+static float *parameter(const heed_pass *pass, int tensor) {
+  return tensor < 0 ? NULL : heed__tensor_data(pass->model, tensor);
+}
+
+static float *gradient(const heed_pass *pass, int tensor) {
+  return tensor < 0 ? NULL : pass->gradients + pass->model->tensors[tensor].is.offset;
+}
+
+/* A sparse value written out. */
+static void scatter(const heed_csr *a, const float *values, float *into) {
+  memset(into, 0, (size_t)(a->rows * a->cols) * sizeof *into);
+  if (values == NULL) values = a->values;
+  for (int64_t i = 0; i < a->rows; i++) {
+    for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
+      into[i * a->cols + a->indices[p]] = values == NULL ? 1 : values[p];
+    }
+  }
+}
+
+/* The features with the numbers that a value has in this call. */
+static heed_csr csr_of(const heed_pass *pass, const heed__slot *slot) {
+  heed_csr a = *pass->sparse;
+  if (slot->values != NULL) a.values = slot->values;
+  return a;
+}
+
+static void forward_features(heed_pass *pass, heed__slot *y) {
+  if (y->sparse) {
+    y->values = NULL;
+    if (!y->dense) return;
+    scatter(pass->sparse, NULL, y->own);
+    y->data = y->own;
+    return;
+  }
+  const heed_matrix *x = pass->dense;
+  if (y->own == NULL) {
+    y->data = x->data;
+    return;
+  }
+  for (int64_t i = 0; i < x->rows; i++) {
+    memcpy(y->own + i * x->cols, x->data + i * x->stride, (size_t)x->cols * sizeof *x->data);
+  }
+  y->data = y->own;
+}
+
+static heed_status forward_linear(heed_pass *pass, const heed__layer *layer, const heed__slot *x,
+                                  heed__slot *y) {
+  int64_t in = pass->model->values[layer->inputs[0]].width;
+  int64_t out = pass->model->values[layer->output].width;
+  const float *weight = parameter(pass, layer->tensors[0]);
+  const float *bias = parameter(pass, layer->tensors[1]);
+  y->data = y->own;
+  if (x->sparse) {
+    heed__csr_product(pass->sparse, x->values, out, weight, bias, y->data);
+    return HEED_OK;
+  }
+  HEED__TRY(heed__dense_product(false, false, x->rows, out, in, x->data, weight, 0, y->data,
+                                pass->room));
+  if (bias != NULL) heed__add_bias(x->rows, out, y->data, bias, y->data);
+  return HEED_OK;
+}
+
+static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
+                                   const heed__step *step, const heed__slot *x,
+                                   const heed__slot *y) {
+  int64_t in = pass->model->values[layer->inputs[0]].width;
+  int64_t out = pass->model->values[layer->output].width;
+  float *d_weight = gradient(pass, layer->tensors[0]);
+  float *d_bias = gradient(pass, layer->tensors[1]);
+  if (d_bias != NULL) heed__sum_columns(x->rows, out, y->gradient, d_bias, pass->room);
+  if (x->sparse) {
+    heed__csr_product_backward(pass->sparse, &pass->features_transposed,
+                               pass->transpose_arrays[2], x->values, out, y->gradient, d_weight);
+  } else {
+    HEED__TRY(heed__dense_product(true, false, in, out, x->rows, x->data, y->gradient, 0, d_weight,
+                                  pass->room));
+  }
+  if (!x->needs_gradient) return HEED_OK;
+  return heed__dense_product(false, true, x->rows, in, out, y->gradient,
+                             parameter(pass, layer->tensors[0]), step->adds[0] ? 1 : 0,
+                             x->gradient, pass->room);
+}
+
+/* Evaluation passes its input on: the output lies where the input lies. */
+static void forward_dropout(heed_pass *pass, int number, heed_mode mode, const heed__slot *x,
+                            heed__slot *y) {
+  const heed__layer *layer = pass->model->layers + number;
+  uint64_t key, stream;
+  heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
+  if (y->sparse) {
+    if (mode == HEED_MODE_TRAIN) {
+      heed_csr a = csr_of(pass, x);
+      heed__csr_dropout(&a, key, stream, layer->p, y->own_values);
+    }
+    y->values = mode == HEED_MODE_TRAIN ? y->own_values : x->values;
+    if (!y->dense) return;
+    scatter(pass->sparse, y->values, y->own);
+    y->data = y->own;
+    return;
+  }
+  if (mode == HEED_MODE_EVALUATE) {
+    y->data = x->data;
+    return;
+  }
+  y->data = pass->steps[number].in_place >= 0 ? x->data : y->own;
+  heed__dropout(key, stream, layer->p, x->rows * pass->model->values[layer->output].width, x->data,
+                y->data, false);
+}
+
+static void copy_or_add(bool adds, int64_t n, const float *from, float *to) {
+  if (from == to) return; /* taken over */
+  if (adds) {
+    heed__accumulate(n, from, to);
+  } else {
+    memcpy(to, from, (size_t)n * sizeof *to);
+  }
+}
+
+static void forward_add(const heed_pass *pass, const heed__layer *layer, const heed__step *step,
+                        int64_t n) {
+  const heed__slot *x = pass->slots + layer->inputs[0], *z = pass->slots + layer->inputs[1];
+  heed__slot *y = pass->slots + layer->output;
+  if (step->in_place < 0) {
+    y->data = y->own;
+    heed__sum(n, x->data, z->data, y->data);
+  } else {
+    y->data = (step->in_place == 0 ? x : z)->data;
+    heed__accumulate(n, (step->in_place == 0 ? z : x)->data, y->data);
+  }
+}
+
+static void forward_normalize(heed_pass *pass, const heed__layer *layer, const heed__step *step,
+                              heed_mode mode, int64_t width, const heed__slot *x, heed__slot *y) {
+  const float *gain = parameter(pass, layer->tensors[0]);
+  const float *shift = parameter(pass, layer->tensors[1]);
+  y->data = y->own;
+  if (layer->norm == HEED_NORM_LAYER) {
+    heed__layer_norm(x->rows, width, x->data, gain, shift, y->data, step->keep);
+    return;
+  }
+  heed__batch_norm(x->rows, width, x->data, gain, shift, mode == HEED_MODE_TRAIN, MOMENTUM,
+                   parameter(pass, layer->state), parameter(pass, layer->state + 1), y->data,
+                   step->keep, pass->room);
+}
+
+static void backward_normalize(heed_pass *pass, const heed__layer *layer, const heed__step *step,
+                               int64_t width, const heed__slot *x, const heed__slot *y) {
+  const float *gain = parameter(pass, layer->tensors[0]);
+  float *d_gain = gradient(pass, layer->tensors[0]), *d_shift = gradient(pass, layer->tensors[1]);
+  float *dx = x->needs_gradient ? x->gradient : step->apart[0];
+  if (layer->norm == HEED_NORM_LAYER) {
+    heed__layer_norm_backward(x->rows, width, x->data, gain, step->keep, y->gradient, dx,
+                              step->adds[0], d_gain, d_shift, pass->room);
+  } else {
+    heed__batch_norm_backward(x->rows, width, x->data, gain, step->keep, y->gradient, dx,
+                              step->adds[0], d_gain, d_shift, pass->room);
+  }
+}
+
+static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed__layer *layer) {
+  const heed__slot *slots = pass->slots;
+  const float *vectors[2];
+  for (int i = 0; i < 2; i++) {
+    vectors[i] = layer->tensors[i] < 0 ? pass->ones : parameter(pass, layer->tensors[i]);
+  }
+  heed_score score = layer->spec.score;
+  bool gat = score == HEED_SCORE_GAT, with_a = !gat && score != HEED_SCORE_DOT;
+  heed_attention_inputs in = {.query = slots[layer->inputs[0]].data,
+                              .key = slots[layer->inputs[1]].data,
+                              .value = slots[layer->inputs[2]].data,
+                              .a_query = gat ? vectors[0] : NULL,
+                              .a_key = gat ? vectors[1] : NULL,
+                              .a = with_a ? vectors[0] : NULL};
+  bool alike = layer->spec.key_dim == layer->spec.value_dim;
+  if (in.value == in.key && alike) in.value = NULL;
+  return in;
+}
+
+static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode, heed__slot *y) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed__step *step = pass->steps + number;
+  uint64_t key = 0, stream;
+  bool drops = mode == HEED_MODE_TRAIN && layer->spec.dropout > 0;
+  if (drops) heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
+  HEED__TRY(heed_attention_set_dropout(step->plan, drops ? layer->spec.dropout : 0, key));
+  heed_attention_inputs in = attention_inputs(pass, layer);
+  y->data = y->own;
+  heed_attention_outputs out = {.out = y->data,
+                                .log_sum_exp = step->keep,
+                                .weights = pass->capture == number ? pass->weights : NULL};
+  return heed_attention_forward(step->plan, &in, &out);
+}
+
+static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
+                                      const heed__step *step, const heed__slot *y) {
+  heed_attention_inputs in = attention_inputs(pass, layer);
+  bool gat = layer->spec.score == HEED_SCORE_GAT;
+  float *to[3];
+  bool again[3];
+  for (int i = 0; i < 3; i++) {
+    const heed__slot *x = pass->slots + layer->inputs[i];
+    int first = 0; /* inputs that are one array have one gradient */
+    while (layer->inputs[first] != layer->inputs[i]) first++;
+    to[i] = !x->needs_gradient ? NULL : step->adds[first] ? step->apart[first] : x->gradient;
+    again[i] = first < i;
+  }
+  heed_attention_gradients gradients = {.out = y->data,
+                                        .log_sum_exp = step->keep,
+                                        .d_out = y->gradient,
+                                        .query = to[0],
+                                        .key = to[1],
+                                        .value = in.value == NULL ? NULL : to[2],
+                                        .a_query = gat ? gradient(pass, layer->tensors[0]) : NULL,
+                                        .a_key = gat ? gradient(pass, layer->tensors[1]) : NULL,
+                                        .a = gat ? NULL : gradient(pass, layer->tensors[0])};
+  HEED__TRY(heed_attention_backward(step->plan, &in, &gradients));
+  for (int i = 0; i < 3; i++) {
+    heed_value value = layer->inputs[i];
+    if (to[i] == NULL || !step->adds[i] || again[i]) continue;
+    const heed__slot *x = pass->slots + value;
+    heed__accumulate(x->rows * pass->model->values[value].width, to[i], x->gradient);
+  }
+  return HEED_OK;
+}
+
+static heed__pool pool_of(heed_pooling pooling) {
+  static const heed__pool kinds[] = {
+      [HEED_POOLING_MEAN] = HEED__POOL_MEAN,
+      [HEED_POOLING_SUM] = HEED__POOL_SUM,
+      [HEED_POOLING_MAX] = HEED__POOL_MAX,
+  };
+  return kinds[pooling];
+}
+
+heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed__step *step = pass->steps + number;
+  const heed__slot *x = pass->slots + layer->inputs[0];
+  heed__slot *y = pass->slots + layer->output;
+  int64_t width = pass->model->values[layer->output].width;
+  float *into = step->in_place >= 0 ? x->data : y->own;
+  switch (layer->kind) {
+    case HEED__FEATURES:
+      forward_features(pass, y);
+      break;
+    case HEED__LINEAR:
+      return forward_linear(pass, layer, x, y);
+    case HEED__BIAS:
+      y->data = into;
+      heed__add_bias(x->rows, width, x->data, parameter(pass, layer->tensors[0]), y->data);
+      break;
+    case HEED__DROPOUT:
+      forward_dropout(pass, number, mode, x, y);
+      break;
+    case HEED__ACTIVATE:
+      y->data = into;
+      heed__activate(layer->activation, x->rows * width, x->data, y->data);
+      break;
+    case HEED__NORMALIZE:
+      forward_normalize(pass, layer, step, mode, width, x, y);
+      break;
+    case HEED__ADD:
+      forward_add(pass, layer, step, x->rows * width);
+      break;
+    case HEED__ATTENTION:
+      return forward_attention(pass, number, mode, y);
+    case HEED__HEAD_MEAN:
+      y->data = y->own;
+      heed__head_mean(x->rows, layer->heads, width, x->data, y->data);
+      break;
+    case HEED__POOL:
+      y->data = y->own;
+      heed__pool_rows(pool_of(layer->pooling), y->rows, pass->graph_ptr, width, x->data, y->data,
+                      (int64_t *)(void *)step->keep);
+      break;
+  }
+  return HEED_OK;
+}
+
+heed_status heed__layer_backward(heed_pass *pass, int number) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed__step *step = pass->steps + number;
+  const heed__slot *x = pass->slots + layer->inputs[0];
+  const heed__slot *y = pass->slots + layer->output;
+  int64_t width = pass->model->values[layer->output].width, n = y->rows * width;
+  uint64_t key, stream;
+  switch (layer->kind) {
+    case HEED__FEATURES:
+      break;
+    case HEED__LINEAR:
+      return backward_linear(pass, layer, step, x, y);
+    case HEED__BIAS:
+      heed__sum_columns(y->rows, width, y->gradient, gradient(pass, layer->tensors[0]),
+                        pass->room);
+      if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
+      break;
+    case HEED__DROPOUT:
+      heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
+      heed__dropout(key, stream, layer->p, n, y->gradient, x->gradient, step->adds[0]);
+      break;
+    case HEED__ACTIVATE:
+      heed__activate_backward(layer->activation, n, x->data, y->gradient, x->gradient,
+                              step->adds[0]);
+      break;
+    case HEED__NORMALIZE:
+      backward_normalize(pass, layer, step, width, x, y);
+      break;
+    case HEED__ADD:
+      for (int i = 0; i < 2; i++) {
+        const heed__slot *to = pass->slots + layer->inputs[i];
+        if (to->needs_gradient) copy_or_add(step->adds[i], n, y->gradient, to->gradient);
+      }
+      break;
+    case HEED__ATTENTION:
+      return backward_attention(pass, layer, step, y);
+    case HEED__HEAD_MEAN:
+      heed__head_mean_backward(x->rows, layer->heads, width, y->gradient, x->gradient,
+                               step->adds[0]);
+      break;
+    case HEED__POOL:
+      heed__pool_rows_backward(pool_of(layer->pooling), y->rows, pass->graph_ptr, width,
+                               y->gradient, (const int64_t *)(const void *)step->keep, x->gradient,
+                               step->adds[0]);
+      break;
+  }
+  return HEED_OK;
+}

@@ -1,0 +1,91 @@
+/* What a model is made of: a list of layers over values, and tensors. */
+#ifndef HEED_SRC_MODEL_MODEL_H
+#define HEED_SRC_MODEL_MODEL_H
+
+#include <heed/model.h>
+
+typedef enum heed__kind {
+  HEED__FEATURES,
+  HEED__LINEAR,
+  HEED__BIAS,
+  HEED__DROPOUT,
+  HEED__ACTIVATE,
+  HEED__NORMALIZE,
+  HEED__ADD,
+  HEED__ATTENTION,
+  HEED__HEAD_MEAN,
+  HEED__POOL
+} heed__kind;
+
+typedef struct heed__layer {
+  heed__kind kind;
+  int n_inputs;
+  heed_value inputs[3]; /* attention: query, key, value */
+  heed_value output;
+  int tensors[2];       /* weight and bias, gain and shift, a_query and a_key, a; -1: none */
+  int state;            /* the running mean, before the running variance; -1: none */
+  heed_activation activation;
+  heed_norm norm;
+  heed_pooling pooling;
+  heed_scope scope;
+  heed_attention_spec spec;
+  int32_t heads;
+  float p;
+  char *name;           /* of attention, else NULL */
+} heed__layer;
+
+typedef struct heed__value {
+  int64_t width;
+  int layer;   /* that makes it */
+  bool graphs; /* one row a graph, not a node */
+} heed__value;
+
+/* What a tensor holds before training. */
+typedef enum heed__start { HEED__ZEROS, HEED__ONES, HEED__GLOROT } heed__start;
+
+typedef struct heed__tensor {
+  heed_parameter is;
+  heed__start start;
+  char *name;
+} heed__tensor;
+
+struct heed_model {
+  heed__layer *layers;
+  heed__value *values;
+  heed__tensor *tensors;
+  int n_layers, n_values, n_tensors;
+  int room_layers, room_values, room_tensors;
+  int64_t n_parameters, n_state;
+  float *parameters;
+  float *state;
+  heed_value output;
+  bool finished;
+  bool has_spec;
+  heed_model_spec spec;
+  heed_status status; /* of the first layer that failed, and its sentence */
+  char message[512];
+};
+
+/* Keeps the failure that heed_message() tells of, unless there was one before. Gives -1. */
+heed_value heed__model_failed(heed_model *model, heed_status status);
+
+/* Whether layers can still be added and `x` is a value; else a failure is kept. */
+bool heed__model_takes(heed_model *model, const char *name, heed_value x);
+
+/* `name` followed by `suffix`, in `text`; false and a failure kept if it does not fit. */
+enum { HEED__NAME_BYTES = 256 };
+bool heed__model_name(heed_model *model, char text[HEED__NAME_BYTES], const char *name,
+                      const char *suffix);
+
+/* heed_model_attention(), with or without trained vectors in the scores: without, they are all ones. */
+heed_value heed__model_attention(heed_model *model, const char *name,
+                                 const heed_attention_spec *spec, heed_scope scope,
+                                 heed_value query, heed_value key, heed_value value, bool vectors);
+
+/* The number of a tensor in heed_model_parameters(), or in heed_model_state(). */
+static inline float *heed__tensor_data(const heed_model *model, int tensor) {
+  const heed_parameter *is = &model->tensors[tensor].is;
+  return (is->trained ? model->parameters : model->state) + is->offset;
+}
+
+#endif

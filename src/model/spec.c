@@ -1,0 +1,486 @@
+/* Whole models out of a few numbers, and those numbers as text. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <limits.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "model/model.h"
+
+static const char *const kinds[] = {"mlp", "gat", "gatv2", "transformer"};
+static const char *const norms[] = {"none", "layer", "batch"};
+enum { KINDS = sizeof kinds / sizeof *kinds, NORMS = sizeof norms / sizeof *norms };
+
+static int find(const char *const *names, int n, const char *name) {
+  for (int i = 0; i < n; i++) {
+    if (strcmp(names[i], name) == 0) return i;
+  }
+  return -1;
+}
+
+const char *heed_model_kind_name(heed_model_kind kind) {
+  return (unsigned)kind < KINDS ? kinds[kind] : "?";
+}
+
+heed_status heed_model_kind_from_name(const char *name, heed_model_kind *kind) {
+  int i = find(kinds, KINDS, name);
+  if (i < 0) {
+    return heed__fail(HEED_ARGUMENT, "no model '%.64s': mlp, gat, gatv2 or transformer", name);
+  }
+  *kind = (heed_model_kind)i;
+  return HEED_OK;
+}
+
+const char *heed_norm_name(heed_norm norm) { return (unsigned)norm < NORMS ? norms[norm] : "?"; }
+
+heed_status heed_norm_from_name(const char *name, heed_norm *norm) {
+  int i = find(norms, NORMS, name);
+  if (i < 0) return heed__fail(HEED_ARGUMENT, "no norm '%.64s': none, layer or batch", name);
+  *norm = (heed_norm)i;
+  return HEED_OK;
+}
+
+heed_model_spec heed_model_spec_default(heed_model_kind kind) {
+  heed_model_spec spec = {.kind = kind,
+                          .layers = 2,
+                          .hidden = 64,
+                          .heads = 8,
+                          .output_heads = 1,
+                          .pre_norm = true,
+                          .norm = HEED_NORM_NONE,
+                          .activation = HEED_ACTIVATION_ELU,
+                          .expansion = 2,
+                          .dropout = 0.6F,
+                          .attention_dropout = 0.6F,
+                          .slope = 0.2F,
+                          .kernel = HEED_KERNEL_AUTO};
+  if (kind == HEED_MODEL_MLP) {
+    spec.activation = HEED_ACTIVATION_RELU;
+    spec.dropout = 0.5F;
+    spec.attention_dropout = 0;
+  }
+  if (kind == HEED_MODEL_TRANSFORMER) {
+    spec.layers = 2;
+    memcpy(spec.blocks, "MM", sizeof "MM");
+    spec.residual = true;
+    spec.norm = HEED_NORM_LAYER;
+    spec.activation = HEED_ACTIVATION_GELU;
+    spec.dropout = 0.2F;
+    spec.attention_dropout = 0;
+  }
+  return spec;
+}
+
+/* --- Building --- */
+
+enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024 };
+
+static bool with_attention(const heed_model_spec *spec) { return spec->kind != HEED_MODEL_MLP; }
+
+static heed_status check_blocks(const heed_model_spec *spec) {
+  size_t n = strnlen(spec->blocks, sizeof spec->blocks);
+  if (n == 0 || n > HEED_MAX_BLOCKS) {
+    return heed__fail(HEED_RANGE, "model: blocks: %zu of them, not between 1 and %d", n,
+                      HEED_MAX_BLOCKS);
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (spec->blocks[i] != 'M' && spec->blocks[i] != 'S') {
+      return heed__fail(HEED_ARGUMENT, "model: blocks: block %zu is 0x%02x, neither M (masked) nor S "
+                        "(full)", i + 1, (unsigned)(unsigned char)spec->blocks[i]);
+    }
+  }
+  return HEED_OK;
+}
+
+static heed_status check_probability(const char *field, float p) {
+  if (p >= 0 && p < 1) return HEED_OK;
+  return heed__fail(HEED_RANGE, "model: %s %g, not at least 0 and below 1", field, (double)p);
+}
+
+static heed_status check_number(const char *field, int64_t number, int64_t most) {
+  if (number >= 1 && number <= most) return HEED_OK;
+  return heed__fail(HEED_RANGE, "model: %s %lld, not between 1 and %lld", field, (long long)number,
+                    (long long)most);
+}
+
+static heed_status check_one_of(const char *field, int number, int count) {
+  if (number >= 0 && number < count) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "model: %s %d: there is none", field, number);
+}
+
+static heed_status check_spec(const heed_model_spec *spec) {
+  HEED__TRY(check_one_of("kind", (int)spec->kind, KINDS));
+  HEED__TRY(check_one_of("norm", (int)spec->norm, NORMS));
+  HEED__TRY(check_one_of("activation", (int)spec->activation, HEED_ACTIVATION_GELU + 1));
+  HEED__TRY(check_one_of("kernel", (int)spec->kernel, HEED_KERNEL_REFERENCE + 1));
+  HEED__TRY(check_number("features", spec->features, INT32_MAX));
+  HEED__TRY(check_number("outputs", spec->outputs, INT32_MAX));
+  HEED__TRY(check_number("hidden", spec->hidden, INT32_MAX));
+  if (spec->kind == HEED_MODEL_TRANSFORMER) {
+    HEED__TRY(check_blocks(spec));
+  } else {
+    HEED__TRY(check_number("layers", spec->layers, MOST_LAYERS));
+  }
+  HEED__TRY(check_probability("dropout", spec->dropout));
+  HEED__TRY(check_probability("attention-dropout", spec->attention_dropout));
+  if (!(spec->expansion >= 0 && spec->expansion <= MOST_EXPANSION)) {
+    return heed__fail(HEED_RANGE, "model: expansion %g, not between 0 and %d",
+                      (double)spec->expansion, MOST_EXPANSION);
+  }
+  if (!with_attention(spec)) return HEED_OK;
+  HEED__TRY(check_number("heads", spec->heads, INT32_MAX));
+  HEED__TRY(check_number("output-heads", spec->output_heads, INT32_MAX));
+  if (spec->hidden % spec->heads != 0) {
+    return heed__fail(HEED_ARGUMENT, "model: heads %d do not divide hidden %lld", (int)spec->heads,
+                      (long long)spec->hidden);
+  }
+  if (!isfinite(spec->slope)) {
+    return heed__fail(HEED_RANGE, "model: slope %g is not finite", (double)spec->slope);
+  }
+  return HEED_OK;
+}
+
+enum { TEXT_BYTES = 64 };
+
+static const char *numbered(char text[TEXT_BYTES], const char *before, int number,
+                            const char *behind) {
+  snprintf(text, TEXT_BYTES, "%s%d%s", before, number, behind);
+  return text;
+}
+
+/* Dropout, layer, norm, activation, ...; the last layer gives the outputs. */
+static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
+  char name[TEXT_BYTES];
+  bool gat = spec->kind == HEED_MODEL_GAT;
+  heed_value x = heed_model_features(model);
+  for (int i = 1; i <= spec->layers; i++) {
+    bool last = i == spec->layers;
+    x = heed_model_dropout(model, x, spec->dropout);
+    if (with_attention(spec)) {
+      heed_gat_options options = {
+          .score = gat ? HEED_SCORE_GAT : HEED_SCORE_GATV2,
+          .heads = last ? spec->output_heads : spec->heads,
+          .dim = (int32_t)(last ? spec->outputs : spec->hidden / spec->heads),
+          .merge = last ? HEED_MERGE_MEAN : HEED_MERGE_CONCAT,
+          .scope = HEED_SCOPE_MASKED,
+          .slope = spec->slope,
+          .attention_dropout = spec->attention_dropout,
+          .value_dropout = gat ? spec->dropout : 0,
+          .bias = true,
+          .kernel = spec->kernel};
+      x = heed_model_gat(model, numbered(name, "conv", i, ""), x, &options);
+    } else {
+      x = heed_model_linear(model, numbered(name, "linear", i, ""), x,
+                            last ? spec->outputs : spec->hidden, true);
+    }
+    if (last) break;
+    x = heed_model_normalize(model, numbered(name, "norm", i, ""), x, spec->norm);
+    x = heed_model_activate(model, x, spec->activation);
+  }
+  return x;
+}
+
+/* The attention of Platonov et al. 2023: each head's scores are LeakyReLU(u_j + v_i), both linear in
+ * the whole projected row; GAT over keys and queries of one number, its vectors being ones. */
+static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int layer,
+                           heed_value x) {
+  char name[TEXT_BYTES];
+  heed_attention_spec attention = heed_attention_spec_default(spec->heads, 1);
+  attention.score = HEED_SCORE_GAT;
+  attention.value_dim = (int32_t)(spec->hidden / spec->heads);
+  attention.slope = spec->slope;
+  attention.dropout = spec->attention_dropout;
+  attention.kernel = spec->kernel;
+  heed_value key =
+      heed_model_linear(model, numbered(name, "layers.", layer, ".key"), x, spec->heads, true);
+  heed_value query =
+      heed_model_linear(model, numbered(name, "layers.", layer, ".query"), x, spec->heads, false);
+  return heed__model_attention(model, numbered(name, "layers.", layer, ""), &attention,
+                               HEED_SCOPE_MASKED, query, key, x, false);
+}
+
+static heed_value residual_module(heed_model *model, const heed_model_spec *spec, int layer,
+                                  heed_value x) {
+  char name[TEXT_BYTES];
+  int64_t hidden = (int64_t)floor((double)spec->expansion * (double)spec->hidden);
+  bool gat = with_attention(spec);
+  if (gat || hidden == 0) {
+    x = heed_model_linear(model, numbered(name, "layers.", layer, ".linear"), x, spec->hidden,
+                          true);
+  }
+  if (spec->kind == HEED_MODEL_GAT) x = wide_gat(model, spec, layer, x);
+  if (spec->kind == HEED_MODEL_GATV2) {
+    heed_gat_options options = {.score = HEED_SCORE_GATV2,
+                                .heads = spec->heads,
+                                .dim = (int32_t)(spec->hidden / spec->heads),
+                                .merge = HEED_MERGE_CONCAT,
+                                .scope = HEED_SCOPE_MASKED,
+                                .slope = spec->slope,
+                                .attention_dropout = spec->attention_dropout,
+                                .bias = true,
+                                .kernel = spec->kernel};
+    x = heed_model_gat(model, numbered(name, "layers.", layer, ""), x, &options);
+  }
+  if (hidden == 0) return heed_model_dropout(model, x, spec->dropout);
+  return heed_model_feed_forward(model, numbered(name, "layers.", layer, ""), x, hidden,
+                                 spec->activation, spec->dropout);
+}
+
+/* Linear, dropout, activation, residual modules or blocks, norm, linear. */
+static heed_value residual_frame(heed_model *model, const heed_model_spec *spec) {
+  char name[TEXT_BYTES];
+  bool blocks = spec->kind == HEED_MODEL_TRANSFORMER;
+  heed_value x = heed_model_features(model);
+  x = heed_model_linear(model, "input", x, spec->hidden, true);
+  x = heed_model_dropout(model, x, spec->dropout);
+  x = heed_model_activate(model, x, spec->activation);
+  for (int i = 0; i < spec->layers; i++) {
+    if (blocks) {
+      heed_block_options options = {
+          .heads = spec->heads,
+          .scope = spec->blocks[i] == 'S' ? HEED_SCOPE_FULL : HEED_SCOPE_MASKED,
+          .score = HEED_SCORE_DOT,
+          .norm = spec->norm,
+          .pre_norm = spec->pre_norm,
+          .activation = spec->activation,
+          .expansion = spec->expansion,
+          .dropout = spec->dropout,
+          .attention_dropout = spec->attention_dropout,
+          .kernel = spec->kernel};
+      x = heed_model_block(model, numbered(name, "blocks.", i, ""), x, &options);
+      continue;
+    }
+    heed_value y = x;
+    numbered(name, "layers.", i, ".norm");
+    if (spec->pre_norm) y = heed_model_normalize(model, name, y, spec->norm);
+    x = heed_model_add(model, x, residual_module(model, spec, i, y));
+    if (!spec->pre_norm) x = heed_model_normalize(model, name, x, spec->norm);
+  }
+  if (spec->pre_norm) x = heed_model_normalize(model, "norm", x, spec->norm);
+  return heed_model_linear(model, "output", x, spec->outputs, true);
+}
+
+heed_status heed_model_build(heed_model **result, const heed_model_spec *spec, uint64_t seed) {
+  *result = NULL;
+  HEED__TRY(check_spec(spec));
+  heed_model *model;
+  HEED__TRY(heed_model_new(&model, spec->features));
+  model->spec = *spec;
+  if (spec->kind == HEED_MODEL_TRANSFORMER) model->spec.layers = (int32_t)strlen(spec->blocks);
+  model->has_spec = true;
+  bool residual = spec->residual || spec->kind == HEED_MODEL_TRANSFORMER;
+  heed_value x = (residual ? residual_frame : plain_frame)(model, &model->spec);
+  heed_status status = heed_model_finish(model, x, seed);
+  if (status != HEED_OK) {
+    heed_model_free(model);
+    return status;
+  }
+  *result = model;
+  return HEED_OK;
+}
+
+/* --- Text --- */
+
+typedef enum type { KIND, INT64, INT32, BLOCKS, FLAG, NORM, ACTIVATION, FLOAT, KERNEL } type;
+
+static const struct {
+  const char *name;
+  type type;
+  size_t at;
+} fields[] = {
+    {"kind", KIND, offsetof(heed_model_spec, kind)},
+    {"features", INT64, offsetof(heed_model_spec, features)},
+    {"outputs", INT64, offsetof(heed_model_spec, outputs)},
+    {"layers", INT32, offsetof(heed_model_spec, layers)},
+    {"blocks", BLOCKS, offsetof(heed_model_spec, blocks)},
+    {"hidden", INT64, offsetof(heed_model_spec, hidden)},
+    {"heads", INT32, offsetof(heed_model_spec, heads)},
+    {"output-heads", INT32, offsetof(heed_model_spec, output_heads)},
+    {"residual", FLAG, offsetof(heed_model_spec, residual)},
+    {"pre-norm", FLAG, offsetof(heed_model_spec, pre_norm)},
+    {"norm", NORM, offsetof(heed_model_spec, norm)},
+    {"activation", ACTIVATION, offsetof(heed_model_spec, activation)},
+    {"expansion", FLOAT, offsetof(heed_model_spec, expansion)},
+    {"dropout", FLOAT, offsetof(heed_model_spec, dropout)},
+    {"attention-dropout", FLOAT, offsetof(heed_model_spec, attention_dropout)},
+    {"slope", FLOAT, offsetof(heed_model_spec, slope)},
+    {"kernel", KERNEL, offsetof(heed_model_spec, kernel)},
+};
+enum { FIELDS = sizeof fields / sizeof *fields, VALUE_BYTES = 80 };
+
+/* The decimal point of the caller's locale: what printf writes and strtof reads. */
+static char decimal_point(void) {
+  const char *point = localeconv()->decimal_point;
+  return point != NULL && point[0] != '\0' ? point[0] : '.';
+}
+
+static void write_float(char text[VALUE_BYTES], float number) {
+  snprintf(text, VALUE_BYTES, "%.9g", (double)number);
+  char *point = strchr(text, decimal_point());
+  if (point != NULL) *point = '.';
+}
+
+static void write_value(char text[VALUE_BYTES], const heed_model_spec *spec, int field) {
+  const char *at = (const char *)spec + fields[field].at;
+  const char *name = "?";
+  switch (fields[field].type) {
+    case KIND:
+      name = heed_model_kind_name(spec->kind);
+      break;
+    case NORM:
+      name = heed_norm_name(spec->norm);
+      break;
+    case ACTIVATION:
+      name = heed_activation_name(spec->activation);
+      break;
+    case KERNEL:
+      name = heed_kernel_name(spec->kernel);
+      break;
+    case BLOCKS:
+      name = spec->blocks;
+      break;
+    case INT64:
+      snprintf(text, VALUE_BYTES, "%lld", (long long)*(const int64_t *)(const void *)at);
+      return;
+    case INT32:
+      snprintf(text, VALUE_BYTES, "%d", (int)*(const int32_t *)(const void *)at);
+      return;
+    case FLAG:
+      name = *(const bool *)at ? "yes" : "no";
+      break;
+    case FLOAT:
+      write_float(text, *(const float *)(const void *)at);
+      return;
+  }
+  snprintf(text, VALUE_BYTES, "%.*s", HEED_MAX_BLOCKS, name);
+}
+
+heed_status heed_model_spec_write(const heed_model_spec *spec, char *text, size_t size) {
+  size_t used = 0;
+  for (int i = 0; i < FIELDS; i++) {
+    char value[VALUE_BYTES];
+    write_value(value, spec, i);
+    int n = snprintf(used < size ? text + used : NULL, used < size ? size - used : 0, "%s%s=%s",
+                     i == 0 ? "" : " ", fields[i].name, value);
+    used += (size_t)n;
+  }
+  if (used < size) return HEED_OK;
+  if (size > 0) text[0] = '\0';
+  return heed__fail(HEED_RANGE, "model: its text has %zu bytes, there is room for %zu", used + 1,
+                    size);
+}
+
+static bool read_integer(const char *text, int64_t least, int64_t largest, int64_t *number) {
+  char *end;
+  if (text[0] != '-' && (text[0] < '0' || text[0] > '9')) return false;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  *number = value;
+  return errno == 0 && end != text && *end == '\0' && value >= least && value <= largest;
+}
+
+/* A finite number; `text` is changed. */
+static bool read_float(char *text, float *number) {
+  char *end;
+  if (strspn(text, "0123456789+-.eE") != strlen(text)) return false; /* no infinity, no blanks */
+  char *point = strchr(text, '.');
+  if (point != NULL) *point = decimal_point();
+  *number = strtof(text, &end);
+  bool good = end != text && *end == '\0' && isfinite(*number);
+  if (point != NULL) *point = '.';
+  return good;
+}
+
+static bool read_value(heed_model_spec *spec, int field, char *text) {
+  char *at = (char *)spec + fields[field].at;
+  int64_t number;
+  switch (fields[field].type) {
+    case KIND:
+      return heed_model_kind_from_name(text, &spec->kind) == HEED_OK;
+    case NORM:
+      return heed_norm_from_name(text, &spec->norm) == HEED_OK;
+    case ACTIVATION:
+      return heed_activation_from_name(text, &spec->activation) == HEED_OK;
+    case KERNEL:
+      return heed_kernel_from_name(text, &spec->kernel) == HEED_OK;
+    case BLOCKS:
+      if (strlen(text) > HEED_MAX_BLOCKS || strspn(text, "MS") != strlen(text)) return false;
+      memset(spec->blocks, 0, sizeof spec->blocks);
+      memcpy(spec->blocks, text, strlen(text));
+      return true;
+    case INT64:
+      if (!read_integer(text, INT64_MIN, INT64_MAX, &number)) return false;
+      *(int64_t *)(void *)at = number;
+      return true;
+    case INT32:
+      if (!read_integer(text, INT32_MIN, INT32_MAX, &number)) return false;
+      *(int32_t *)(void *)at = (int32_t)number;
+      return true;
+    case FLAG:
+      *(bool *)at = strcmp(text, "yes") == 0;
+      return *(bool *)at || strcmp(text, "no") == 0;
+    case FLOAT:
+      return read_float(text, (float *)(void *)at);
+  }
+  return false;
+}
+
+/* The next word of `*text`, "name=value", into `word`, and past it; its field, -1: the end. */
+enum { WORD_BYTES = 128, END = -1 };
+
+static heed_status next_word(const char **text, char word[WORD_BYTES], int *field, char **value) {
+  const char *from = *text + strspn(*text, " ");
+  size_t n = strcspn(from, " ");
+  *text = from + n;
+  *field = END;
+  if (n == 0) return HEED_OK;
+  if (n >= WORD_BYTES) {
+    return heed__fail(HEED_FORMAT, "model: the word '%.40s...' has %zu bytes", from, n);
+  }
+  memcpy(word, from, n);
+  word[n] = '\0';
+  char *sign = strchr(word, '=');
+  if (sign == NULL) return heed__fail(HEED_FORMAT, "model: the word '%s' has no '='", word);
+  *sign = '\0';
+  for (int i = 0; i < FIELDS; i++) {
+    if (strcmp(fields[i].name, word) == 0) *field = i;
+  }
+  *sign = '=';
+  *value = sign + 1;
+  if (*field == END) {
+    return heed__fail(HEED_FORMAT, "model: the word '%s' names no field of a model", word);
+  }
+  return HEED_OK;
+}
+
+heed_status heed_model_spec_read(heed_model_spec *result, const char *text) {
+  heed_model_spec spec = {0};
+  bool seen[FIELDS] = {false};
+  /* The kind first, wherever it stands, for its defaults. */
+  for (int round = 0; round < 2; round++) {
+    const char *rest = text;
+    for (;;) {
+      char word[WORD_BYTES], *value;
+      int field;
+      HEED__TRY(next_word(&rest, word, &field, &value));
+      if (field == END) break;
+      if ((fields[field].type == KIND) != (round == 0)) continue;
+      if (seen[field]) return heed__fail(HEED_FORMAT, "model: the word '%s' comes twice", word);
+      seen[field] = true;
+      if (!read_value(&spec, field, value)) {
+        return heed__fail(HEED_FORMAT, "model: the word '%s' has no value that %s can have", word,
+                          fields[field].name);
+      }
+    }
+    if (round > 0) break;
+    if (!seen[0]) return heed__fail(HEED_FORMAT, "model: '%.40s' has no kind", text);
+    spec = heed_model_spec_default(spec.kind);
+  }
+  if (spec.kind == HEED_MODEL_TRANSFORMER) spec.layers = (int32_t)strlen(spec.blocks);
+  *result = spec;
+  return HEED_OK;
+}

@@ -1,0 +1,742 @@
+/* Gradients: the kernels against central differences of the operator in double precision on small
+ * problems, against the plain kernel on all shapes, and the rules of the call. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention/oracle.h"
+#include "attention/problem.h"
+#include "base/alloc.h"
+#include "base/random.h"
+
+static const heed_kernel kernels[] = {HEED_KERNEL_REFERENCE, HEED_KERNEL_SPARSE,
+                                      HEED_KERNEL_DENSE};
+static const char *const isas[] = {"portable", "avx2", "avx512"};
+
+enum { QUERY, KEY, VALUE, A_QUERY, A_KEY, A, BIAS, ARRAYS };
+static const char *const names[ARRAYS] = {"query", "key", "value", "a_query", "a_key", "a", "bias"};
+
+/* A trial with its gradients. The inputs are listed by number; NULL where there is none. */
+typedef struct task {
+  trial t;
+  float *d_out;
+  float *gradient[ARRAYS];
+  const float *input[ARRAYS];
+  int64_t count[ARRAYS];
+  heed_attention_gradients to;
+} task;
+
+static void task_point(task *k) {
+  const heed_attention_inputs *in = &k->t.in;
+  const float *inputs[ARRAYS] = {in->query, in->key, in->value, in->a_query,
+                                 in->a_key, in->a,   in->bias};
+  memcpy(k->input, inputs, sizeof inputs);
+  k->to = (heed_attention_gradients){k->t.out,          k->t.log_sum_exp,     k->d_out,
+                                     k->gradient[QUERY], k->gradient[KEY],     k->gradient[VALUE],
+                                     k->gradient[A_QUERY], k->gradient[A_KEY], k->gradient[A],
+                                     k->gradient[BIAS]};
+}
+
+static void task_make(task *k, const recipe *r) {
+  memset(k, 0, sizeof *k);
+  trial_make(&k->t, r);
+  k->t.to.weights = NULL;
+  int64_t wide = (int64_t)r->heads * r->key_dim, values = (int64_t)r->heads * r->value_dim;
+  int64_t count[ARRAYS] = {r->n_queries * wide, r->n_keys * wide, r->n_keys * values, wide, wide,
+                           wide, k->t.mask.n_pairs * r->bias_heads};
+  memcpy(k->count, count, sizeof count);
+  k->d_out = malloc((size_t)(r->n_queries * values + 1) * sizeof(float));
+  heed_random_uniform(r->seed, 9, k->d_out, r->n_queries * values, -1, 1);
+  task_point(k);
+  for (int a = 0; a < ARRAYS; a++) {
+    if (k->input[a] == NULL) continue;
+    k->gradient[a] = malloc((size_t)(count[a] + 1) * sizeof(float));
+    k->gradient[a][count[a]] = 12345;
+  }
+  task_point(k);
+}
+
+static void task_free(task *k) {
+  for (int a = 0; a < ARRAYS; a++) {
+    if (k->gradient[a] == NULL) continue;
+    ck_assert_float_eq(k->gradient[a][k->count[a]], 12345); /* not written beyond the end */
+    free(k->gradient[a]);
+  }
+  free(k->d_out);
+  trial_free(&k->t);
+}
+
+/* Forward and backward; what the gradients held before must not matter. */
+static void task_run(task *k, heed_kernel kernel, int threads) {
+  for (int a = 0; a < ARRAYS; a++) {
+    if (k->gradient[a] != NULL) memset(k->gradient[a], 0xff, (size_t)k->count[a] * sizeof(float));
+  }
+  ck_assert_int_eq(heed_set_threads(threads), HEED_OK);
+  k->t.spec.kernel = kernel;
+  heed_attention *plan;
+  heed_status status = heed_attention_new(&plan, &k->t.spec, &k->t.mask);
+  ck_assert_msg(status == HEED_OK, "%s", heed_message());
+  status = heed_attention_prepare_backward(plan, NULL, NULL);
+  ck_assert_msg(status == HEED_OK, "%s", heed_message());
+  heed__alloc_fail_after(0);
+  status = heed_attention_forward(plan, &k->t.in, &k->t.to);
+  ck_assert_msg(status == HEED_OK, "%s", heed_message());
+  status = heed_attention_backward(plan, &k->t.in, &k->to);
+  ck_assert_msg(status == HEED_OK, "%s", heed_message());
+  heed__alloc_fail_after(-1);
+  heed_attention_free(plan);
+  ck_assert_int_eq(heed_set_threads(0), HEED_OK);
+}
+
+/* The operator in doubles, with the sum of d_out out as its value; written apart from src/. */
+
+typedef struct doubles {
+  const task *k;
+  double *x[ARRAYS];
+  double *keep; /* [n_pairs, H] */
+} doubles;
+
+static void doubles_make(doubles *d, const task *k) {
+  memset(d, 0, sizeof *d);
+  d->k = k;
+  for (int a = 0; a < ARRAYS; a++) {
+    if (k->input[a] == NULL) continue;
+    d->x[a] = malloc((size_t)(k->count[a] + 1) * sizeof(double));
+    for (int64_t i = 0; i < k->count[a]; i++) d->x[a][i] = (double)k->input[a][i];
+  }
+  int64_t n = k->t.mask.n_pairs * k->t.spec.heads;
+  d->keep = malloc((size_t)(n + 1) * sizeof(double));
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t random[4];
+    heed__random4(k->t.spec.seed, DROPOUT_STREAM, (uint64_t)i / 4, random);
+    double p = (double)k->t.spec.dropout;
+    d->keep[i] = (double)random[i % 4] < p * 0x1p32 ? 0 : 1 / (1 - p);
+  }
+}
+
+static void doubles_free(doubles *d) {
+  for (int a = 0; a < ARRAYS; a++) free(d->x[a]);
+  free(d->keep);
+}
+
+static double leaky(double x) { return x > 0 ? x : (double)0.2f * x; }
+
+static double logit(const doubles *d, int64_t i, int64_t j, int64_t p, int64_t h) {
+  const heed_attention_spec *spec = &d->k->t.spec;
+  int64_t heads = spec->heads, dim = spec->key_dim;
+  double s = 0;
+  for (int64_t c = 0; c < dim; c++) {
+    double q = d->x[QUERY][(i * heads + h) * dim + c], k = d->x[KEY][(j * heads + h) * dim + c];
+    switch (spec->score) {
+      case HEED_SCORE_DOT: s += q * k / sqrt((double)dim); break;
+      case HEED_SCORE_GAT: s += d->x[A_QUERY][h * dim + c] * q + d->x[A_KEY][h * dim + c] * k; break;
+      case HEED_SCORE_GATV2: s += d->x[A][h * dim + c] * leaky(q + k); break;
+      case HEED_SCORE_ADDITIVE: s += d->x[A][h * dim + c] * tanh(q + k); break;
+    }
+  }
+  if (spec->score == HEED_SCORE_GAT) s = leaky(s);
+  if (d->x[BIAS] != NULL) s += d->x[BIAS][d->k->t.in.bias_heads == 1 ? p : p * heads + h];
+  return s;
+}
+
+static double loss(const doubles *d) {
+  const trial *t = &d->k->t;
+  const double *values = d->x[VALUE] != NULL ? d->x[VALUE] : d->x[KEY];
+  int64_t heads = t->spec.heads, dim = t->spec.value_dim;
+  double total = 0;
+  double *l = malloc((size_t)(t->mask.n_keys + 1) * sizeof *l);
+  for (int64_t i = 0; i < t->mask.n_queries; i++) {
+    int64_t first = t->indptr != NULL ? t->indptr[i] : i * t->mask.n_keys;
+    int64_t end = t->indptr != NULL ? t->indptr[i + 1] : first + t->mask.n_keys;
+    for (int64_t h = 0; h < heads; h++) {
+      double most = -INFINITY, sum = 0, out = 0;
+      for (int64_t p = first; p < end; p++) {
+        l[p - first] = logit(d, i, t->indptr != NULL ? t->indices[p] : p - first, p, h);
+        most = fmax(most, l[p - first]);
+      }
+      if (most == -INFINITY) continue;
+      for (int64_t p = first; p < end; p++) {
+        int64_t j = t->indptr != NULL ? t->indices[p] : p - first;
+        double weight = exp(l[p - first] - most), dot = 0;
+        sum += weight;
+        for (int64_t c = 0; c < dim; c++) {
+          dot += (double)d->k->d_out[(i * heads + h) * dim + c] * values[(j * heads + h) * dim + c];
+        }
+        out += weight * d->keep[p * heads + h] * dot;
+      }
+      total += out / sum;
+    }
+  }
+  free(l);
+  return total;
+}
+
+/* Every gradient of the task, number by number. Three points tell where LeakyReLU has its corner
+ * between them; there is nothing to compare there. */
+static double *differences(const task *k, int array) {
+  doubles d;
+  doubles_make(&d, k);
+  double *expected = malloc((size_t)(k->count[array] + 1) * sizeof *expected);
+  const double step = 1e-5;
+  for (int64_t i = 0; i < k->count[array]; i++) {
+    double at = d.x[array][i];
+    expected[i] = 0;
+    if (isinf(at)) continue; /* shut out: the loss does not move */
+    d.x[array][i] = at + step;
+    double above = loss(&d);
+    d.x[array][i] = at - step;
+    expected[i] = (above - loss(&d)) / (2 * step);
+    d.x[array][i] = at;
+  }
+  doubles_free(&d);
+  return expected;
+}
+
+static void reset(void) {
+  heed__kernels_override(NULL);
+  heed__alloc_fail_after(-1);
+}
+
+static const recipe small[] = {
+    {.heads = 2, .key_dim = 3, .value_dim = 5, .n_queries = 7, .n_keys = 9, .density = 0.4,
+     .hub = 2, .seed = 1},
+    {.heads = 8, .key_dim = 8, .value_dim = 8, .n_queries = 5, .n_keys = 5, .density = 0.5,
+     .hub = 0, .bias_heads = 8, .shut = 0.3f, .dropout = 0.4f, .seed = 2},
+    {.heads = 1, .key_dim = 7, .value_dim = 7, .n_queries = 6, .n_keys = 4, .density = 2,
+     .hub = -1, .bias_heads = 1, .seed = 3},
+    {.heads = 3, .key_dim = 4, .value_dim = 2, .n_queries = 5, .n_keys = 40, .density = 0.8,
+     .hub = 1, .bias_heads = 1, .shut = 0.2f, .dropout = 0.6f, .seed = 4},
+    {.heads = 4, .key_dim = 4, .value_dim = 16, .n_queries = 40, .n_keys = 3, .density = 2,
+     .hub = -1, .dropout = 0.5f, .seed = 5},
+    {.heads = 2, .key_dim = 2, .value_dim = 2, .n_queries = 4, .n_keys = 4, .density = 0.5,
+     .hub = -1, .bias_heads = 2, .shut = 1, .seed = 6},
+};
+enum { SMALL = sizeof small / sizeof *small };
+
+START_TEST(differences_agree) {
+  recipe r = small[_i / 4];
+  r.score = (heed_score)(_i % 4);
+  task k;
+  task_make(&k, &r);
+  double *expected[ARRAYS] = {0};
+  for (int a = 0; a < ARRAYS; a++) {
+    if (k.input[a] != NULL) expected[a] = differences(&k, a);
+  }
+  for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+    for (size_t isa = 0; isa < sizeof isas / sizeof *isas; isa++) {
+      const heed__kernels *named = heed__kernels_named(isas[isa]);
+      if (named == NULL || (kernels[kernel] == HEED_KERNEL_REFERENCE && isa > 0)) continue;
+      heed__kernels_override(named);
+      task_run(&k, kernels[kernel], 1);
+      for (int a = 0; a < ARRAYS; a++) {
+        if (k.input[a] == NULL) continue;
+        double most = 1, worst = 0;
+        for (int64_t i = 0; i < k.count[a]; i++) {
+          double error = fabs((double)k.gradient[a][i] - expected[a][i]);
+          if (!(error <= worst)) worst = error;
+          most = fmax(most, fabs(expected[a][i]));
+        }
+        ck_assert_msg(worst / most < 2e-6, "%s %s %s: d %s off by %g of %g",
+                      heed_score_name(r.score), heed_kernel_name(kernels[kernel]), isas[isa],
+                      names[a], worst, most);
+      }
+    }
+  }
+  for (int a = 0; a < ARRAYS; a++) free(expected[a]);
+  task_free(&k);
+}
+END_TEST
+
+/* Every shape of the specialised bodies and some that none fits. */
+static const struct {
+  int32_t heads, key_dim, value_dim;
+} shapes[] = {{8, 8, 8},   {1, 64, 64}, {4, 16, 16}, {2, 32, 32}, {8, 4, 4},  {16, 2, 2}, {16, 1, 1},
+              {3, 5, 7},   {1, 1, 1},   {1, 7, 3},   {6, 10, 16}, {12, 3, 9}, {20, 8, 5}, {8, 64, 64},
+              {32, 8, 8},  {2, 8, 24},  {8, 8, 1},   {4, 4, 4},   {1, 8, 8},  {5, 17, 33}, {1, 128, 40},
+              {2, 4, 12},  {4, 2, 20},  {17, 16, 2}, {1, 300, 2}, {1, 7, 7}};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+static const struct {
+  int64_t n_queries, n_keys;
+  double density;
+  int64_t hub;
+  int32_t bias; /* 0 none, 1 shared, 2 a head each */
+  float shut, dropout;
+} patterns[] = {
+    {40, 40, 0.1, -1, 0, 0, 0},        {30, 50, 0.3, 3, 2, 0, 0.3f}, {50, 30, 0.02, -1, 1, 0, 0},
+    {20, 20, 0, -1, 0, 0, 0},          {33, 33, 2, -1, 0, 0, 0.5f},  {9, 600, 2, -1, 2, 0, 0},
+    {140, 530, 0.15, 5, 2, 0.4f, 0.2f}, {10, 10, 0.5, -1, 2, 1, 0},  {1, 1, 2, -1, 0, 0, 0},
+};
+enum { PATTERNS = sizeof patterns / sizeof *patterns };
+
+static void copy_gradients(const task *k, double *copy[ARRAYS]) {
+  for (int a = 0; a < ARRAYS; a++) {
+    copy[a] = NULL;
+    if (k->gradient[a] == NULL) continue;
+    copy[a] = malloc((size_t)(k->count[a] + 1) * sizeof(double));
+    for (int64_t i = 0; i < k->count[a]; i++) copy[a][i] = (double)k->gradient[a][i];
+  }
+}
+
+/* Sparse and dense on every instruction set against the plain kernel. A gradient may be a small
+ * difference of large terms: the scale is 1, about that of the terms, or the largest gradient. */
+static void kernels_agree_on(recipe r, double most_error) {
+  task k;
+  task_make(&k, &r);
+  task_run(&k, HEED_KERNEL_REFERENCE, 1);
+  double *expected[ARRAYS];
+  copy_gradients(&k, expected);
+  for (size_t kernel = 1; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+    for (size_t isa = 0; isa < sizeof isas / sizeof *isas; isa++) {
+      const heed__kernels *named = heed__kernels_named(isas[isa]);
+      if (named == NULL) continue;
+      heed__kernels_override(named);
+      task_run(&k, kernels[kernel], 1);
+      for (int a = 0; a < ARRAYS; a++) {
+        if (k.gradient[a] == NULL) continue;
+        double worst = 0, most = 1;
+        for (int64_t i = 0; i < k.count[a]; i++) {
+          double error = fabs((double)k.gradient[a][i] - expected[a][i]);
+          if (!(error <= worst)) worst = error;
+          most = fmax(most, fabs(expected[a][i]));
+        }
+        ck_assert_msg(worst / most < most_error,
+                      "%s %s %s, %d heads, %d, %d, %lld queries, %lld keys: d %s off by %g of %g",
+                      heed_score_name(r.score), heed_kernel_name(kernels[kernel]), isas[isa],
+                      r.heads, r.key_dim, r.value_dim, (long long)r.n_queries,
+                      (long long)r.n_keys, names[a], worst, most);
+      }
+    }
+  }
+  for (int a = 0; a < ARRAYS; a++) free(expected[a]);
+  task_free(&k);
+}
+
+START_TEST(kernels_agree) {
+  int shape = _i / 4;
+  for (int pattern = 0; pattern < PATTERNS; pattern++) {
+    recipe r = {.score = (heed_score)(_i % 4),
+                .heads = shapes[shape].heads,
+                .key_dim = shapes[shape].key_dim,
+                .value_dim = shapes[shape].value_dim,
+                .n_queries = patterns[pattern].n_queries,
+                .n_keys = patterns[pattern].n_keys,
+                .density = patterns[pattern].density,
+                .hub = patterns[pattern].hub,
+                .bias_heads = patterns[pattern].bias == 2 ? shapes[shape].heads
+                                                          : patterns[pattern].bias,
+                .shut = patterns[pattern].shut,
+                .dropout = patterns[pattern].dropout,
+                .seed = (uint64_t)(1000 * shape + pattern)};
+    kernels_agree_on(r, 1e-4);
+  }
+}
+END_TEST
+
+/* A row, or under the transposed mask a column, longer than several segments. */
+static recipe star(heed_score score, bool by_keys) {
+  recipe r = {.score = score, .heads = 4, .key_dim = 8, .value_dim = 6, .n_queries = 12,
+              .n_keys = 2 * SEGMENT_PAIRS + 77, .density = 0.001, .hub = 7, .bias_heads = 4,
+              .shut = 0.1f, .dropout = 0.3f, .seed = 5};
+  if (by_keys) {
+    r.n_keys = 3;
+    r.n_queries = 2 * SEGMENT_PAIRS + 77;
+    r.density = 0.9;
+  }
+  return r;
+}
+
+START_TEST(long_rows_are_joined) { kernels_agree_on(star((heed_score)(_i % 4), _i / 4), 1e-4); }
+END_TEST
+
+START_TEST(threads_do_not_change_a_bit) {
+  heed_score score = (heed_score)_i;
+  recipe sizes[] = {star(score, false),
+                    star(score, true),
+                    {.score = score, .heads = 8, .key_dim = 8, .value_dim = 8, .n_queries = 400,
+                     .n_keys = 400, .density = 0.05, .hub = 0, .dropout = 0.5f, .seed = 3},
+                    {.score = score, .heads = 3, .key_dim = 16, .value_dim = 5, .n_queries = 200,
+                     .n_keys = 700, .density = 2, .hub = -1, .dropout = 0.5f}};
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    task k;
+    task_make(&k, sizes + s);
+    for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+      double *one[ARRAYS], *many[ARRAYS];
+      task_run(&k, kernels[kernel], 1);
+      copy_gradients(&k, one);
+      for (int threads = 2; threads <= 7; threads += 5) {
+        task_run(&k, kernels[kernel], threads);
+        copy_gradients(&k, many);
+        for (int a = 0; a < ARRAYS; a++) {
+          if (one[a] == NULL) continue;
+          size_t bytes = (size_t)k.count[a] * sizeof(double);
+          ck_assert_msg(memcmp(one[a], many[a], bytes) == 0, "%s, d %s",
+                        heed_kernel_name(kernels[kernel]), names[a]);
+          free(many[a]);
+        }
+      }
+      for (int a = 0; a < ARRAYS; a++) free(one[a]);
+    }
+    task_free(&k);
+  }
+}
+END_TEST
+
+static heed_status backward(task *k, heed_attention *plan) {
+  heed_status status = heed_attention_forward(plan, &k->t.in, &k->t.to);
+  ck_assert_msg(status == HEED_OK, "%s", heed_message());
+  return heed_attention_backward(plan, &k->t.in, &k->to);
+}
+
+static heed_attention *plan_of(task *k, heed_kernel kernel) {
+  heed_attention *plan;
+  k->t.spec.kernel = kernel;
+  ck_assert_int_eq(heed_attention_new(&plan, &k->t.spec, &k->t.mask), HEED_OK);
+  ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+  return plan;
+}
+
+/* Inputs that are one array: every way to share their gradients gives the same sum. */
+START_TEST(shared_gradients_are_summed) {
+  recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 6, .value_dim = 6, .n_queries = 30,
+              .n_keys = 30, .density = 0.3, .hub = 4, .seed = 8};
+  for (int rectangular = 0; rectangular < 3; rectangular++) {
+    /* The queries may also be the first rows of the keys, or the other way round. */
+    if (rectangular == 1) r.n_queries = 21;
+    if (rectangular == 2) r.n_queries = 30, r.n_keys = 25;
+    task k;
+    task_make(&k, &r);
+    const float *x = rectangular == 2 ? k.t.query : k.t.key;
+    int64_t n = 30 * 24;
+    k.t.in.query = k.t.in.key = k.t.in.value = x;
+    bool gat = r.score == HEED_SCORE_GAT;
+    if (gat) k.t.in.a_key = k.t.in.a_query;
+    for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+      task_point(&k);
+      heed_attention *plan = plan_of(&k, kernels[kernel]);
+      ck_assert_int_eq(backward(&k, plan), HEED_OK);
+      double *expected = calloc((size_t)n, sizeof *expected);
+      for (int a = QUERY; a <= VALUE; a++) {
+        for (int64_t i = 0; i < k.count[a]; i++) expected[i] += (double)k.gradient[a][i];
+      }
+      double a_sum[24];
+      for (int d = 0; d < 24 && gat; d++) {
+        a_sum[d] = (double)k.gradient[A_QUERY][d] + (double)k.gradient[A_KEY][d];
+      }
+      float all[30 * 24], other[30 * 24], a_all[24];
+      for (int way = 0; way < 5; way++) {
+        memset(all, 0xff, sizeof all);
+        memset(other, 0xff, sizeof other);
+        task_point(&k);
+        if (gat) k.to.a_query = k.to.a_key = a_all;
+        k.to.query = way == 1 ? other : all;
+        k.to.key = way == 2 ? other : all;
+        k.to.value = way == 3 ? other : all;
+        if (way == 4) k.t.in.value = k.to.value = NULL;
+        heed_status status = backward(&k, plan);
+        ck_assert_msg(status == HEED_OK, "%s", heed_message());
+        k.t.in.value = x;
+        int64_t n_other = way == 0 || way == 4 ? 0 : k.count[way - 1];
+        int64_t n_all = 0;
+        for (int a = QUERY; a <= VALUE; a++) {
+          if (a != way - 1 && k.count[a] > n_all) n_all = k.count[a];
+        }
+        for (int64_t i = 0; i < n; i++) {
+          double sum = (i < n_all ? (double)all[i] : 0) + (i < n_other ? (double)other[i] : 0);
+          ck_assert_msg(fabs(sum - expected[i]) < 2e-5, "way %d, number %lld: %g, expected %g", way,
+                        (long long)i, sum, expected[i]);
+        }
+        for (int d = 0; d < 24 && gat; d++) {
+          ck_assert_double_lt(fabs((double)a_all[d] - a_sum[d]), 1e-4);
+        }
+      }
+      free(expected);
+      heed_attention_free(plan);
+    }
+    task_point(&k);
+    task_free(&k);
+  }
+}
+END_TEST
+
+/* Any one gradient alone is what it is among the others, bit for bit. */
+START_TEST(wanted_alone_or_with_others) {
+  recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 5, .n_queries = 40,
+              .n_keys = 50, .density = 0.3, .hub = 4, .bias_heads = 4, .dropout = 0.2f, .seed = 8};
+  task k;
+  task_make(&k, &r);
+  for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+    heed_attention *plan = plan_of(&k, kernels[kernel]);
+    ck_assert_int_eq(backward(&k, plan), HEED_OK);
+    double *all[ARRAYS];
+    copy_gradients(&k, all);
+    float *gradient[ARRAYS];
+    memcpy(gradient, k.gradient, sizeof gradient);
+    for (int a = 0; a < ARRAYS; a++) {
+      if (gradient[a] == NULL) continue;
+      memset(k.gradient, 0, sizeof k.gradient);
+      k.gradient[a] = gradient[a];
+      memset(gradient[a], 0xff, (size_t)k.count[a] * sizeof(float));
+      task_point(&k);
+      ck_assert_int_eq(backward(&k, plan), HEED_OK);
+      for (int64_t i = 0; i < k.count[a]; i++) {
+        ck_assert_msg((double)gradient[a][i] == all[a][i], "d %s", names[a]);
+      }
+    }
+    memset(k.gradient, 0, sizeof k.gradient);
+    task_point(&k);
+    ck_assert_int_eq(backward(&k, plan), HEED_OK); /* none wanted */
+    memcpy(k.gradient, gradient, sizeof gradient);
+    task_point(&k);
+    for (int a = 0; a < ARRAYS; a++) free(all[a]);
+    heed_attention_free(plan);
+  }
+  task_free(&k);
+}
+END_TEST
+
+/* A plan that learns and is evaluated in turn is like plans made for either. */
+START_TEST(dropout_can_be_changed) {
+  recipe r = {.score = (heed_score)_i, .heads = 3, .key_dim = 8, .value_dim = 8, .n_queries = 40,
+              .n_keys = 50, .density = 0.3, .hub = 4, .dropout = 0.5f, .seed = 8};
+  task with, without;
+  task_make(&with, &r);
+  r.dropout = 0;
+  task_make(&without, &r);
+  for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+    for (int turn = 0; turn < 2; turn++) {
+      task *from = turn == 0 ? &without : &with, *to = turn == 0 ? &with : &without;
+      heed_attention *plan = plan_of(from, kernels[kernel]);
+      ck_assert_int_eq(heed_attention_set_dropout(plan, to->t.spec.dropout, to->t.spec.seed),
+                       HEED_OK);
+      task_run(to, kernels[kernel], 0);
+      double *expected[ARRAYS];
+      copy_gradients(to, expected);
+      heed__alloc_fail_after(0);
+      ck_assert_int_eq(backward(to, plan), HEED_OK);
+      heed__alloc_fail_after(-1);
+      for (int a = 0; a < ARRAYS; a++) {
+        if (expected[a] == NULL) continue;
+        for (int64_t i = 0; i < to->count[a]; i++) {
+          ck_assert((double)to->gradient[a][i] == expected[a][i]);
+        }
+        free(expected[a]);
+      }
+      ck_assert_int_eq(heed_attention_set_dropout(plan, 1, 0), HEED_ARGUMENT);
+      ck_assert_int_eq(heed_attention_set_dropout(plan, -0.1f, 0), HEED_ARGUMENT);
+      ck_assert_int_eq(heed_attention_set_dropout(plan, NAN, 0), HEED_ARGUMENT);
+      heed_attention_free(plan);
+    }
+  }
+  task_free(&with);
+  task_free(&without);
+}
+END_TEST
+
+START_TEST(transpose_may_be_shared) {
+  recipe r = {.score = (heed_score)_i, .heads = 2, .key_dim = 8, .value_dim = 8, .n_queries = 40,
+              .n_keys = 50, .density = 0.3, .hub = 4, .bias_heads = 1, .seed = 8};
+  task k;
+  task_make(&k, &r);
+  heed_mask transposed;
+  int64_t *pairs = malloc((size_t)k.t.mask.n_pairs * sizeof *pairs);
+  ck_assert_int_eq(heed_mask_transpose(&transposed, &k.t.mask, pairs), HEED_OK);
+  for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+    task_run(&k, kernels[kernel], 1);
+    double *expected[ARRAYS];
+    copy_gradients(&k, expected);
+    heed_attention *plan = plan_of(&k, kernels[kernel]);
+    ck_assert_int_eq(heed_attention_prepare_backward(plan, &transposed, pairs), HEED_OK);
+    ck_assert_int_eq(backward(&k, plan), HEED_OK);
+    for (int a = 0; a < ARRAYS; a++) {
+      for (int64_t i = 0; expected[a] != NULL && i < k.count[a]; i++) {
+        ck_assert((double)k.gradient[a][i] == expected[a][i]);
+      }
+      free(expected[a]);
+    }
+    ck_assert_int_eq(heed_attention_prepare_backward(plan, &transposed, NULL), HEED_ARGUMENT);
+    ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, pairs), HEED_ARGUMENT);
+    ck_assert_int_eq(heed_attention_prepare_backward(plan, &k.t.mask, pairs), HEED_SHAPE);
+    heed_attention_free(plan);
+  }
+  heed_mask_free(&transposed);
+  free(pairs);
+  task_free(&k);
+}
+END_TEST
+
+START_TEST(failed_allocations_leave_nothing) {
+  for (int by_keys = 0; by_keys < 2; by_keys++) {
+    recipe r = star((heed_score)_i, by_keys);
+    task k;
+    task_make(&k, &r);
+    for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+      k.t.spec.kernel = kernels[kernel];
+      size_t before = heed_memory_held();
+      heed_attention *plan;
+      ck_assert_int_eq(heed_attention_new(&plan, &k.t.spec, &k.t.mask), HEED_OK);
+      size_t held = heed_memory_held();
+      long n = 0;
+      for (;; n++) {
+        heed__alloc_fail_after(n);
+        heed_status status = heed_attention_prepare_backward(plan, NULL, NULL);
+        heed__alloc_fail_after(-1);
+        if (status == HEED_OK) break;
+        ck_assert_int_eq(status, HEED_NOMEM);
+        ck_assert_uint_eq(heed_memory_held(), held);
+        ck_assert_int_eq(heed_attention_forward(plan, &k.t.in, &k.t.to), HEED_OK);
+        ck_assert_int_eq(heed_attention_backward(plan, &k.t.in, &k.to), HEED_ARGUMENT);
+      }
+      ck_assert_int_gt(n, 3);
+      ck_assert_int_eq(heed_attention_backward(plan, &k.t.in, &k.to), HEED_OK);
+      heed_attention_free(plan);
+      ck_assert_uint_eq(heed_memory_held(), before);
+    }
+    task_free(&k);
+  }
+}
+END_TEST
+
+/* One number a query or key and head, the transposed mask, never a pair and dimension. */
+START_TEST(memory_is_linear) {
+  for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+    size_t bytes[2];
+    for (int size = 0; size < 2; size++) {
+      recipe r = {.score = (heed_score)_i, .heads = 8, .key_dim = 8, .value_dim = 8,
+                  .n_queries = 1000 << size, .n_keys = 1000 << size, .density = 2, .hub = -1};
+      task k;
+      task_make(&k, &r);
+      k.t.spec.kernel = kernels[kernel];
+      heed_attention *plan;
+      ck_assert_int_eq(heed_attention_new(&plan, &k.t.spec, &k.t.mask), HEED_OK);
+      size_t before = heed_memory_held();
+      ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+      bytes[size] = heed_memory_held() - before;
+      heed_attention_free(plan);
+      task_free(&k);
+    }
+    ck_assert_uint_le(bytes[1], 5 * bytes[0] / 2);
+  }
+}
+END_TEST
+
+START_TEST(bad_arguments_are_named) {
+  recipe r = {.score = HEED_SCORE_GATV2, .heads = 2, .key_dim = 4, .value_dim = 4, .n_queries = 5,
+              .n_keys = 5, .density = 0.5, .hub = 0, .bias_heads = 2};
+  task k;
+  task_make(&k, &r);
+  heed_attention *plan;
+  ck_assert_int_eq(heed_attention_new(&plan, &k.t.spec, &k.t.mask), HEED_OK);
+  ck_assert_int_eq(heed_attention_forward(plan, &k.t.in, &k.t.to), HEED_OK);
+  ck_assert_int_eq(heed_attention_backward(plan, &k.t.in, &k.to), HEED_ARGUMENT);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "not prepared"));
+  ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+  const heed_attention_inputs in = k.t.in;
+  const heed_attention_gradients to = k.to;
+#define REFUSED(status, change, word)                                               \
+  do {                                                                              \
+    k.t.in = in, k.to = to;                                                         \
+    change;                                                                         \
+    ck_assert_int_eq(heed_attention_backward(plan, &k.t.in, &k.to), status);         \
+    ck_assert_msg(strstr(heed_message(), word) != NULL, "%s", heed_message());      \
+  } while (0)
+  REFUSED(HEED_ARGUMENT, k.t.in.query = NULL, "query");
+  REFUSED(HEED_ARGUMENT, k.t.in.a = NULL, "the array a");
+  REFUSED(HEED_ARGUMENT, k.t.in.a_key = k.t.a_key, "a_key");
+  REFUSED(HEED_ARGUMENT, k.to.out = NULL, "array out");
+  REFUSED(HEED_ARGUMENT, k.to.log_sum_exp = NULL, "log_sum_exp");
+  REFUSED(HEED_ARGUMENT, k.to.d_out = NULL, "d_out");
+  REFUSED(HEED_ARGUMENT, k.to.a_query = k.to.a, "gradient of a_query");
+  REFUSED(HEED_ARGUMENT, k.to.a_key = k.to.a, "gradient of a_key");
+  REFUSED(HEED_ARGUMENT, k.t.in.bias = NULL, "gradient of bias");
+  REFUSED(HEED_ARGUMENT, k.t.in.value = NULL, "gradient of value");
+  REFUSED(HEED_ARGUMENT, k.to.key = k.to.query, "query and key");
+  REFUSED(HEED_ARGUMENT, k.to.value = k.to.query, "query and value");
+  REFUSED(HEED_ARGUMENT, k.to.value = k.to.key, "key and value");
+  REFUSED(HEED_SHAPE, k.t.in.bias_heads = 3, "bias of 3 heads");
+#undef REFUSED
+  k.t.in = in, k.to = to;
+  heed_attention_free(plan);
+  task_free(&k);
+}
+END_TEST
+
+/* Keys that nobody sees, queries that see nobody, no nodes at all. */
+START_TEST(nothing_seen_nothing_learned) {
+  const int64_t indptr[] = {0, 0, 0, 0};
+  const heed_mask masks[] = {{0}, {.n_queries = 3}, {.n_keys = 3},
+                             {.n_queries = 3, .n_keys = 3, .indptr = indptr}};
+  float x[24] = {0}, a[8] = {0}, lse[6];
+  for (int i = 0; i < 6; i++) lse[i] = -INFINITY;
+  for (int score = 0; score < 4; score++) {
+    for (size_t kernel = 0; kernel < sizeof kernels / sizeof *kernels; kernel++) {
+      for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
+        heed_attention_spec spec = heed_attention_spec_default(2, 4);
+        spec.score = (heed_score)score;
+        spec.kernel = kernels[kernel];
+        heed_attention *plan;
+        ck_assert_int_eq(heed_attention_new(&plan, &spec, masks + m), HEED_OK);
+        ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+        bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
+        bool queries = masks[m].n_queries > 0, keys = masks[m].n_keys > 0;
+        float gradient[6][24];
+        memset(gradient, 0xff, sizeof gradient);
+        heed_attention_inputs in = {.query = queries ? x : NULL,
+                                    .key = keys ? x : NULL,
+                                    .value = keys ? x : NULL,
+                                    .a_query = gat ? a : NULL,
+                                    .a_key = gat ? a : NULL,
+                                    .a = gat || dot ? NULL : a};
+        heed_attention_gradients to = {.out = x,
+                                       .log_sum_exp = lse,
+                                       .d_out = x,
+                                       .query = queries ? gradient[0] : NULL,
+                                       .key = keys ? gradient[1] : NULL,
+                                       .value = keys ? gradient[2] : NULL,
+                                       .a_query = gat ? gradient[3] : NULL,
+                                       .a_key = gat ? gradient[4] : NULL,
+                                       .a = gat || dot ? NULL : gradient[5]};
+        heed_status status = heed_attention_backward(plan, &in, &to);
+        ck_assert_msg(status == HEED_OK, "%s", heed_message());
+        const float *there[6] = {to.query, to.key, to.value, to.a_query, to.a_key, to.a};
+        for (int g = 0; g < 6; g++) {
+          for (int i = 0; there[g] != NULL && i < (g < 3 ? 24 : 8); i++) {
+            ck_assert_msg(there[g][i] == 0, "gradient %d", g);
+          }
+        }
+        heed_attention_free(plan);
+      }
+    }
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("backward");
+  TCase *numbers = tcase_create("numbers");
+  tcase_set_timeout(numbers, 300);
+  tcase_add_checked_fixture(numbers, NULL, reset);
+  tcase_add_loop_test(numbers, differences_agree, 0, 4 * SMALL);
+  tcase_add_loop_test(numbers, kernels_agree, 0, 4 * SHAPES);
+  tcase_add_loop_test(numbers, long_rows_are_joined, 0, 8);
+  suite_add_tcase(suite, numbers);
+  TCase *rules = tcase_create("rules");
+  tcase_set_timeout(rules, 300);
+  tcase_add_checked_fixture(rules, NULL, reset);
+  tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
+  tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 4);
+  tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 4);
+  tcase_add_loop_test(rules, dropout_can_be_changed, 0, 4);
+  tcase_add_loop_test(rules, transpose_may_be_shared, 0, 4);
+  tcase_add_loop_test(rules, failed_allocations_leave_nothing, 0, 4);
+  tcase_add_loop_test(rules, memory_is_linear, 0, 4);
+  tcase_add_test(rules, bad_arguments_are_named);
+  tcase_add_test(rules, nothing_seen_nothing_learned);
+  suite_add_tcase(suite, rules);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
