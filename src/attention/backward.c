@@ -1,6 +1,6 @@
 /* The backward call: two passes, one by queries over the mask and one by keys over its transpose, so
  * that every gradient has one owner. */
-#include <stdatomic.h>
+#include <float.h>
 #include <string.h>
 
 #include "attention/plan.h"
@@ -21,6 +21,11 @@ void heed__reserve_free(heed_attention *plan) {
   for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
   heed__free(reserve->a_sums);
   heed__free(reserve->plain);
+  heed__free(reserve->nodes);
+  heed__free(reserve->memory);
+  heed__free(reserve->partials);
+  heed__free(reserve->head_of);
+  heed__free(reserve->spread);
   heed__free(reserve);
   plan->reserve = NULL;
 }
@@ -75,15 +80,93 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
   return HEED_OK;
 }
 
+/* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
+enum { MORE = 7 };
+
+static heed_status reserve_scratch(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  size_t flat = BLOCK_PAIRS * heed__padded_most(problem->spec.heads) + 2 * WIDEST;
+  size_t row = (size_t)problem->key_stride + 2 * WIDEST + (size_t)problem->period;
+  row = (row + WIDEST - 1) / WIDEST * WIDEST;
+  size_t floats = 5 * flat + 2 * row;
+  float *at = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
+  plan->reserve->memory = at;
+  if (at == NULL) return HEED_NOMEM;
+  for (int t = 0; t < plan->threads; t++) {
+    heed__scratch *s = plan->scratch + t;
+    float **arrays[MORE] = {&s->gradients, &s->keep,     &s->raw,   &s->log_sums,
+                            &s->deltas,    &s->key_sums, &s->a_sums};
+    for (int i = 0; i < MORE; i++) {
+      *arrays[i] = at;
+      at += i < 5 ? flat : row;
+    }
+  }
+  return HEED_OK;
+}
+
+/* What grows with the number of nodes. */
+static heed_status reserve_nodes(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  heed__reserve *reserve = plan->reserve;
+  heed__backward *back = &reserve->back;
+  int64_t heads = problem->spec.heads, padded = problem->padded;
+  int64_t n_queries = problem->mask->n_queries, n_keys = problem->mask->n_keys;
+  bool gat = problem->spec.score == HEED_SCORE_GAT;
+  size_t rows = 2 * (size_t)n_queries + (gat ? (size_t)n_queries + (size_t)n_keys : 0), floats;
+  if (!heed__multiply(rows, (size_t)padded, &floats)) {
+    return heed__fail(HEED_OVERFLOW, "statistics of %lld queries and %lld heads do not fit",
+                      (long long)n_queries, (long long)heads);
+  }
+  /* Vectors are loaded from the last one's heads on. */
+  reserve->nodes = heed__alloc_zero(floats + 2 * WIDEST, sizeof(float));
+  if (reserve->nodes == NULL) return HEED_NOMEM;
+  back->statistics = reserve->nodes;
+  if (gat) back->query_sums = back->statistics + 2 * n_queries * padded;
+  if (gat) back->key_sums = back->query_sums + n_queries * padded;
+  for (int64_t i = 0; i < n_queries; i++) {
+    for (int64_t h = heads; h < padded; h++) back->statistics[i * 2 * padded + h] = FLT_MAX;
+  }
+  return HEED_OK;
+}
+
+/* What the sparse kernel's passes need, which the dense one takes as well. */
+static heed_status reserve_sparse(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  heed__reserve *reserve = plan->reserve;
+  int lanes = plan->kernels->lanes;
+  int64_t vectors = heed__spread_new(problem->spec.heads, problem->spec.key_dim, lanes,
+                                     &reserve->head_of, &reserve->spread);
+  if (vectors < 0) return HEED_NOMEM;
+  reserve->back.key_vectors = vectors;
+  reserve->back.key_head_of = reserve->head_of;
+  reserve->back.key_spread = reserve->spread;
+  reserve->back.prefetch = problem->prefetch;
+  int64_t sums = vectors * lanes > problem->period ? vectors * lanes : problem->period;
+  reserve->partial_floats = sums + (int64_t)problem->value_vectors * lanes;
+  int64_t segments = reserve->divisions[0].n_segments > reserve->divisions[1].n_segments
+                         ? reserve->divisions[0].n_segments
+                         : reserve->divisions[1].n_segments;
+  size_t floats;
+  if (!heed__multiply((size_t)segments, (size_t)reserve->partial_floats, &floats)) {
+    return heed__fail(HEED_OVERFLOW, "%lld segments do not fit", (long long)segments);
+  }
+  reserve->partials = heed__alloc(floats, sizeof(float));
+  if (reserve->partials == NULL) return HEED_NOMEM;
+  HEED__TRY(reserve_scratch(plan));
+  return reserve_nodes(plan);
+}
+
 static heed_status reserve_fill(heed_attention *plan, const heed_mask *transposed,
                                 const int64_t *pairs) {
   const heed__problem *problem = &plan->problem;
   heed__reserve *reserve = plan->reserve;
   HEED__TRY(reserve_sides(reserve, problem->mask, transposed, pairs));
   reserve->a_sums = heed__alloc((size_t)(GROUPS * 2 * problem->key_stride), sizeof(double));
+  if (reserve->a_sums == NULL) return HEED_NOMEM;
+  if (problem->spec.kernel != HEED_KERNEL_REFERENCE) return reserve_sparse(plan);
   reserve->plain = heed__alloc((size_t)(plan->threads * 2 * largest_dim(&problem->spec)),
                                sizeof *reserve->plain);
-  return reserve->a_sums == NULL || reserve->plain == NULL ? HEED_NOMEM : HEED_OK;
+  return reserve->plain == NULL ? HEED_NOMEM : HEED_OK;
 }
 
 heed_status heed_attention_prepare_backward(heed_attention *plan, const heed_mask *transposed,
@@ -137,10 +220,11 @@ static heed_status check_gradients(const heed__problem *problem, const heed_atte
   return check_shared(to->a_query, to->a_key, in->a_query == in->a_key, "a_query and a_key");
 }
 
-static heed__backward backward_of(const heed__problem *problem, const heed_attention_inputs *in,
+static heed__backward backward_of(const heed_attention *plan, const heed_attention_inputs *in,
                                   const heed_attention_gradients *to) {
-  heed__backward back = {.to = *to};
-  int64_t n_queries = problem->mask->n_queries, n_keys = problem->mask->n_keys;
+  heed__backward back = plan->reserve->back;
+  int64_t n_queries = plan->problem.mask->n_queries, n_keys = plan->problem.mask->n_keys;
+  back.to = *to;
   if (in->value == NULL) back.to.value = to->key;
   const float *query = to->query, *key = to->key, *value = back.to.value;
   if (value != NULL && value == query) back.add_value_below = n_queries;
@@ -149,8 +233,7 @@ static heed__backward backward_of(const heed__problem *problem, const heed_atten
   return back;
 }
 
-/* One pass: every group has one owner, who goes through its tasks in their order. */
-static void run_pass(heed_attention *plan, const heed__backward *back, int pass) {
+static void reference_pass(heed_attention *plan, const heed__backward *back, int pass) {
   heed__reserve *reserve = plan->reserve;
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * plan->problem.key_stride;
@@ -164,6 +247,88 @@ static void run_pass(heed_attention *plan, const heed__backward *back, int pass)
                                a_sums, room);
     }
   }
+}
+
+/* Takes a thread's sums over to its group's. */
+static void flush_a_sums(const heed_attention *plan, const heed__scratch *s, double *group) {
+  for (int64_t d = 0; d < plan->problem.key_stride; d++) group[d] += (double)s->a_sums[d];
+}
+
+static void clear_a_sums(const heed_attention *plan, const heed__scratch *s) {
+  size_t floats = (size_t)(plan->reserve->back.key_vectors * plan->kernels->lanes);
+  memset(s->a_sums, 0, floats * sizeof(float));
+}
+
+static void row_statistics(heed_attention *plan, const heed__backward *back) {
+  enum { ROWS = 256 };
+  int64_t n = plan->problem.mask->n_queries, blocks = (n + ROWS - 1) / ROWS;
+#pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, blocks))
+  for (int64_t block = 0; block < blocks; block++) {
+    int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
+    plan->kernels->row_statistics(&plan->problem, back, block * ROWS, end,
+                                  plan->scratch + heed__thread());
+  }
+}
+
+/* One pass: every group has one owner, who goes through its tasks in their order. */
+static void sparse_pass(heed_attention *plan, const heed__backward *back, int pass) {
+  const heed__problem *problem = &plan->problem;
+  heed__reserve *reserve = plan->reserve;
+  const heed__side *side = reserve->sides + pass;
+  const heed__division *division = reserve->divisions + pass;
+  int64_t width = 2 * problem->key_stride, stride = reserve->partial_floats;
+  bool of_a = pass == 0 && back->to.a != NULL;
+  int threads = heed__threads_for_tasks(plan, GROUPS);
+  (void)threads; /* without OpenMP */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t group = 0; group < GROUPS; group++) {
+    const heed__scratch *s = plan->scratch + heed__thread();
+    for (int64_t t = division->n_tasks * group / GROUPS;
+         t < division->n_tasks * (group + 1) / GROUPS; t++) {
+      const heed__task *task = division->tasks + t;
+      float *partial = task->partial < 0 ? NULL : reserve->partials + task->partial * stride;
+      if (of_a) clear_a_sums(plan, s);
+      plan->kernels->backward(problem, back, side, task, partial, s);
+      if (of_a) flush_a_sums(plan, s, reserve->a_sums + group * width);
+    }
+  }
+  if (division->n_cuts == 0) return;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t c = 0; c < division->n_cuts; c++) {
+    const heed__cut *cut = division->cuts + c;
+    const float *parts = reserve->partials + division->tasks[cut->first_task].partial * stride;
+    plan->kernels->backward_join(problem, back, side, cut->row, parts, cut->n_tasks, stride,
+                                 plan->scratch + heed__thread());
+  }
+}
+
+/* GAT: from the gradients of the nodes' scores to those of their rows and of a. */
+static void node_gradients(heed_attention *plan, const heed__backward *back, bool by_keys) {
+  const heed__problem *problem = &plan->problem;
+  int64_t n = by_keys ? problem->mask->n_keys : problem->mask->n_queries;
+  int64_t width = problem->key_stride;
+  int64_t groups = n / 32 + 1 < GROUPS ? n / 32 + 1 : GROUPS;
+#pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, groups))
+  for (int64_t group = 0; group < groups; group++) {
+    const heed__scratch *s = plan->scratch + heed__thread();
+    clear_a_sums(plan, s);
+    plan->kernels->node_gradients(problem, back, by_keys, n * group / groups,
+                                  n * (group + 1) / groups, s);
+    flush_a_sums(plan, s, plan->reserve->a_sums + (2 * group + by_keys) * width);
+  }
+}
+
+static void backward_sparse(heed_attention *plan, const heed__backward *back) {
+  const heed_attention_gradients *to = &back->to;
+  bool gat = plan->problem.spec.score == HEED_SCORE_GAT;
+  row_statistics(plan, back);
+  if (gat) heed__node_scores(plan);
+  if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL) {
+    sparse_pass(plan, back, 0);
+  }
+  if (gat && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);
+  if (to->key != NULL || to->a_key != NULL || to->value != NULL) sparse_pass(plan, back, 1);
+  if (gat && (to->key != NULL || to->a_key != NULL)) node_gradients(plan, back, true);
 }
 
 /* The gradients of a_query, a_key and a: the groups' parts in their order. */
@@ -191,10 +356,14 @@ heed_status heed_attention_backward(heed_attention *plan, const heed_attention_i
   HEED__TRY(check_gradients(problem, inputs, gradients));
   problem->in = *inputs;
   if (problem->in.value == NULL) problem->in.value = problem->in.key;
-  heed__backward back = backward_of(problem, inputs, gradients);
+  heed__backward back = backward_of(plan, inputs, gradients);
   memset(plan->reserve->a_sums, 0, (size_t)(GROUPS * 2 * problem->key_stride) * sizeof(double));
-  run_pass(plan, &back, 0);
-  run_pass(plan, &back, 1);
+  if (problem->spec.kernel == HEED_KERNEL_REFERENCE) {
+    reference_pass(plan, &back, 0);
+    reference_pass(plan, &back, 1);
+  } else {
+    backward_sparse(plan, &back);
+  }
   sum_groups(plan, &back.to);
   return HEED_OK;
 }

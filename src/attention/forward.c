@@ -41,7 +41,7 @@ int heed__threads_for_tasks(const heed_attention *plan, int64_t tasks) {
   return heed__threads_worth(&plan->problem.spec, plan->problem.mask, most < tasks ? most : tasks);
 }
 
-static void forward_node_scores(heed_attention *plan) {
+void heed__node_scores(heed_attention *plan) {
   heed__problem *problem = &plan->problem;
   const struct {
     const float *rows, *a;
@@ -172,7 +172,7 @@ heed_status heed_attention_forward(heed_attention *plan, const heed_attention_in
     forward_reference(plan);
     return HEED_OK;
   }
-  if (problem->spec.score == HEED_SCORE_GAT) forward_node_scores(plan);
+  if (problem->spec.score == HEED_SCORE_GAT) heed__node_scores(plan);
   if (kernel == HEED_KERNEL_DENSE) return forward_dense(plan);
   forward_sparse(plan);
   return HEED_OK;

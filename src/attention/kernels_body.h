@@ -13,6 +13,7 @@
 #include "attention/math_body.h"
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
+#include "attention/backward_body.h"
 #include "attention/dense_body.h"
 #include "attention/rate_body.h"
 /* clang-format on */
@@ -24,5 +25,9 @@ const heed__kernels KERNELS = {
     .dense = dense,
     .node_scores = node_scores,
     .weights = weights_of_row,
+    .backward = backward_task,
+    .backward_join = backward_join,
+    .row_statistics = row_statistics,
+    .node_gradients = node_gradients,
     .multiply_adds = multiply_adds,
 };

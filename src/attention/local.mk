@@ -4,6 +4,7 @@ heedinclude_HEADERS += include/heed/attention.h
 libheed_core_la_SOURCES += \
   src/attention/attention.c \
   src/attention/backward.c \
+  src/attention/backward_body.h \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_body.h \
   src/attention/forward.c \

@@ -75,6 +75,8 @@ static int32_t padded_heads(int32_t heads, int32_t lanes) {
   return padded;
 }
 
+size_t heed__padded_most(int32_t heads) { return (size_t)padded_heads(heads, WIDEST); }
+
 /* Floats after which the flat logits come back to the first head. */
 static int32_t period_of(int32_t padded, int32_t lanes) { return padded < lanes ? lanes : padded; }
 
@@ -258,25 +260,30 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
   return HEED_OK;
 }
 
+int64_t heed__spread_new(int32_t heads, int32_t dim, int lanes, int32_t **head_of,
+                         int32_t **spread) {
+  int64_t numbers = (int64_t)heads * dim, vectors = (numbers + lanes - 1) / lanes;
+  *head_of = heed__alloc((size_t)vectors, sizeof **head_of);
+  *spread = heed__alloc_zero((size_t)(vectors * lanes), sizeof **spread);
+  if (*head_of == NULL || *spread == NULL) return -1;
+  for (int64_t c = 0; c < vectors; c++) {
+    (*head_of)[c] = (int32_t)(c * lanes / dim);
+    for (int64_t x = c * lanes; x < (c + 1) * lanes && x < numbers; x++) {
+      (*spread)[x] = (int32_t)(x / dim) - (*head_of)[c];
+    }
+  }
+  return vectors;
+}
+
 /* Which head each number of a row of values belongs to. */
 static bool plan_spread(heed_attention *plan) {
   const heed_attention_spec *spec = &plan->problem.spec;
-  int lanes = plan->kernels->lanes;
-  int64_t numbers = (int64_t)spec->heads * spec->value_dim;
-  int64_t vectors = (numbers + lanes - 1) / lanes;
+  int64_t vectors = heed__spread_new(spec->heads, spec->value_dim, plan->kernels->lanes,
+                                     &plan->head_of, &plan->spread);
   plan->problem.value_vectors = (int32_t)vectors;
-  plan->head_of = heed__alloc((size_t)vectors, sizeof *plan->head_of);
-  plan->spread = heed__alloc_zero((size_t)(vectors * lanes), sizeof *plan->spread);
-  if (plan->head_of == NULL || plan->spread == NULL) return false;
-  for (int64_t c = 0; c < vectors; c++) {
-    plan->head_of[c] = (int32_t)(c * lanes / spec->value_dim);
-    for (int64_t x = c * lanes; x < (c + 1) * lanes && x < numbers; x++) {
-      plan->spread[x] = (int32_t)(x / spec->value_dim) - plan->head_of[c];
-    }
-  }
   plan->problem.head_of = plan->head_of;
   plan->problem.spread = plan->spread;
-  return true;
+  return vectors >= 0;
 }
 
 static bool plan_tasks(heed_attention *plan) {

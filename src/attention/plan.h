@@ -25,7 +25,13 @@ typedef struct heed__reserve {
   heed__division divisions[2];
   double *a_sums;           /* [GROUPS, 2, H * D] */
   double *plain;            /* reference: [threads, 2 * max(D, Dv)] */
-  float *statistics;
+  float *nodes;             /* statistics, query_sums and key_sums */
+  float *memory;            /* what the scratch of the threads gets beyond the forward call's */
+  float *partials;          /* [segments of either pass, partial_floats] */
+  int64_t partial_floats;
+  int32_t *head_of;
+  int32_t *spread;
+  heed__backward back;      /* what does not change from call to call */
 } heed__reserve;
 
 struct heed_attention {
@@ -58,6 +64,17 @@ heed_status heed__plan_new(heed_attention **plan, const heed_attention_spec *spe
 /* Bytes that such a plan reserves. */
 heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
                              heed_kernel kernel, int threads, size_t *bytes);
+
+/* For each vector of a row of `heads` times `dim` numbers the head of its first number, and for each
+ * number its head less that. Returns how many vectors; -1 without memory, when what there is stays. */
+int64_t heed__spread_new(int32_t heads, int32_t dim, int lanes, int32_t **head_of,
+                         int32_t **spread);
+
+/* Floats of the heads of a pair in the flat logits, in the worst instruction set. */
+size_t heed__padded_most(int32_t heads);
+
+/* GAT's scores of the nodes, from the inputs of the call. */
+void heed__node_scores(heed_attention *plan);
 
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);

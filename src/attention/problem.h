@@ -76,6 +76,10 @@ typedef struct heed__backward {
    * these limits have been written and are added to. */
   int64_t add_value_below;
   int64_t add_key_below;
+  bool prefetch;
+  int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
+  const int32_t *key_head_of;
+  const int32_t *key_spread;
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
                               the padding) and d_out . out */
   float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
@@ -101,6 +105,14 @@ typedef struct heed__scratch {
   float *row_sum;    /* [TILE_QUERIES] */
   int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
   double *plain;     /* reference: [max pairs of a row] */
+  /* backward only */
+  float *gradients;  /* flat: products of d_out and values, then gradients of logits */
+  float *keep;       /* flat: what dropout multiplies the weights by */
+  float *raw;        /* flat: GAT's sums before LeakyReLU */
+  float *log_sums;   /* flat: log_sum_exp of each pair's query */
+  float *deltas;     /* flat: d_out . out of each pair's query */
+  float *key_sums;   /* [max(period, key_vectors * lanes)] of a row: its sum of keys, or GAT's heads */
+  float *a_sums;     /* [key_vectors * lanes] of a task: what it gives the gradient of a */
 } heed__scratch;
 
 /* Kernels of one instruction set. */
@@ -119,6 +131,21 @@ typedef struct heed__kernels {
   /* weights = exp(logit - maximum) / sum over the pairs [first, end) of one row, dropout included */
   void (*weights)(const heed__problem *problem, int64_t first, int64_t end, const float *maximum,
                   const float *sum);
+  /* The rows of one task of a pass, or a segment into partial = (key_sums, accumulator). Adds to
+   * scratch->a_sums what they give the gradient of a. */
+  void (*backward)(const heed__problem *problem, const heed__backward *back, const heed__side *side,
+                   const heed__task *task, float *partial, const heed__scratch *scratch);
+  /* A row that was cut: `n` parts, `stride` floats from one to the next. */
+  void (*backward_join)(const heed__problem *problem, const heed__backward *back,
+                        const heed__side *side, int64_t row, const float *partials, int64_t n,
+                        int64_t stride, const heed__scratch *scratch);
+  /* back->statistics of the queries [first, end) */
+  void (*row_statistics)(const heed__problem *problem, const heed__backward *back, int64_t first,
+                         int64_t end, const heed__scratch *scratch);
+  /* GAT: from query_sums or key_sums to the gradients of the rows [first, end); adds to
+   * scratch->a_sums. */
+  void (*node_gradients)(const heed__problem *problem, const heed__backward *back, bool by_keys,
+                         int64_t first, int64_t end, const heed__scratch *scratch);
   /* Runs independent multiply-adds; returns how many operations, two each. */
   double (*multiply_adds)(int64_t steps, float *sink);
 } heed__kernels;

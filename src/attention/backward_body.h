@@ -1,0 +1,553 @@
+/* The sparse kernel backwards, compiled once an instruction set. A row's pairs come a block at a time;
+ * their weights are computed again from log_sum_exp and what belongs to the row is summed up. Both
+ * passes are the same code, for every score is a function of the two rows in which query and key may
+ * change places: in the second a key stands opposite the queries that see it. */
+
+/* What one dimension gives: the derivative of its term by either row, and the term, both without a. */
+typedef struct slope_value {
+  vf slope;
+  vf value;
+} slope_value;
+
+typedef slope_value (*derivative)(vf own, vf other, vf slope);
+
+INLINE slope_value derivative_dot(vf own, vf other, vf slope) {
+  (void)own, (void)slope;
+  return (slope_value){other, other};
+}
+
+INLINE slope_value derivative_gatv2(vf own, vf other, vf slope) {
+  vf x = v_add(own, other);
+  vf steep = v_where_less(v_zero(), x, v_all(1.0f), slope);
+  return (slope_value){steep, v_mul(steep, x)};
+}
+
+INLINE slope_value derivative_additive(vf own, vf other, vf slope) {
+  (void)slope;
+  vf x = v_tanh(v_add(own, other));
+  return (slope_value){v_sub(v_all(1.0f), v_mul(x, x)), x};
+}
+
+/* Sums over a block's rows, each number times the weight of its head. */
+typedef struct row_sum {
+  const float *own;     /* the row's own numbers */
+  const float *rows;    /* the others' */
+  int64_t stride;
+  int64_t vectors;
+  const int32_t *head_of;
+  const int32_t *spread;
+  const float *weights; /* flat */
+  float *sums;          /* [vectors * LANES] */
+  float *values;        /* likewise, of the terms; or NULL */
+  int padded;
+  vf slope;
+} row_sum;
+
+/* Vectors c .. c + n of a row; the last one is loaded `partly`. */
+INLINE void sum_vectors(const row_sum *r, const int32_t *columns, int pairs, bool first, int64_t c,
+                        derivative f, const int n, const bool whole, const bool partly,
+                        const bool with_values) {
+  int tail = (int)(r->stride - (c + n - 1) * LANES);
+  vf sum[4], value[4], own[4];
+  for (int v = 0; v < n; v++) {
+    int64_t at = (c + v) * LANES;
+    bool part = partly && v == n - 1;
+    sum[v] = first ? v_zero() : v_load(r->sums + at);
+    value[v] = with_values ? v_load(r->values + at) : v_zero();
+    own[v] = part ? v_load_first(r->own + at, tail) : v_load(r->own + at);
+  }
+  for (int pair = 0; pair < pairs; pair++) {
+    const float *row = r->rows + columns[pair] * r->stride + c * LANES;
+    const float *weights = r->weights + pair * r->padded;
+    for (int v = 0; v < n; v++) {
+      bool part = partly && v == n - 1;
+      vf x = part ? v_load_first(row + v * LANES, tail) : v_load(row + v * LANES);
+      const float *from = weights + r->head_of[c + v];
+      vf weight = whole ? v_all(*from) : v_pick(from, r->spread + (c + v) * LANES);
+      slope_value got = f(own[v], x, r->slope);
+      sum[v] = v_fma(weight, got.slope, sum[v]);
+      if (with_values) value[v] = v_fma(weight, got.value, value[v]);
+    }
+  }
+  for (int v = 0; v < n; v++) {
+    v_store(r->sums + (c + v) * LANES, sum[v]);
+    if (with_values) v_store(r->values + (c + v) * LANES, value[v]);
+  }
+}
+
+INLINE void sum_row_as(const row_sum *r, const int32_t *columns, int pairs, bool first,
+                       derivative f, const bool whole, const bool with_values) {
+  bool partly = r->stride % LANES != 0;
+  int64_t end = r->vectors - (partly ? 1 : 0);
+  int64_t c = 0;
+  for (; c + 4 <= end; c += 4) {
+    sum_vectors(r, columns, pairs, first, c, f, 4, whole, false, with_values);
+  }
+  if (c + 2 <= end) {
+    sum_vectors(r, columns, pairs, first, c, f, 2, whole, false, with_values);
+    c += 2;
+  }
+  if (c < end) sum_vectors(r, columns, pairs, first, c++, f, 1, whole, false, with_values);
+  if (partly) sum_vectors(r, columns, pairs, first, c, f, 1, whole, true, with_values);
+}
+
+INLINE void sum_row(const row_sum *r, const int32_t *columns, int pairs, bool first, derivative f,
+                    bool whole) {
+  if (whole) {
+    if (r->values != NULL) {
+      sum_row_as(r, columns, pairs, first, f, true, true);
+    } else {
+      sum_row_as(r, columns, pairs, first, f, true, false);
+    }
+  } else if (r->values != NULL) {
+    sum_row_as(r, columns, pairs, first, f, false, true);
+  } else {
+    sum_row_as(r, columns, pairs, first, f, false, false);
+  }
+}
+
+static void sum_row_dot(const row_sum *r, const int32_t *columns, int pairs, bool first,
+                        bool whole) {
+  if (whole) {
+    sum_row_as(r, columns, pairs, first, derivative_dot, true, false);
+  } else {
+    sum_row_as(r, columns, pairs, first, derivative_dot, false, false);
+  }
+}
+
+static void sum_row_gatv2(const row_sum *r, const int32_t *columns, int pairs, bool first,
+                          bool whole) {
+  sum_row(r, columns, pairs, first, derivative_gatv2, whole);
+}
+
+static void sum_row_additive(const row_sum *r, const int32_t *columns, int pairs, bool first,
+                             bool whole) {
+  sum_row(r, columns, pairs, first, derivative_additive, whole);
+}
+
+typedef void (*sum_function)(const row_sum *r, const int32_t *columns, int pairs, bool first,
+                             bool whole);
+
+/* How the gradient of a row of queries or keys sums up; GAT has one number a head instead. */
+static sum_function sum_of(heed_score score) {
+  switch (score) {
+    case HEED_SCORE_GATV2: return sum_row_gatv2;
+    case HEED_SCORE_ADDITIVE: return sum_row_additive;
+    default: return sum_row_dot;
+  }
+}
+
+/* What a task's rows share. */
+typedef struct walk {
+  const heed__problem *problem;
+  const heed__backward *back;
+  const heed__side *side;
+  const heed__scratch *s;
+  bool gat;
+  bool of_scores;       /* whether gradients of logits are wanted, here or in the sums of rows */
+  bool of_rows;         /* the gradient of query, first pass, or key */
+  bool of_values;       /* second pass: the gradient of value */
+  logits_function logits;
+  block scores;
+  block products;       /* of rows of d_out and of values */
+  row_sum keys;
+  row_sum values;
+  sum_function sum_keys;
+} walk;
+
+static walk walk_of(const heed__problem *problem, const heed__backward *back,
+                    const heed__side *side, const heed__scratch *s) {
+  bool gat = problem->spec.score == HEED_SCORE_GAT, by_keys = side->by_keys;
+  bool dot = problem->spec.score == HEED_SCORE_DOT;
+  const heed_attention_gradients *to = &back->to;
+  walk w = {.problem = problem, .back = back, .side = side, .s = s, .gat = gat};
+  bool of_nodes = gat && (by_keys ? to->a_key : to->a_query) != NULL;
+  w.of_rows = (by_keys ? to->key : to->query) != NULL || of_nodes;
+  w.of_values = by_keys && to->value != NULL;
+  bool of_a = !by_keys && to->a != NULL;
+  w.of_scores = w.of_rows || of_a || (!by_keys && to->bias != NULL);
+  w.logits = logits_of(problem->spec.score);
+  w.sum_keys = sum_of(problem->spec.score);
+  w.scores = block_of(problem, s);
+  if (by_keys) w.scores.keys = gat ? problem->query_scores : problem->in.query;
+  if (gat) w.scores.slope = v_all(1.0f); /* the sums before LeakyReLU */
+  w.products = (block){.keys = by_keys ? to->d_out : problem->in.value,
+                       .stride = problem->value_stride,
+                       .heads = problem->spec.heads,
+                       .padded = problem->padded,
+                       .dim = problem->spec.value_dim,
+                       .columns = s->columns,
+                       .slope = v_zero()};
+  w.keys = (row_sum){.rows = by_keys ? problem->in.query : problem->in.key,
+                     .stride = problem->key_stride,
+                     .vectors = back->key_vectors,
+                     .head_of = back->key_head_of,
+                     .spread = back->key_spread,
+                     .weights = s->gradients,
+                     .sums = s->key_sums,
+                     .values = of_a && !dot ? s->a_sums : NULL,
+                     .padded = problem->padded,
+                     .slope = v_all(problem->spec.slope)};
+  w.values = (row_sum){.rows = to->d_out,
+                       .stride = problem->value_stride,
+                       .vectors = problem->value_vectors,
+                       .head_of = problem->head_of,
+                       .spread = problem->spread,
+                       .weights = s->logits,
+                       .sums = s->accumulator,
+                       .padded = problem->padded,
+                       .slope = v_zero()};
+  return w;
+}
+
+/* Numbers of a node, [padded], repeated to fill a vector. */
+static void repeat(const float *from, int padded, int period, float *to) {
+  for (int i = 0; i < period; i++) to[i] = from[i < padded ? i : i & (padded - 1)];
+}
+
+/* keep[pair, padded] = what dropout multiplies the weights by; pairs from number p of the pass on. */
+static void keep_factors(const walk *w, int64_t p, int pairs) {
+  const heed__problem *problem = w->problem;
+  const heed__scratch *s = w->s;
+  int heads = problem->spec.heads, padded = problem->padded;
+  bool by_keys = w->side->by_keys;
+  const uint32_t *all = by_keys ? NULL : draw(problem, p, pairs, s->random);
+  for (int pair = 0; pair < pairs; pair++) {
+    const uint32_t *random =
+        by_keys ? draw(problem, heed__pair_number(w->side, p + pair), 1, s->random)
+                : all + pair * heads;
+    float *keep = s->keep + pair * padded;
+    for (int h = 0; h < heads; h++) {
+      keep[h] = random[h] < problem->drop_below ? 0 : problem->keep_scale;
+    }
+  }
+}
+
+static void add_bias_of(const walk *w, int64_t p, int pairs, float *logits) {
+  if (!w->side->by_keys) {
+    add_bias(w->problem, p, pairs, logits);
+    return;
+  }
+  for (int pair = 0; pair < pairs; pair++) {
+    add_bias(w->problem, heed__pair_number(w->side, p + pair), 1,
+             logits + pair * w->problem->padded);
+  }
+}
+
+/* The statistics of the queries opposite, flat like the logits. */
+static void gather_statistics(const walk *w, int pairs) {
+  const heed__scratch *s = w->s;
+  int padded = w->problem->padded;
+  for (int pair = 0; pair < pairs; pair++) {
+    const float *from = w->back->statistics + (int64_t)s->columns[pair] * 2 * padded;
+    /* What is stored beyond the heads is overwritten by the next pair. */
+    for (int h = 0; h < padded; h += LANES) {
+      v_store(s->log_sums + pair * padded + h, v_load(from + h));
+      v_store(s->deltas + pair * padded + h, v_load(from + padded + h));
+    }
+  }
+}
+
+/* logits become weights before dropout, and `gradients`, the products of d_out and values, become
+ * gradients of the logits. */
+static void weights_again(const walk *w, int total, bool by_keys) {
+  const heed__scratch *s = w->s;
+  int period = w->problem->period, end = (total + LANES - 1) / LANES * LANES;
+  bool dropout = w->problem->drop_below > 0;
+  for (int i = total; i < end; i++) {
+    s->logits[i] = -INFINITY;
+    s->gradients[i] = 0;
+  }
+  for (int h = 0; h < period; h += LANES) {
+    vf log_sum = v_load(s->log_sums + h), delta = v_load(s->deltas + h);
+    for (int i = h; i < end; i += period) {
+      if (by_keys) log_sum = v_load(s->log_sums + i), delta = v_load(s->deltas + i);
+      vf weight = v_exp(v_sub(v_load(s->logits + i), log_sum));
+      vf applied = weight;
+      if (w->of_scores) {
+        vf product = v_load(s->gradients + i);
+        if (dropout) product = v_mul(product, v_load(s->keep + i));
+        v_store(s->gradients + i, v_mul(weight, v_sub(product, delta)));
+      }
+      if (dropout) applied = v_mul(weight, v_load(s->keep + i));
+      v_store(s->logits + i, applied);
+    }
+  }
+}
+
+static void keep_bias_gradients(const walk *w, int64_t p, int pairs) {
+  int heads = w->problem->spec.heads, padded = w->problem->padded;
+  bool shared = w->problem->in.bias_heads == 1;
+  float *bias = w->back->to.bias + p * w->problem->in.bias_heads;
+  for (int pair = 0; pair < pairs; pair++) {
+    const float *gradient = w->s->gradients + pair * padded;
+    if (shared) {
+      float sum = 0;
+      for (int h = 0; h < heads; h++) sum += gradient[h];
+      bias[pair] = sum;
+    } else {
+      memcpy(bias + pair * heads, gradient, (size_t)heads * sizeof *gradient);
+    }
+  }
+}
+
+/* GAT: the sums that the logits were before LeakyReLU are kept in `raw`. */
+static void leak(const walk *w, int total) {
+  const heed__scratch *s = w->s;
+  vf slope = v_all(w->problem->spec.slope);
+  for (int i = 0; i < total; i += LANES) {
+    vf x = v_load(s->logits + i);
+    v_store(s->raw + i, x);
+    v_store(s->logits + i, v_leaky_relu(x, slope));
+  }
+}
+
+static void sum_heads(const walk *w, int total, bool first) {
+  const heed__scratch *s = w->s;
+  int period = w->problem->period;
+  vf slope = v_all(w->problem->spec.slope);
+  for (int h = 0; h < period; h += LANES) {
+    vf sum = first ? v_zero() : v_load(s->key_sums + h);
+    for (int i = h; i < total; i += period) {
+      vf steep = v_where_less(v_zero(), v_load(s->raw + i), v_all(1.0f), slope);
+      sum = v_fma(steep, v_load(s->gradients + i), sum);
+    }
+    v_store(s->key_sums + h, sum);
+  }
+}
+
+/* Rows that the next pairs will need. */
+static void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
+  const heed__problem *problem = w->problem;
+  bool by_keys = w->side->by_keys;
+  for (int64_t p = from; p < end; p++) {
+    int64_t column = w->side->mask->indices[p];
+    prefetch_row(w->products.keys + column * w->products.stride, w->products.stride);
+    if (w->scores.keys != w->products.keys) {
+      prefetch_row(w->scores.keys + column * w->scores.stride, w->scores.stride);
+    }
+    if (by_keys) {
+      prefetch_row(w->back->statistics + column * 2 * problem->padded, 2 * problem->padded);
+    }
+  }
+}
+
+/* Sums up the pairs [first, end) of a row into the scratch; rows may be prefetched up to the pair
+ * `task_end`. */
+static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
+                      int64_t task_end) {
+  const heed__problem *problem = w->problem;
+  const heed__scratch *s = w->s;
+  bool by_keys = w->side->by_keys, dot = problem->spec.score == HEED_SCORE_DOT;
+  int padded = problem->padded, period = problem->period;
+  const float *own = (by_keys ? problem->in.key : problem->in.query) + row * problem->key_stride;
+  w->keys.own = own;
+  if (w->gat) own = (by_keys ? problem->key_scores : problem->query_scores) + row * padded;
+  w->scores.query = own;
+  if (dot) {
+    for (int64_t d = 0; d < problem->key_stride; d++) s->query[d] = problem->spec.scale * own[d];
+    w->scores.query = s->query;
+  }
+  w->products.query = (by_keys ? problem->in.value : w->back->to.d_out) + row * problem->value_stride;
+  w->products.a = w->values.own = w->products.query;
+  if (!by_keys) {
+    const float *own_statistics = w->back->statistics + row * 2 * padded;
+    repeat(own_statistics, padded, period, s->log_sums);
+    repeat(own_statistics + padded, padded, period, s->deltas);
+  }
+  bool keys_whole = problem->spec.key_dim % LANES == 0;
+  bool values_whole = problem->spec.value_dim % LANES == 0;
+  for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
+    int pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
+    int total = pairs * padded;
+    if (w->back->prefetch) {
+      int64_t from = p + problem->ahead, to = from + pairs;
+      prefetch_opposite(w, from, to < task_end ? to : task_end);
+    }
+    memcpy(s->columns, columns + (p - first), (size_t)pairs * sizeof *columns);
+    for (int v = 0; v < LANES; v++) s->columns[pairs + v] = s->columns[pairs - 1];
+    w->scores.pairs = w->products.pairs = pairs;
+    w->logits(&w->scores, s->logits);
+    if (w->gat) leak(w, total);
+    if (problem->in.bias != NULL) add_bias_of(w, p, pairs, s->logits);
+    if (w->of_scores) logits_dot(&w->products, s->gradients);
+    if (problem->drop_below > 0) keep_factors(w, p, pairs);
+    if (by_keys) {
+      gather_statistics(w, pairs);
+      weights_again(w, total, true);
+    } else {
+      weights_again(w, total, false);
+    }
+    if (!by_keys && w->back->to.bias != NULL) keep_bias_gradients(w, p, pairs);
+    if (w->gat) {
+      if (w->of_rows) sum_heads(w, total, p == first);
+    } else if (w->of_rows || w->keys.values != NULL) {
+      w->sum_keys(&w->keys, s->columns, pairs, p == first, keys_whole);
+    }
+    if (w->of_values) sum_row_dot(&w->values, s->columns, pairs, p == first, values_whole);
+  }
+}
+
+/* What the sums are: a row's gradient but for a factor. */
+static void put_row(float *to, const float *sums, int64_t n, const float *factors, float factor,
+                    bool adds) {
+  for (int64_t d = 0; d < n; d++) {
+    float x = factors != NULL ? factors[d] * sums[d] : factor * sums[d];
+    to[d] = adds ? to[d] + x : x;
+  }
+}
+
+static void finish_gradients(const walk *w, int64_t row) {
+  const heed__problem *problem = w->problem;
+  const heed__backward *back = w->back;
+  const heed__scratch *s = w->s;
+  bool by_keys = w->side->by_keys;
+  if (w->of_values) {
+    put_row(back->to.value + row * problem->value_stride, s->accumulator, problem->value_stride,
+            NULL, 1, row < back->add_value_below);
+  }
+  if (w->gat) {
+    if (!w->of_rows) return;
+    float *sums = (by_keys ? back->key_sums : back->query_sums) + row * problem->padded;
+    float lanes[LANES];
+    for (int h = 0; h < problem->padded; h += LANES) {
+      v_store(lanes, fold_sum(v_load(s->key_sums + h), problem->padded));
+      int n = problem->padded < LANES ? problem->padded : LANES;
+      memcpy(sums + h, lanes, (size_t)n * sizeof *sums);
+    }
+    return;
+  }
+  float *to = by_keys ? back->to.key : back->to.query;
+  if (to == NULL) return;
+  put_row(to + row * problem->key_stride, s->key_sums, problem->key_stride, problem->in.a,
+          problem->spec.scale, by_keys && row < back->add_key_below);
+}
+
+static int64_t sums_of_rows(const walk *w) {
+  return w->gat ? w->problem->period : w->back->key_vectors * LANES;
+}
+
+static void clear_sums(const walk *w) {
+  memset(w->s->key_sums, 0, (size_t)sums_of_rows(w) * sizeof(float));
+  memset(w->s->accumulator, 0, (size_t)w->problem->value_vectors * LANES * sizeof(float));
+}
+
+/* partial = (sums of keys or heads, sums of values) */
+static void backward_task(const heed__problem *problem, const heed__backward *back,
+                          const heed__side *side, const heed__task *task, float *partial,
+                          const heed__scratch *s) {
+  walk w = walk_of(problem, back, side, s);
+  int64_t first, count;
+  if (partial != NULL) {
+    const int32_t *columns = heed__side_row(side, task->first_row, &first, &count);
+    sum_pairs(&w, task->first_row, columns + (task->first_pair - first), task->first_pair,
+              task->end_pair, task->end_pair);
+    int64_t n = sums_of_rows(&w);
+    memcpy(partial, s->key_sums, (size_t)n * sizeof(float));
+    memcpy(partial + n, s->accumulator, (size_t)problem->value_vectors * LANES * sizeof(float));
+    return;
+  }
+  for (int64_t row = task->first_row; row < task->end_row; row++) {
+    const int32_t *columns = heed__side_row(side, row, &first, &count);
+    if (count == 0) {
+      clear_sums(&w);
+    } else {
+      sum_pairs(&w, row, columns, first, first + count, task->end_pair);
+    }
+    finish_gradients(&w, row);
+  }
+}
+
+static void backward_join(const heed__problem *problem, const heed__backward *back,
+                          const heed__side *side, int64_t row, const float *partials, int64_t n,
+                          int64_t stride, const heed__scratch *s) {
+  walk w = walk_of(problem, back, side, s);
+  int64_t rows = sums_of_rows(&w), values = problem->value_vectors * LANES;
+  clear_sums(&w);
+  for (int64_t part = 0; part < n; part++, partials += stride) {
+    for (int64_t d = 0; d < rows; d++) s->key_sums[d] += partials[d];
+    for (int64_t d = 0; d < values; d++) s->accumulator[d] += partials[rows + d];
+  }
+  finish_gradients(&w, row);
+}
+
+/* sums[i] = the products of stretch i, `dim` numbers, of x and y, for i < n; fills up a vector. */
+static void products_of_stretches(const float *x, const float *y, int64_t n, int dim, float *sums) {
+  for (int64_t i = 0; i < n; i += LANES) {
+    vf v[LANES];
+    if (n - i >= LANES && (dim == 1 || dim == 2 || dim == 4 || (dim == 8 && LANES >= 8))) {
+      for (int r = 0; r < dim; r++) {
+        v[r] = v_mul(v_load(x + i * dim + r * LANES), v_load(y + i * dim + r * LANES));
+      }
+      v_store(sums + i, dim == 8 ? v_sums(v, 8)
+                        : dim == 4 ? v_sums(v, 4)
+                        : dim == 2 ? v_sums(v, 2)
+                                   : v[0]);
+      continue;
+    }
+    for (int r = 0; r < LANES; r++) {
+      v[r] = v_zero();
+      if (i + r >= n) continue;
+      const float *p = x + (i + r) * dim, *q = y + (i + r) * dim;
+      int d = 0;
+      for (; d + LANES <= dim; d += LANES) v[r] = v_fma(v_load(p + d), v_load(q + d), v[r]);
+      if (d < dim) v[r] = v_fma(v_load_first(p + d, dim - d), v_load_first(q + d, dim - d), v[r]);
+    }
+    v_store(sums + i, v_sums(v, LANES));
+  }
+}
+
+/* The statistics of the queries [first, end). */
+static void row_statistics(const heed__problem *problem, const heed__backward *back, int64_t first,
+                           int64_t end, const heed__scratch *s) {
+  int64_t heads = problem->spec.heads, dim = problem->spec.value_dim, padded = problem->padded;
+  for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
+    int64_t rows = end - i < BLOCK_PAIRS ? end - i : BLOCK_PAIRS;
+    products_of_stretches(back->to.d_out + i * heads * dim, back->to.out + i * heads * dim,
+                          rows * heads, (int)dim, s->gradients);
+    for (int64_t row = 0; row < rows; row++) {
+      float *to = back->statistics + (i + row) * 2 * padded;
+      const float *log_sums = back->to.log_sum_exp + (i + row) * heads;
+      for (int64_t h = 0; h < heads; h++) {
+        to[h] = log_sums[h] < -FLT_MAX ? FLT_MAX : log_sums[h];
+        to[padded + h] = s->gradients[row * heads + h];
+      }
+    }
+  }
+}
+
+/* GAT: the gradients of the rows [first, end) of queries or keys are a times those of their scores;
+ * adds to s->a_sums what they give a. */
+static void node_gradients(const heed__problem *problem, const heed__backward *back, bool by_keys,
+                           int64_t first, int64_t end, const heed__scratch *s) {
+  const float *a = by_keys ? problem->in.a_key : problem->in.a_query;
+  const float *rows = by_keys ? problem->in.key : problem->in.query;
+  const float *sums = by_keys ? back->key_sums : back->query_sums;
+  float *to = by_keys ? back->to.key : back->to.query;
+  int64_t stride = problem->key_stride;
+  bool whole = problem->spec.key_dim % LANES == 0;
+  for (int64_t c = 0; c < back->key_vectors; c++) {
+    int64_t at = c * LANES, left = stride - at;
+    int n = left < LANES ? (int)left : 0;
+    vf factor = n > 0 ? v_load_first(a + at, n) : v_load(a + at);
+    vf a_sum = v_load(s->a_sums + at);
+    for (int64_t i = first; i < end; i++) {
+      const float *from = sums + i * problem->padded + back->key_head_of[c];
+      vf g = whole ? v_all(*from) : v_pick(from, back->key_spread + at);
+      const float *row = rows + i * stride + at;
+      a_sum = v_fma(g, n > 0 ? v_load_first(row, n) : v_load(row), a_sum);
+      if (to == NULL) continue;
+      float *x = to + i * stride + at;
+      vf gradient = v_mul(g, factor);
+      if (by_keys && i < back->add_key_below) {
+        gradient = v_add(gradient, n > 0 ? v_load_first(x, n) : v_load(x));
+      }
+      if (n > 0) {
+        v_store_first(x, gradient, n);
+      } else {
+        v_store(x, gradient);
+      }
+    }
+    v_store(s->a_sums + at, a_sum);
+  }
+}
