@@ -28,7 +28,7 @@ typedef struct cli_training {
 } cli_training;
 
 /* The options of training, for a parser's children; its input is a cli_training. Without those that
- * have a meaning of their own in `heed compare`: --heads, --slope and --mask, if not `whole`. */
+ * have a meaning of their own in `heed compare`: --heads, --slope, --blocks and --mask, if not `whole`. */
 const struct argp *cli_training_argp(bool whole);
 
 /* As if --name=text had been given. */
@@ -148,6 +148,26 @@ int cli_history_write(const cli_history *history, const char *path);
 
 /* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out. */
 void cli_history_read(cli_history *history, const char *path, int epoch);
+
+/* --- heed compare --train (compare_train.c) -------------------------------------------------- */
+
+typedef struct cli_trained_comparison {
+  cli_global *global;
+  const cli_graph *graph;
+  cli_training training;
+  cli_recipe recipe;
+  cli_mask_list masks;
+  const char *blocks; /* interleavings, separated by commas; NULL: some */
+  char first[HEED_MAX_BLOCKS + 1];
+  int64_t *seeds, *splits;
+  int n_seeds, n_splits;
+  const char *output; /* a folder, or NULL */
+} cli_trained_comparison;
+
+/* Checks and completes the options; leaves through argp_error(). */
+void cli_compare_options(struct argp_state *state, cli_trained_comparison *options);
+
+int cli_compare_trained(cli_trained_comparison *options);
 
 /* --- Files (output.c) ---------------------------------------------------------------------- */
 

@@ -82,7 +82,7 @@ typedef struct setting {
   size_t place;        /* in cli_recipe */
   double least, most;  /* of numbers */
   name_of *name_of;
-  bool of_attention;   /* `heed compare` has an option of that name already */
+  bool of_train;       /* `heed compare` has an option of that name, with a meaning of its own */
 } setting;
 
 _Static_assert(sizeof(heed_norm) == sizeof(int), "enums are read and written as int");
@@ -95,7 +95,7 @@ static const setting settings[] = {
     {"model", "NAME", "gat, gatv2, transformer or mlp", NAME, AT(model.kind), 0, 0, model_name,
      false},
     {"blocks", "MSMS", "Blocks of a transformer: M is masked, S sees every node", BLOCKS,
-     AT(model.blocks), 0, 0, NULL, false},
+     AT(model.blocks), 0, 0, NULL, true},
     {"layers", "N", "Layers", INT32, AT(model.layers), 1, HEED_MAX_BLOCKS, NULL, false},
     {"hidden", "N", "Width between layers: heads times the size of a head", INT64,
      AT(model.hidden), 1, 65536, NULL, false},
@@ -328,7 +328,7 @@ const struct argp *cli_training_argp(bool whole) {
       "of the heterophilous benchmark; nsa. Other options go before it", 0};
   for (int i = 0; i < N_SETTINGS; i++) {
     const setting *s = &settings[i];
-    if (s->help == NULL || (s->of_attention && !whole)) continue;
+    if (s->help == NULL || (s->of_train && !whole)) continue;
     options[n++] = (struct argp_option){s->name, KEY_FIRST + i, s->argument,
                                         s->kind == FLAG ? OPTION_ARG_OPTIONAL : 0, s->help, 0};
   }
