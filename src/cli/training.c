@@ -325,7 +325,7 @@ const struct argp *cli_training_argp(bool whole) {
   options[n++] = (struct argp_option){
       "preset", KEY_PRESET, "NAME", 0,
       "Settings of a paper: gat-, gatv2- with cora, citeseer or pubmed; gat and graph-transformer "
-      "of the heterophilous benchmark; nsa. Other options go before it", 0};
+      "of the heterophilous benchmark; nsa. Options given beside it count more", 0};
   for (int i = 0; i < N_SETTINGS; i++) {
     const setting *s = &settings[i];
     if (s->help == NULL || (s->of_train && !whole)) continue;
