@@ -278,7 +278,6 @@ static int report_quality(heed_report *report, predict *run) {
   if (wanted != NULL && heed_metric_from_name(wanted, &metric) != HEED_OK) {
     metric = HEED_METRIC_ACCURACY;
   }
-  if (metric == HEED_METRIC_ROC_AUC && outputs > 1 && cli_task_one_hot(task)) return CLI_FAILED;
   heed_report_number(report, "accuracy", "accuracy", measure(run, HEED_METRIC_ACCURACY, NULL), 4);
   int number = split != NULL ? atoi(split) : -1;
   if (number < 0) return CLI_OK;

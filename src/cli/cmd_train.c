@@ -174,12 +174,13 @@ static int draw_curves(train *run) {
   if (result->n_runs == 0 || history->n == 0) return CLI_OK;
   double *numbers = malloc(4 * history->n * sizeof *numbers);
   if (numbers == NULL) return cli_fail("out of memory for the learning curves");
+  const heed_run *best = &result->runs[result->best_run];
   double *x = numbers, *columns[3];
   for (int c = 0; c < 3; c++) columns[c] = numbers + (size_t)(c + 1) * history->n;
   int n = 0;
   for (size_t i = 0; i < history->n; i++) {
     const heed_epoch *e = &history->epochs[i];
-    if (e->run != result->best_run) continue;
+    if (e->seed != best->seed || e->split != best->split) continue;
     x[n] = e->epoch;
     columns[0][n] = e->train_loss;
     columns[1][n] = e->val_loss;
@@ -189,8 +190,7 @@ static int draw_curves(train *run) {
   char title[300], validation[64];
   snprintf(title, sizeof title, "%s on %.200s: seed %llu, split %d",
            heed_model_kind_name(run->options->recipe.model.kind), run->options->graph.source,
-           (unsigned long long)result->runs[result->best_run].seed,
-           result->runs[result->best_run].split);
+           (unsigned long long)best->seed, best->split);
   snprintf(validation, sizeof validation, "validation %s", metric);
   const heed_series series[] = {{.label = "training loss", .x = x, .y = columns[0], .n = n},
                                 {.label = "validation loss", .x = x, .y = columns[1], .n = n},

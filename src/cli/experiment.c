@@ -1,5 +1,6 @@
 /* Runs of a recipe: progress, history, stopping. */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -239,6 +240,9 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
                 .first = true};
   heed_status status = heed_experiment_run(&experiment, watch, &p, &outcome->result);
   if (p.shown > 0) fputs("\r\033[K", stderr);
+  if (p.first && history != NULL && checkpoint != NULL && checkpoint->resume) {
+    cli_history_read(history, checkpoint->history, INT_MAX); /* there was nothing left to do */
+  }
   outcome->seconds = heed_seconds() - p.started;
   for (int r = 0; r < outcome->result.n_runs; r++) {
     outcome->stopped = outcome->stopped || outcome->result.runs[r].stopped;

@@ -70,7 +70,7 @@ typedef struct cli_task {
   int64_t n_nodes;
   int32_t classes;
   heed_targets targets;
-  float *one_hot; /* of the labels, where a loss or a metric goes by columns */
+  float *one_hot; /* of the labels, where a loss goes by columns */
   int n_splits;
   int *splits;
   const uint8_t **parts[3]; /* by heed_part: [n_splits] */
@@ -92,9 +92,6 @@ int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t las
 void cli_task_close(cli_task *task);
 
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
-
-/* One-hot targets for metrics by columns; targets->values. */
-int cli_task_one_hot(cli_task *task);
 
 /* --- Experiments (experiment.c) ------------------------------------------------------------ */
 

@@ -39,8 +39,8 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
                              .mask = mask};
 }
 
-int cli_task_one_hot(cli_task *task) {
-  if (task->one_hot != NULL) return CLI_OK;
+/* Labels as a target for every column. */
+static int make_one_hot(cli_task *task) {
   float *values = cli_floats(task->n_nodes, task->classes, 1);
   if (values == NULL) return CLI_FAILED;
   for (int64_t i = 0; i < task->n_nodes; i++) {
@@ -138,9 +138,8 @@ int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, uin
     return CLI_FAILED;
   }
   settle(task, recipe);
-  bool by_columns = recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY ||
-                    recipe->metric == HEED_METRIC_ROC_AUC;
-  if (recipe->model.outputs > 1 && by_columns && cli_task_one_hot(task)) return CLI_FAILED;
+  bool by_columns = recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
+  if (recipe->model.outputs > 1 && by_columns && make_one_hot(task)) return CLI_FAILED;
   return choose_splits(task, source, numbers, all ? 0 : n_numbers);
 }
 
