@@ -120,7 +120,7 @@ typedef struct heed_gat_options {
   float value_dropout;     /**< of the projected features as values alone, as the GAT authors' code has it */
   bool share_weights;      /**< GATv2: one projection for queries and keys */
   bool bias;               /**< after merging; GATv2: of the projections too */
-  heed_kernel kernel;      /**< AUTO: dense for a full scope, else sparse */
+  heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
 } heed_gat_options;
 
 /** One layer of GAT or GATv2. Names as in PyTorch Geometric 2.8: GATConv `name`.lin.weight, .att_src,
@@ -184,16 +184,27 @@ enum { HEED_MAX_BLOCKS = 64 };
 
 /** A whole model in a few numbers. Start from heed_model_spec_default().
  *
- *  gat, gatv2 without residual: the GAT paper's: dropout, layer, activation, ...; the last layer gives
- *  `outputs`, the mean of `output_heads` heads. With residual: linear, dropout, activation, then per
- *  layer x + module(norm(x)), module being linear, GAT attention and feed-forward, then norm, linear
- *  (Platonov et al. 2023, appendix). mlp: the same two frames with the attention left out.
- *  transformer: linear, dropout, activation, blocks, norm, linear. */
+ *  gat, gatv2 without residual: the GAT paper's: dropout, layer, norm (none in the paper), activation,
+ *  ...; the last layer gives `outputs`, the mean of `output_heads` heads. gat drops out its projected
+ *  features too, as the authors' code does.
+ *
+ *  With residual: linear, dropout, activation, then per layer x + module(norm(x)), module being linear,
+ *  attention and feed-forward, then norm, linear (Platonov et al. 2023, appendix). There gat's
+ *  scores are LeakyReLU(u_j + v_i) a head, u (with bias) and v linear in the whole projected row,
+ *  as in that paper and not from each head's own part as in heed_model_gat(); the feed-forward part drops
+ *  out after its activation, where that paper's code does so before. Without pre_norm a layer is
+ *  norm(x + module(x)) and the last norm is left out.
+ *
+ *  mlp: the same two frames with the attention left out (and its linear, where there is a feed-forward
+ *  part). transformer: linear, dropout, activation, blocks, norm if pre_norm, linear.
+ *
+ *  Parameters are called conv1., conv2., ... (linear1, norm1, ...), with residual input, layers.0., ...,
+ *  norm, output, and of a transformer input, blocks.0., ..., norm, output. */
 typedef struct heed_model_spec {
   heed_model_kind kind;
   int64_t features;
   int64_t outputs;
-  int32_t layers;          /**< for transformer: the length of blocks */
+  int32_t layers;          /**< for transformer not read: the length of blocks */
   char blocks[HEED_MAX_BLOCKS + 1]; /**< transformer: M (masked) and S (full), such as "MMSM" */
   int64_t hidden;          /**< width between layers, heads * head size */
   int32_t heads;
@@ -301,8 +312,10 @@ HEED_API HEED_CHECKED heed_status heed_pass_forward(heed_pass *pass, heed_mode m
                                                     uint64_t step, heed_matrix *output);
 
 /** Gradients of the loss with respect to the parameters, after a forward call in mode TRAIN, from its
- *  gradient `d_output` [rows, outputs] with respect to the output. Allocates nothing; the bits do not
- *  depend on the number of threads. @return HEED_ARGUMENT for a pass not for training, HEED_LIBRARY */
+ *  gradient `d_output` [rows, outputs] with respect to the output, which is not changed. Gradients take
+ *  the places of activations, so each forward call serves one backward call. Allocates nothing; the bits
+ *  do not depend on the number of threads.
+ *  @return HEED_ARGUMENT for a pass not for training or without that forward call, HEED_LIBRARY */
 HEED_API HEED_CHECKED heed_status heed_pass_backward(heed_pass *pass, const float *d_output);
 
 /** The gradients, beside heed_model_parameters(); the pass's. */
@@ -318,8 +331,10 @@ HEED_API size_t heed_pass_bytes(const heed_pass *pass);
 HEED_API int heed_pass_attentions(const heed_pass *pass);
 HEED_API const char *heed_pass_attention(const heed_pass *pass, int index, heed_attention_spec *spec,
                                          const heed_mask **mask);
-/** Weights [pairs, H] of that layer in the last forward call of mode EVALUATE, in the order of its mask.
- *  @param weights the caller's */
+/** Weights [pairs, H] of that layer in mode EVALUATE, in the order of its mask. Runs the model for it, with
+ *  the parameters of now: an output from before is overwritten by that of mode EVALUATE.
+ *  @param weights the caller's
+ *  @return HEED_RANGE if there is no such layer, HEED_LIBRARY */
 HEED_API HEED_CHECKED heed_status heed_pass_attention_weights(heed_pass *pass, int index,
                                                               float *weights);
 

@@ -81,25 +81,35 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
 }
 
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
-enum { MORE = 7 };
+enum { MORE = 9 };
 
 static heed_status reserve_scratch(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   size_t flat = BLOCK_PAIRS * heed__padded_most(problem->spec.heads) + 2 * WIDEST;
   size_t row = (size_t)problem->key_stride + 2 * WIDEST + (size_t)problem->period;
   row = (row + WIDEST - 1) / WIDEST * WIDEST;
-  size_t floats = 5 * flat + 2 * row;
+  size_t quads = BLOCK_PAIRS * ((size_t)problem->spec.heads / 4 + 2) + WIDEST;
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, flat, row, row}, floats = 0;
+  for (int i = 0; i < MORE; i++) floats += sizes[i];
   float *at = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
   plan->reserve->memory = at;
   if (at == NULL) return HEED_NOMEM;
   for (int t = 0; t < plan->threads; t++) {
     heed__scratch *s = plan->scratch + t;
-    float **arrays[MORE] = {&s->gradients, &s->keep,     &s->raw,   &s->log_sums,
-                            &s->deltas,    &s->key_sums, &s->a_sums};
+    float *arrays[MORE];
     for (int i = 0; i < MORE; i++) {
-      *arrays[i] = at;
-      at += i < 5 ? flat : row;
+      arrays[i] = at;
+      at += sizes[i];
     }
+    s->counters = (uint64_t *)(void *)arrays[0];
+    s->scattered = (uint32_t *)(void *)arrays[1];
+    s->gradients = arrays[2];
+    s->keep = arrays[3];
+    s->raw = arrays[4];
+    s->log_sums = arrays[5];
+    s->deltas = arrays[6];
+    s->key_sums = arrays[7];
+    s->a_sums = arrays[8];
   }
   return HEED_OK;
 }

@@ -210,16 +210,26 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   const heed__problem *problem = w->problem;
   const heed__scratch *s = w->s;
   int heads = problem->spec.heads, padded = problem->padded;
-  bool by_keys = w->side->by_keys;
-  const uint32_t *all = by_keys ? NULL : draw(problem, p, pairs, s->random);
-  for (int pair = 0; pair < pairs; pair++) {
-    const uint32_t *random =
-        by_keys ? draw(problem, heed__pair_number(w->side, p + pair), 1, s->random)
-                : all + pair * heads;
-    float *keep = s->keep + pair * padded;
-    for (int h = 0; h < heads; h++) {
-      keep[h] = random[h] < problem->drop_below ? 0 : problem->keep_scale;
+  int offsets[BLOCK_PAIRS];
+  const uint32_t *random;
+  int stride = heads;
+  if (w->side->by_keys) {
+    int64_t numbers[BLOCK_PAIRS];
+    for (int pair = 0; pair < pairs; pair++) {
+      numbers[pair] = heed__pair_number(w->side, p + pair);
     }
+    stride = draw_scattered(problem, numbers, pairs, s->counters, offsets, s->scattered);
+    random = s->scattered;
+  } else {
+    random = draw(problem, p, pairs, s->random);
+    memset(offsets, 0, sizeof offsets);
+  }
+  if (stride == padded && heads == padded) { /* then there are no offsets */
+    keep_of(problem, random, pairs * heads, s->keep);
+    return;
+  }
+  for (int pair = 0; pair < pairs; pair++) {
+    keep_of(problem, random + pair * stride + offsets[pair], heads, s->keep + pair * padded);
   }
 }
 

@@ -1,5 +1,4 @@
-# Room attention: the operator. The only room that uses SIMD: each instruction set is a library of
-# its own flags, made of the same bodies.
+# Room attention: the operator. The only room that names vector instructions.
 heedinclude_HEADERS += include/heed/attention.h
 libheed_core_la_SOURCES += \
   src/attention/attention.c \
@@ -14,24 +13,14 @@ libheed_core_la_SOURCES += \
   src/attention/names.c \
   src/attention/plan.c src/attention/plan.h \
   src/attention/problem.h \
+  src/attention/random_body.h \
   src/attention/rate_body.h \
   src/attention/reference.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
   src/attention/sparse_body.h
 
-noinst_LTLIBRARIES += libheed-avx2.la libheed-avx512.la
-libheed_avx2_la_SOURCES = src/attention/kernels_avx2.c src/attention/simd_avx2.h
-libheed_avx2_la_CPPFLAGS = $(libheed_core_la_CPPFLAGS)
-libheed_avx2_la_CFLAGS = $(AM_CFLAGS)
-libheed_avx512_la_SOURCES = src/attention/kernels_avx512.c src/attention/simd_avx512.h
-libheed_avx512_la_CPPFLAGS = $(libheed_core_la_CPPFLAGS)
-libheed_avx512_la_CFLAGS = $(AM_CFLAGS)
-if HAVE_AVX2
-libheed_avx2_la_CFLAGS += -mavx2 -mfma
-endif
-if HAVE_AVX512
-libheed_avx512_la_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma \
-  -mprefer-vector-width=512
-endif
-libheed_core_la_LIBADD += libheed-avx2.la libheed-avx512.la
+libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \
+  src/attention/simd_avx2.h
+libheed_avx512_la_SOURCES += src/attention/kernels_avx512.c src/attention/random_avx512.c \
+  src/attention/simd_avx512.h

@@ -40,3 +40,31 @@ INLINE vf v_tanh(vf x) {
 INLINE vf v_leaky_relu(vf x, vf slope) {
   return v_fma(slope, v_min(x, v_zero()), v_max(v_zero(), x));
 }
+
+enum { QUADS = LANES / 2 };
+
+/* heed__random4() for QUADS counters at once, four numbers each into out [QUADS, 4]: Philox4x32-10 (Salmon
+ * et al. 2011). The upper halves hold what is left over; v_product() does not read them. */
+INLINE void random_quads(uint64_t seed, vq counter, uint32_t *out) {
+  vq c0 = counter, c1 = counter >> 32, c2 = counter ^ counter, c3 = c2;
+  c2 += DROPOUT_STREAM;
+  uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
+  for (int round = 0; round < 10; round++) {
+    vq first = v_product(c0, 0xD2511F53u), second = v_product(c2, 0xCD9E8D57u);
+    c0 = (second >> 32) ^ c1 ^ key0;
+    c2 = (first >> 32) ^ c3 ^ key1;
+    c1 = second;
+    c3 = first;
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  vq low = (c0 & 0xffffffffu) | (c1 << 32), high = (c2 & 0xffffffffu) | (c3 << 32);
+  uint64_t pairs[2][QUADS];
+  memcpy(pairs[0], &low, sizeof low);
+  memcpy(pairs[1], &high, sizeof high);
+  for (int q = 0; q < QUADS; q++) {
+    uint32_t four[4] = {(uint32_t)pairs[0][q], (uint32_t)(pairs[0][q] >> 32),
+                        (uint32_t)pairs[1][q], (uint32_t)(pairs[1][q] >> 32)};
+    memcpy(out + 4 * q, four, sizeof four);
+  }
+}

@@ -106,7 +106,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       shared ? padded + 2 * WIDEST : 0,
       shared ? heads * (size_t)spec->key_dim + WIDEST : 0,
       shared ? heads * (size_t)spec->value_dim + WIDEST : 0,
-      shared ? BLOCK_PAIRS * heads + 8 : 0,
+      shared ? BLOCK_PAIRS * heads + 8 + 2 * WIDEST : 0,
       shared ? BLOCK_PAIRS + WIDEST : 0,
       dense ? TILE_QUERIES * TILE_KEYS : 0,
       dense ? TILE_KEYS + WIDEST : 0,

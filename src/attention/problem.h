@@ -94,7 +94,7 @@ typedef struct heed__scratch {
   float *factor;     /* likewise, what to rescale by */
   float *query;      /* [H * D + WIDEST] the query row, scaled */
   float *accumulator;/* [value_vectors * lanes] */
-  uint32_t *random;  /* [BLOCK_PAIRS * H + 4] */
+  uint32_t *random;  /* [BLOCK_PAIRS * H + 8 + 2 * WIDEST] */
   int32_t *columns;  /* [BLOCK_PAIRS + WIDEST] */
   /* dense only */
   float *tile;       /* [TILE_QUERIES, TILE_KEYS] logits, then weights */
@@ -106,6 +106,8 @@ typedef struct heed__scratch {
   int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
   double *plain;     /* reference: [max pairs of a row] */
   /* backward only */
+  uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
+  uint32_t *scattered;/* four for each of those */
   float *gradients;  /* flat: products of d_out and values, then gradients of logits */
   float *keep;       /* flat: what dropout multiplies the weights by */
   float *raw;        /* flat: GAT's sums before LeakyReLU */

@@ -6,6 +6,11 @@ enum { LANES = 8 };
 typedef __m256 vf;
 typedef __m256i vi;
 
+typedef uint64_t vq __attribute__((vector_size(32)));
+static inline vq v_product(vq x, uint32_t m) {
+  return (vq)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x((int64_t)m));
+}
+
 static inline vf v_zero(void) { return _mm256_setzero_ps(); }
 static inline vf v_all(float x) { return _mm256_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }

@@ -6,6 +6,13 @@ enum { LANES = 16 };
 typedef __m512 vf;
 typedef __m512i vi;
 
+/* Whole numbers of 64 bits, for random numbers. */
+typedef uint64_t vq __attribute__((vector_size(64)));
+/* The lower halves times m. */
+static inline vq v_product(vq x, uint32_t m) {
+  return (vq)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64((int64_t)m));
+}
+
 static inline vf v_zero(void) { return _mm512_setzero_ps(); }
 static inline vf v_all(float x) { return _mm512_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }

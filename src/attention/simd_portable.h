@@ -8,6 +8,9 @@ enum { LANES = 4 };
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 
+typedef uint64_t vq __attribute__((vector_size(16)));
+static inline vq v_product(vq x, uint32_t m) { return (x & 0xffffffffu) * m; }
+
 static inline vf v_zero(void) { return (vf){0, 0, 0, 0}; }
 static inline vf v_all(float x) { return (vf){x, x, x, x}; }
 static inline vf v_load(const float *p) {

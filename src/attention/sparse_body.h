@@ -38,20 +38,56 @@ static const uint32_t *draw(const heed__problem *problem, int64_t first, int pai
                             uint32_t *random) {
   uint64_t from = (uint64_t)first * (uint64_t)problem->spec.heads;
   uint64_t to = from + (uint64_t)pairs * (uint64_t)problem->spec.heads;
-  for (uint64_t quad = from / 4; quad * 4 < to; quad++) {
-    heed__random4(problem->spec.seed, DROPOUT_STREAM, quad, random + (quad - from / 4) * 4);
+  uint64_t lanes[QUADS];
+  for (int q = 0; q < QUADS; q++) lanes[q] = from / 4 + (uint64_t)q;
+  vq counter;
+  memcpy(&counter, lanes, sizeof counter);
+  uint32_t *out = random;
+  for (uint64_t quad = from / 4; quad * 4 < to; quad += QUADS, out += 4 * QUADS) {
+    random_quads(problem->spec.seed, counter, out);
+    counter += QUADS;
   }
   return random + from % 4;
+}
+
+/* The same for pairs that do not follow one another. Returns how many numbers lie between a pair's and
+ * the next one's; `offsets` gets where a pair's begin among its own. */
+static int draw_scattered(const heed__problem *problem, const int64_t *numbers, int pairs,
+                          uint64_t *counters, int *offsets, uint32_t *random) {
+  uint64_t heads = (uint64_t)problem->spec.heads;
+  int quads = heads % 4 == 0 ? (int)heads / 4 : heads == 1 ? 1 : (int)(heads + 6) / 4;
+  int n = pairs * quads;
+  for (int pair = 0; pair < pairs; pair++) {
+    uint64_t from = (uint64_t)numbers[pair] * heads;
+    offsets[pair] = (int)(from % 4);
+    for (int q = 0; q < quads; q++) counters[pair * quads + q] = from / 4 + (uint64_t)q;
+  }
+  for (int i = n; i % QUADS != 0; i++) counters[i] = 0;
+  for (int i = 0; i < n; i += QUADS) {
+    vq counter;
+    memcpy(&counter, counters + i, sizeof counter);
+    random_quads(problem->spec.seed, counter, random + 4 * i);
+  }
+  return 4 * quads;
+}
+
+/* keep[i] = what dropout multiplies weight i by; without a branch, which chance would mispredict. */
+INLINE void keep_of(const heed__problem *problem, const uint32_t *random, int n, float *keep) {
+  uint32_t below = problem->drop_below;
+  float scale = problem->keep_scale;
+  for (int i = 0; i < n; i++) keep[i] = (float)(random[i] >= below) * scale;
 }
 
 static void drop(const heed__problem *problem, int64_t first, int pairs, float *weights,
                  uint32_t *room) {
   const uint32_t *random = draw(problem, first, pairs, room);
   int heads = problem->spec.heads, padded = problem->padded;
-  for (int pair = 0; pair < pairs; pair++) {
-    for (int h = 0; h < heads; h++) {
-      bool dropped = random[pair * heads + h] < problem->drop_below;
-      weights[pair * padded + h] *= dropped ? 0 : problem->keep_scale;
+  uint32_t below = problem->drop_below;
+  float scale = problem->keep_scale;
+  int stretches = heads == padded ? 1 : pairs, n = heads == padded ? pairs * heads : heads;
+  for (int k = 0; k < stretches; k++) {
+    for (int i = 0; i < n; i++) {
+      weights[k * padded + i] *= (float)(random[k * heads + i] >= below) * scale;
     }
   }
 }

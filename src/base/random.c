@@ -3,6 +3,10 @@
 #include <Random123/philox.h>
 #include <heed/base.h>
 #include <math.h>
+#include <string.h>
+
+#include "base/isa.h"
+#include "config.h"
 
 void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
   philox4x32_ctr_t count = {
@@ -12,12 +16,27 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
   for (int i = 0; i < 4; i++) out[i] = random.v[i];
 }
 
-void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
+/* One after the other, for processors without wide multiplications. */
+void heed__random_many_portable(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
+                                uint32_t *out) {
   for (int64_t i = 0; i < n; i += 4) {
     uint32_t bits[4];
     heed__random4(seed, stream, counter + (uint64_t)i / 4, bits);
-    for (int64_t j = i; j < i + 4 && j < n; j++) out[j] = bits[j - i];
+    memcpy(out + i, bits, (size_t)(n - i < 4 ? n - i : 4) * sizeof *out);
   }
+}
+
+void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
+  static heed__random_bulk *const many[HEED__ISAS] = {
+      [HEED__PORTABLE] = heed__random_many_portable,
+#ifdef HEED_HAVE_AVX2
+      [HEED__AVX2] = heed__random_many_avx2,
+#endif
+#ifdef HEED_HAVE_AVX512
+      [HEED__AVX512] = heed__random_many_avx512,
+#endif
+  };
+  many[heed__isa_chosen()](seed, stream, counter, n, out);
 }
 
 void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,

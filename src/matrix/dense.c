@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/status.h"
-#include "matrix/loops.h"
+#include "matrix/blocks.h"
 #include "matrix/product.h"
 
 heed_matrix heed_matrix_view(float *data, int64_t rows, int64_t cols) {
@@ -87,41 +87,43 @@ static int64_t product_rows(int64_t m) {
   return rows < BLOCK_ROWS ? BLOCK_ROWS : rows > 1024 ? 1024 : rows;
 }
 
+/* c = beta c + n numbers of each part, `step` apart, in order. */
+static void join(int64_t parts, int64_t step, const float *from, float beta, int64_t n, float *c) {
+  for (int64_t i = 0; i < n; i++) c[i] = (beta == 0 ? 0 : beta * c[i]) + from[i];
+  for (int64_t part = 1; part < parts; part++) {
+    const float *more = from + part * step;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) c[i] += more[i];
+  }
+}
+
 heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 const float *a, const float *b, float beta, float *c, float *room) {
   int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
   int64_t parts = parts_of_k(m, n, k), rows = parts > 1 ? m : product_rows(m);
-  int64_t blocks = m / rows + (m % rows != 0);
-  int threads = heed__threads_for((double)m * (double)n * (double)k);
+  double work = (double)m * (double)n * (double)k;
   heed_status result = HEED_OK;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t task = 0; task < blocks * parts; task++) {
-    int64_t i = task / parts * rows, part = task % parts;
+  HEED__BLOCKS(dynamic, heed__parts(m, rows > 0 ? rows : 1) * parts, 1, work, {
+    (void)count;
+    int64_t i = first / parts * rows, part = first % parts;
     int64_t from = k / parts * part, to = part + 1 == parts ? k : from + k / parts;
     const float *left = a + (transpose_a ? from * lda + i : i * lda + from);
     const float *right = b + (transpose_b ? from : from * ldb);
     heed_status status = heed__product(
-        transpose_a, transpose_b, m - i < rows ? m - i : rows, n, to - from, 1, left, lda, right,
-        ldb, parts > 1 ? 0 : beta, parts > 1 ? room + part * m * n : c + i * n, n);
+        transpose_a, transpose_b, heed__smaller(m - i, rows), n, to - from, 1, left, lda, right, ldb,
+        parts > 1 ? 0 : beta, parts > 1 ? room + part * m * n : c + i * n, n);
     if (status != HEED_OK) {
-#pragma omp atomic write
+      HEED__PRAGMA(omp atomic write)
       result = status;
     }
-  }
+  });
   if (result != HEED_OK) {
     return heed__fail(result, "the matrix library failed in a product of %lld x %lld x %lld",
                       (long long)m, (long long)n, (long long)k);
   }
   if (parts == 1) return HEED_OK;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < m; i++) {
-    float *restrict row = c + i * n;
-    for (int64_t j = 0; j < n; j++) row[j] = (beta == 0 ? 0 : beta * row[j]) + room[i * n + j];
-    for (int64_t part = 1; part < parts; part++) {
-      const float *more = room + (part * m + i) * n;
-#pragma omp simd
-      for (int64_t j = 0; j < n; j++) row[j] += more[j];
-    }
-  }
+  HEED__BLOCKS(static, m * n, HEED__BLOCK, work, {
+    join(parts, m * n, room + first, beta, count, c + first);
+  });
   return HEED_OK;
 }

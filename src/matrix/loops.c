@@ -3,17 +3,28 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/status.h"
+#include "base/isa.h"
+#include "config.h"
+#include "matrix/blocks.h"
 #include "matrix/loops_table.h"
-#include "matrix/product.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-/* Numbers in a block of work, the most partial sums of columns, and the work a thread is worth. */
-enum { BLOCK = 32768, MOST_PARTS = 64, THREAD_WORK = 200000 };
+/* The most partial sums of columns, and the work that a thread is worth. */
+enum { MOST_PARTS = 64, THREAD_WORK = 200000 };
 
-const heed__loop_table *heed__loops_chosen(void) { return &heed__loops_portable; }
+static const heed__loop_table *const tables[HEED__ISAS] = {
+    [HEED__PORTABLE] = &heed__loops_portable,
+#ifdef HEED_HAVE_AVX2
+    [HEED__AVX2] = &heed__loops_avx2,
+#endif
+#ifdef HEED_HAVE_AVX512
+    [HEED__AVX512] = &heed__loops_avx512,
+#endif
+};
+
+const heed__loop_table *heed__loops_chosen(void) { return tables[heed__isa_chosen()]; }
 
 int heed__threads_for(double work) {
 #ifdef _OPENMP
@@ -27,30 +38,22 @@ int heed__threads_for(double work) {
 #endif
 }
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t parts_of(int64_t n, int64_t size) { return n / size + (n % size != 0); }
-
-/* Rows in a block of work. */
-static int64_t rows_of(int64_t cols) { return cols >= BLOCK ? 1 : BLOCK / (cols > 0 ? cols : 1); }
-
 /* Rows in a part of a sum over rows. */
 static int64_t part_rows(int64_t rows, int64_t cols) {
-  int64_t few = parts_of(rows, MOST_PARTS), size = rows_of(cols);
+  int64_t few = heed__parts(rows, MOST_PARTS), size = heed__block_rows(cols);
   return few > size ? few : size;
 }
 
 void heed__add_bias(int64_t rows, int64_t cols, const float *x, const float *b, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t size = rows_of(cols);
-  int threads = heed__threads_for((double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < rows; i += size) {
-    loops->add_bias(smaller(rows - i, size), cols, x + i * cols, b, y + i * cols);
-  }
+  int64_t size = heed__block_rows(cols);
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
+    loops->add_bias(count, cols, x + first * cols, b, y + first * cols);
+  });
 }
 
 int64_t heed__column_room(int64_t rows, int64_t cols) {
-  return parts_of(rows, part_rows(rows, cols)) * cols;
+  return heed__parts(rows, part_rows(rows, cols)) * cols;
 }
 
 /* sums = the parts in `room`, joined in order. */
@@ -66,45 +69,40 @@ static void join(int64_t parts, int64_t cols, const float *room, float *sums) {
 
 void heed__sum_columns(int64_t rows, int64_t cols, const float *dy, float *db, float *room) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t size = part_rows(rows, cols), parts = parts_of(rows, size);
-  int threads = heed__threads_for((double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t part = 0; part < parts; part++) {
-    int64_t i = part * size;
-    loops->columns(smaller(rows - i, size), cols, dy + i * cols, room + part * cols);
-  }
+  int64_t size = part_rows(rows, cols), parts = heed__parts(rows, size);
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
+    loops->columns(count, cols, dy + first * cols, room + first / size * cols);
+  });
   join(parts, cols, room, db);
 }
 
 void heed__accumulate(int64_t n, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int threads = heed__threads_for((double)n);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < n; i += BLOCK) loops->accumulate(smaller(n - i, BLOCK), x + i, y + i);
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
+    loops->accumulate(count, x + first, y + first);
+  });
 }
 
 void heed__sum(int64_t n, const float *x, const float *z, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int threads = heed__threads_for((double)n);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < n; i += BLOCK) loops->sum(smaller(n - i, BLOCK), x + i, z + i, y + i);
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
+    loops->sum(count, x + first, z + first, y + first);
+  });
 }
 
 void heed__activate(heed_activation f, int64_t n, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int threads = heed__threads_for((double)n);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < n; i += BLOCK) loops->activate(f, smaller(n - i, BLOCK), x + i, y + i);
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
+    loops->activate(f, count, x + first, y + first);
+  });
 }
 
 void heed__activate_backward(heed_activation f, int64_t n, const float *x, const float *dy, float *dx,
                              bool adds) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int threads = heed__threads_for((double)n);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < n; i += BLOCK) {
-    loops->activate_backward(f, smaller(n - i, BLOCK), x + i, dy + i, dx + i, adds);
-  }
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
+    loops->activate_backward(f, count, x + first, dy + first, dx + first, adds);
+  });
 }
 
 /* x NULL: all ones. */
@@ -114,12 +112,10 @@ static void drop(uint64_t seed, uint64_t stream, float p, int64_t n, const float
   double share = (double)p; /* below 1: less than 2^32 of the random numbers are below the limit */
   uint32_t limit = (uint32_t)(share * 0x1p32);
   float factor = (float)(1 / (1 - share));
-  int threads = heed__threads_for(2 * (double)n);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < n; i += BLOCK) {
-    loops->dropout(seed, stream, (uint64_t)i / 4, limit, factor, smaller(n - i, BLOCK),
-                   x == NULL ? NULL : x + i, y + i, adds);
-  }
+  HEED__BLOCKS(static, n, HEED__BLOCK, 2 * (double)n, {
+    loops->dropout(seed, stream, (uint64_t)first / 4, limit, factor, count,
+                   x == NULL ? NULL : x + first, y + first, adds);
+  });
 }
 
 void heed__dropout(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
@@ -144,52 +140,43 @@ void heed__csr_dropout(const heed_csr *a, uint64_t seed, uint64_t stream, float 
 
 void heed__head_mean(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t wide = heads * dim, size = rows_of(wide);
-  int threads = heed__threads_for((double)rows * (double)wide);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < rows; i += size) {
-    loops->head_mean(smaller(rows - i, size), heads, dim, x + i * wide, y + i * dim);
-  }
+  int64_t wide = heads * dim, size = heed__block_rows(wide);
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)wide, {
+    loops->head_mean(count, heads, dim, x + first * wide, y + first * dim);
+  });
 }
 
 void heed__head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
                               bool adds) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t wide = heads * dim, size = rows_of(wide);
-  int threads = heed__threads_for((double)rows * (double)wide);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < rows; i += size) {
-    loops->head_mean_backward(smaller(rows - i, size), heads, dim, dy + i * dim, dx + i * wide,
+  int64_t wide = heads * dim, size = heed__block_rows(wide);
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)wide, {
+    loops->head_mean_backward(count, heads, dim, dy + first * dim, dx + first * wide,
                               adds);
-  }
+  });
 }
 
 void heed__layer_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
                       const float *shift, float *y, float *stats) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t size = rows_of(cols);
-  int threads = heed__threads_for(2 * (double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < rows; i += size) {
-    loops->layer_norm(smaller(rows - i, size), cols, x + i * cols, gain, shift, y + i * cols,
-                      stats + 2 * i);
-  }
+  int64_t size = heed__block_rows(cols);
+  HEED__BLOCKS(static, rows, size, 2 * (double)rows * (double)cols, {
+    loops->layer_norm(count, cols, x + first * cols, gain, shift, y + first * cols,
+                      stats + 2 * first);
+  });
 }
 
 void heed__layer_norm_backward(int64_t rows, int64_t cols, const float *x, const float *gain,
                                const float *stats, const float *dy, float *dx, bool adds,
                                float *dgain, float *dshift, float *room) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t size = part_rows(rows, cols), parts = parts_of(rows, size);
+  int64_t size = part_rows(rows, cols), parts = heed__parts(rows, size);
   float *second = room + parts * cols;
-  int threads = heed__threads_for(4 * (double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t part = 0; part < parts; part++) {
-    int64_t i = part * size;
-    loops->layer_norm_backward(smaller(rows - i, size), cols, x + i * cols, gain, stats + 2 * i,
-                               dy + i * cols, dx + i * cols, adds, room + part * cols,
-                               second + part * cols);
-  }
+  HEED__BLOCKS(static, rows, size, 4 * (double)rows * (double)cols, {
+    loops->layer_norm_backward(count, cols, x + first * cols, gain, stats + 2 * first,
+                               dy + first * cols, dx + first * cols, adds, room + first / size * cols,
+                               second + first / size * cols);
+  });
   join(parts, cols, room, dgain);
   join(parts, cols, second, dshift);
 }
@@ -200,13 +187,10 @@ static void moments(int64_t rows, int64_t cols, const float *x, float *stats, fl
   float *mean = stats, *variance = stats + cols;
   heed__sum_columns(rows, cols, x, mean, room);
   for (int64_t j = 0; j < cols; j++) mean[j] /= (float)rows;
-  int64_t size = part_rows(rows, cols), parts = parts_of(rows, size);
-  int threads = heed__threads_for((double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t part = 0; part < parts; part++) {
-    int64_t i = part * size;
-    loops->squares(smaller(rows - i, size), cols, x + i * cols, mean, room + part * cols);
-  }
+  int64_t size = part_rows(rows, cols), parts = heed__parts(rows, size);
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
+    loops->squares(count, cols, x + first * cols, mean, room + first / size * cols);
+  });
   join(parts, cols, room, variance);
   for (int64_t j = 0; j < cols; j++) variance[j] /= (float)rows;
 }
@@ -228,34 +212,27 @@ void heed__batch_norm(int64_t rows, int64_t cols, const float *x, const float *g
     memcpy(scale, running_var, (size_t)cols * sizeof *scale);
   }
   for (int64_t j = 0; j < cols; j++) scale[j] = 1 / sqrtf(scale[j] + HEED__NORM_EPSILON);
-  int64_t size = rows_of(cols);
-  int threads = heed__threads_for((double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < rows; i += size) {
-    loops->normalise(smaller(rows - i, size), cols, x + i * cols, mean, scale, gain, shift,
-                     y + i * cols);
-  }
+  int64_t size = heed__block_rows(cols);
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
+    loops->normalise(count, cols, x + first * cols, mean, scale, gain, shift,
+                     y + first * cols);
+  });
 }
 
 void heed__batch_norm_backward(int64_t rows, int64_t cols, const float *x, const float *gain,
                                const float *stats, const float *dy, float *dx, bool adds,
                                float *dgain, float *dshift, float *room) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int64_t size = part_rows(rows, cols), parts = parts_of(rows, size);
+  int64_t size = part_rows(rows, cols), parts = heed__parts(rows, size);
   float *second = room + parts * cols;
-  int threads = heed__threads_for(2 * (double)rows * (double)cols);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t part = 0; part < parts; part++) {
-    int64_t i = part * size;
-    loops->batch_sums(smaller(rows - i, size), cols, x + i * cols, stats, dy + i * cols,
-                      room + part * cols, second + part * cols);
-  }
+  HEED__BLOCKS(static, rows, size, 2 * (double)rows * (double)cols, {
+    loops->batch_sums(count, cols, x + first * cols, stats, dy + first * cols,
+                      room + first / size * cols, second + first / size * cols);
+  });
   join(parts, cols, room, dgain);
   join(parts, cols, second, dshift);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t part = 0; part < parts; part++) {
-    int64_t i = part * size;
-    loops->batch_backward(smaller(rows - i, size), rows, cols, x + i * cols, gain, stats,
-                          dy + i * cols, dgain, dshift, dx + i * cols, adds);
-  }
+  HEED__BLOCKS(static, rows, size, 2 * (double)rows * (double)cols, {
+    loops->batch_backward(count, rows, cols, x + first * cols, gain, stats,
+                          dy + first * cols, dgain, dshift, dx + first * cols, adds);
+  });
 }

@@ -1,5 +1,5 @@
 /* The loops of loops_table.h in plain C that compilers vectorise. Whoever includes this says LOOPS, the
- * name of the table. */
+ * name of the table, and LANES, the floats of a vector. */
 #include <math.h>
 #include <string.h>
 
@@ -343,31 +343,42 @@ static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const f
   }
 }
 
-/* Columns whose sums are kept in registers. */
-enum { WIDTH = 64, GATHERED = 256 };
+/* A vector anywhere in an array. */
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor. */
+/* Non-zeros of a row at a time. */
+enum { GATHERED = 256 };
+
+/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for `width`
+ * vectors of columns, whose sums stay in registers. */
+static inline __attribute__((always_inline)) void gather_vectors(
+    const int width, int count, const int64_t *row, const float *factor, const float *b,
+    const float *start, float *c) {
+  vec sums[8] = {{0}};
+  for (int v = 0; start != NULL && v < width; v++) sums[v] = *(const vec *)(start + v * LANES);
+  for (int p = 0; p < count; p++) {
+    const float *from = b + row[p];
+    for (int v = 0; v < width; v++) sums[v] += factor[p] * *(const vec *)(from + v * LANES);
+  }
+  for (int v = 0; v < width; v++) *(vec *)(c + v * LANES) = sums[v];
+}
+
+/* The same for n columns. */
 static inline void gather(int count, const int64_t *row, const float *factor, int64_t n,
                           const float *b, const float *start, float *c) {
   int64_t j = 0;
-  for (; j + WIDTH <= n; j += WIDTH) {
-    float sums[WIDTH];
-    for (int l = 0; l < WIDTH; l++) sums[l] = start == NULL ? 0 : start[j + l];
-    for (int p = 0; p < count; p++) {
-      const float *from = b + row[p] + j;
-      float by = factor[p];
-#pragma omp simd
-      for (int l = 0; l < WIDTH; l++) sums[l] += by * from[l];
-    }
-    memcpy(c + j, sums, sizeof sums);
-  }
-  if (j == n) return;
+#define GATHER(width)                                                                         \
+  for (; j + width * LANES <= n; j += width * LANES)                                          \
+  gather_vectors(width, count, row, factor, b + j, start == NULL ? NULL : start + j, c + j)
+  GATHER(8);
+  GATHER(4);
+  GATHER(2);
+  GATHER(1);
+#undef GATHER
   for (int64_t l = j; l < n; l++) c[l] = start == NULL ? 0 : start[l];
-  for (int p = 0; p < count; p++) {
+  for (int p = 0; j < n && p < count; p++) {
     const float *from = b + row[p];
-    float by = factor[p];
-#pragma omp simd
-    for (int64_t l = j; l < n; l++) c[l] += by * from[l];
+    for (int64_t l = j; l < n; l++) c[l] += factor[p] * from[l];
   }
 }
 

@@ -264,7 +264,8 @@ static heed_value residual_frame(heed_model *model, const heed_model_spec *spec)
   return heed_model_linear(model, "output", x, spec->outputs, true);
 }
 
-heed_status heed_model_build(heed_model **result, const heed_model_spec *spec, uint64_t seed) {
+heed_status heed__model_draft(heed_model **result, const heed_model_spec *spec,
+                              heed_value *output) {
   *result = NULL;
   HEED__TRY(check_spec(spec));
   heed_model *model;
@@ -273,8 +274,17 @@ heed_status heed_model_build(heed_model **result, const heed_model_spec *spec, u
   if (spec->kind == HEED_MODEL_TRANSFORMER) model->spec.layers = (int32_t)strlen(spec->blocks);
   model->has_spec = true;
   bool residual = spec->residual || spec->kind == HEED_MODEL_TRANSFORMER;
-  heed_value x = (residual ? residual_frame : plain_frame)(model, &model->spec);
-  heed_status status = heed_model_finish(model, x, seed);
+  *output = (residual ? residual_frame : plain_frame)(model, &model->spec);
+  *result = model;
+  return HEED_OK;
+}
+
+heed_status heed_model_build(heed_model **result, const heed_model_spec *spec, uint64_t seed) {
+  heed_model *model;
+  heed_value output;
+  *result = NULL;
+  HEED__TRY(heed__model_draft(&model, spec, &output));
+  heed_status status = heed_model_finish(model, output, seed);
   if (status != HEED_OK) {
     heed_model_free(model);
     return status;

@@ -1,2 +1,10 @@
 # Room train: fitting models, experiments, checkpoints.
 heedinclude_HEADERS += include/heed/train.h
+libheed_core_la_SOURCES += \
+  src/train/checkpoint.c \
+  src/train/experiment.c \
+  src/train/loss.c \
+  src/train/metric.c src/train/metric.h \
+  src/train/names.c \
+  src/train/optimizer.c src/train/optimizer.h \
+  src/train/trainer.c src/train/trainer.h

@@ -39,3 +39,6 @@ EXTRA_DIST += tests/files/good-python.safetensors
 tests_data_test_safetensors_SOURCES = tests/data/test_safetensors.c
 tests_data_test_safetensors_CPPFLAGS = $(tests_data_test_data_CPPFLAGS)
 tests_data_test_safetensors_LDADD = $(TEST_LIBS)
+TESTS += tests/data/fetch.sh
+dist_check_SCRIPTS += tests/data/fetch.sh
+EXTRA_DIST += tests/data/test_fetch.py

@@ -263,7 +263,7 @@ START_TEST(generates_features) {
   OK(heed_graph_generate(&other, "sbm:n=4000,blocks=200,in=0.01,out=0,features=6", 4));
   double within = 0, between = 0;
   for (int f = 0; f < FEATURES; f++) {
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "x%d", f);
     for (int b = 0; b < BLOCKS; b++) {
       double sum = 0, squares = 0;

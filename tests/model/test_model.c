@@ -233,7 +233,7 @@ static heed_value pool_max(heed_model *m) { return pooled(m, HEED_POOLING_MAX); 
 
 static const struct {
   const char *name;
-  heed_value (*build)(heed_model *);
+  heed_value (*build)(heed_model *); /* NULL: the name is a spec's text */
   bool graphs;
 } models[] = {
     {"linear", linear, false},           {"linear without bias", linear_plain, false},
@@ -248,14 +248,35 @@ static const struct {
     {"batch-norm gatv2 block", block_batch, false}, {"pre-norm block of graphs", block_pre, true},
     {"mean pool", pool_mean, true},      {"sum pool", pool_sum, true},
     {"max pool", pool_max, true},        {"mean pool of one graph", pool_mean, false},
+    {"kind=gat features=9 outputs=3 hidden=6 heads=2 output-heads=2", NULL, false},
+    {"kind=gat features=9 outputs=3 hidden=6 heads=3 layers=3 norm=layer", NULL, false},
+    {"kind=gatv2 features=9 outputs=4 hidden=6 heads=2", NULL, false},
+    {"kind=gat features=9 outputs=2 hidden=6 heads=2 residual=yes norm=layer activation=gelu", NULL,
+     false},
+    {"kind=gat features=9 outputs=2 hidden=4 heads=2 residual=yes norm=batch pre-norm=no "
+     "expansion=0", NULL, false},
+    {"kind=gatv2 features=9 outputs=2 hidden=4 heads=2 residual=yes expansion=1.5", NULL, false},
+    {"kind=mlp features=9 outputs=3 hidden=5 layers=3", NULL, false},
+    {"kind=mlp features=9 outputs=3 hidden=5 residual=yes norm=layer", NULL, false},
+    {"kind=mlp features=9 outputs=3 hidden=5 residual=yes expansion=0", NULL, false},
+    {"kind=transformer features=9 outputs=3 hidden=8 heads=2 blocks=MS attention-dropout=0.3", NULL,
+     true},
+    {"kind=transformer features=9 outputs=1 hidden=6 heads=3 blocks=SM pre-norm=no expansion=1",
+     NULL, false},
 };
 enum { MODELS = sizeof models / sizeof *models };
 
 /* Parameters away from where they start, so that biases and gains matter. */
 static heed_model *model_new(int number) {
   heed_model *model;
-  must(heed_model_new(&model, FEATURES));
-  must(heed_model_finish(model, models[number].build(model), 7));
+  if (models[number].build != NULL) {
+    must(heed_model_new(&model, FEATURES));
+    must(heed_model_finish(model, models[number].build(model), 7));
+  } else {
+    heed_model_spec spec;
+    must(heed_model_spec_read(&spec, models[number].name));
+    must(heed_model_build(&model, &spec, 7));
+  }
   int64_t n = heed_model_parameter_count(model);
   float *moves = malloc((size_t)n * sizeof *moves);
   heed_random_uniform(3, 3, moves, n, -0.4F, 0.4F);
@@ -329,7 +350,7 @@ static void against_oracle(int number, bool sparse) {
   heed_model *model = model_new(number);
   heed_pass *pass;
   heed_matrix output;
-  char what[128];
+  char what[256];
   must(heed_pass_new(&pass, model, given, true));
   int64_t n_parameters = heed_model_parameter_count(model);
   double *parameters = doubles(heed_model_parameters(model), n_parameters);
@@ -449,6 +470,619 @@ START_TEST(test_same) {
 }
 END_TEST
 
+/* --- Building --- */
+
+static heed_model *empty(void) {
+  heed_model *model;
+  must(heed_model_new(&model, 6));
+  return model;
+}
+
+#define refused(model, value, status, words)                          \
+  do {                                                                \
+    heed_value refused_value = (value);                               \
+    ck_assert_int_eq(refused_value, -1);                              \
+    must_fail(heed_model_finish(model, 0, 1), status, words);         \
+    heed_model_free(model);                                           \
+    model = empty();                                                  \
+  } while (0)
+
+START_TEST(test_build_errors) {
+  heed_model *m;
+  must_fail(heed_model_new(&m, 0), HEED_RANGE, "0 features");
+  ck_assert_ptr_null(m);
+  must_fail(heed_model_new(&m, (int64_t)INT32_MAX + 1), HEED_RANGE, "2147483648 features");
+  m = empty();
+  heed_attention_spec spec = heed_attention_spec_default(2, 3);
+  refused(m, heed_model_linear(m, "a", 0, 0, true), HEED_RANGE, "a: width 0");
+  refused(m, heed_model_linear(m, NULL, 0, 3, true), HEED_ARGUMENT, "name");
+  refused(m, heed_model_linear(m, "", 0, 3, true), HEED_ARGUMENT, "name");
+  refused(m, heed_model_linear(m, "a", 7, 3, true), HEED_ARGUMENT, "value 7 among 1");
+  refused(m, heed_model_linear(m, "a", -3, 3, true), HEED_ARGUMENT, "value -3");
+  char name[400];
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  refused(m, heed_model_linear(m, name, 0, 3, true), HEED_ARGUMENT, "399 bytes");
+  (void)heed_model_linear(m, "a", 0, 3, true);
+  refused(m, heed_model_linear(m, "a", 0, 3, true), HEED_ARGUMENT, "a.weight is used twice");
+  refused(m, heed_model_dropout(m, 0, 1), HEED_RANGE, "dropout 1");
+  refused(m, heed_model_dropout(m, 0, NAN), HEED_RANGE, "dropout nan");
+  refused(m, heed_model_activate(m, 0, (heed_activation)9), HEED_ARGUMENT, "activation 9");
+  refused(m, heed_model_normalize(m, "n", 0, (heed_norm)9), HEED_ARGUMENT, "norm 9");
+  refused(m, heed_model_add(m, 0, heed_model_linear(m, "a", 0, 3, true)), HEED_SHAPE, "width 3");
+  refused(m, heed_model_add(m, 0, heed_model_pool(m, 0, HEED_POOLING_SUM)), HEED_SHAPE, "graphs");
+  refused(m, heed_model_head_mean(m, 0, 4), HEED_SHAPE, "4 heads do not divide a width of 6");
+  refused(m, heed_model_pool(m, heed_model_pool(m, 0, HEED_POOLING_SUM), HEED_POOLING_SUM),
+          HEED_SHAPE, "pooled already");
+  refused(m, heed_model_pool(m, 0, (heed_pooling)5), HEED_ARGUMENT, "pooling 5");
+  heed_value narrow = heed_model_linear(m, "a", 0, 4, true);
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, narrow, 0), HEED_SHAPE,
+          "x: keys of width 4, but 2 heads of 3");
+  refused(m, heed_model_attention(m, "x", &spec, (heed_scope)2, 0, 0, 0), HEED_ARGUMENT, "scope 2");
+  (void)heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0);
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_ARGUMENT, "twice");
+  heed_value graphs = heed_model_pool(m, 0, HEED_POOLING_SUM);
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, graphs, 0, 0), HEED_SHAPE,
+          "queries over graphs");
+  spec.heads = 0;
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE, "0 heads");
+  spec = heed_attention_spec_default(2, 3);
+  spec.dropout = 1;
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE, "dropout 1");
+  spec.dropout = 0;
+  spec.slope = INFINITY;
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_VALUE, "slope inf");
+  heed_gat_options gat_options = {.score = HEED_SCORE_DOT, .heads = 2, .dim = 2};
+  refused(m, heed_model_gat(m, "g", 0, &gat_options), HEED_ARGUMENT, "score dot");
+  gat_options.score = HEED_SCORE_GAT;
+  gat_options.heads = 1 << 20;
+  gat_options.dim = 1 << 20;
+  refused(m, heed_model_gat(m, "g", 0, &gat_options), HEED_RANGE, "1048576 heads");
+  gat_options.heads = 2;
+  gat_options.merge = (heed_merge)3;
+  refused(m, heed_model_gat(m, "g", 0, &gat_options), HEED_ARGUMENT, "merge 3");
+  heed_block_options block = {.heads = 4};
+  refused(m, heed_model_block(m, "b", 0, &block), HEED_SHAPE, "4 heads do not divide a width of 6");
+  block.heads = 2;
+  block.expansion = 0.01F;
+  refused(m, heed_model_block(m, "b", 0, &block), HEED_RANGE, "expansion 0.01");
+  block.expansion = -1;
+  refused(m, heed_model_block(m, "b", 0, &block), HEED_RANGE, "expansion -1");
+  heed_value wide = heed_model_linear(m, "a", 0, INT32_MAX, false);
+  refused(m, heed_model_linear(m, "b", wide, INT32_MAX, false), HEED_OVERFLOW, "b.weight");
+
+  /* The first failure counts, and calls after it are harmless. */
+  heed_value bad = heed_model_linear(m, "first", 0, 0, true);
+  bad = heed_model_activate(m, heed_model_add(m, bad, 0), HEED_ACTIVATION_ELU);
+  must_fail(heed_model_finish(m, bad, 1), HEED_RANGE, "first");
+  heed_model_free(m);
+  m = empty();
+  must(heed_model_finish(m, heed_model_linear(m, "a", 0, 2, true), 1));
+  ck_assert_int_eq(heed_model_linear(m, "b", 0, 2, true), -1);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "finished"));
+  must_fail(heed_model_finish(m, 0, 1), HEED_ARGUMENT, "finished already");
+  heed_model_free(m);
+  heed_model_free(NULL);
+}
+END_TEST
+
+START_TEST(test_pass_errors) {
+  inputs in;
+  make_inputs(&in, false);
+  heed_pass *pass;
+  heed_model *m;
+  must(heed_model_new(&m, FEATURES));
+  must_fail(heed_pass_new(&pass, m, &in.dense, true), HEED_ARGUMENT, "not finished");
+  heed_attention_spec spec = heed_attention_spec_default(3, 3);
+  heed_value x = heed_model_attention(m, "who", &spec, HEED_SCOPE_MASKED, 0, 0, 0);
+  must(heed_model_finish(m, x, 1));
+  heed_model_inputs bad = in.dense;
+  bad.mask = NULL;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "layer who is masked");
+  ck_assert_ptr_null(pass);
+  bad = in.dense;
+  bad.sparse = &in.csr;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "dense or sparse");
+  bad.dense = NULL;
+  bad.sparse = NULL;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "dense or sparse");
+  bad = in.dense;
+  bad.n_nodes = NODES + 1;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "24 nodes");
+  bad.n_nodes = -1;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "-1 nodes");
+  bad = in.dense;
+  heed_matrix narrow = heed_matrix_view(in.x, NODES, FEATURES - 1);
+  bad.dense = &narrow;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "[23, 8]");
+  bad = in.sparse;
+  heed_csr csr = in.csr;
+  int32_t indices[NODES * FEATURES];
+  memcpy(indices, in.indices, sizeof indices);
+  indices[1] = FEATURES;
+  csr.indices = indices;
+  bad.sparse = &csr;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "column 9");
+  bad = in.dense;
+  heed_mask small;
+  must(heed_mask_view(&small, NODES - 1, NODES, in.rows, in.keys));
+  bad.mask = &small;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "22 queries");
+  bad = in.dense;
+  bad.n_graphs = 2;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "without graph_ptr");
+  static const int64_t falling[] = {0, 9, 8}, early[] = {0, 8, NODES - 1};
+  bad.graph_ptr = early;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "0 to 22");
+  bad.graph_ptr = falling;
+  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "graph 1 ends at node 8");
+  heed_pass_free(NULL);
+  heed_model_free(m);
+}
+END_TEST
+
+/* Every allocation of building and binding may fail; nothing is lost then. */
+START_TEST(test_memory) {
+  inputs in;
+  make_inputs(&in, models[_i].graphs);
+  size_t before = heed_memory_held();
+  heed_status status = HEED_NOMEM;
+  heed_model *model = NULL;
+  int steps = 0;
+  for (long n = 0; status != HEED_OK; n++, steps++) {
+    heed__alloc_fail_after(n);
+    if (models[_i].build != NULL) {
+      status = heed_model_new(&model, FEATURES);
+      if (status == HEED_OK) {
+        status = heed_model_finish(model, models[_i].build(model), 7);
+        if (status != HEED_OK) heed_model_free(model);
+      }
+    } else {
+      heed_model_spec spec;
+      must(heed_model_spec_read(&spec, models[_i].name));
+      status = heed_model_build(&model, &spec, 7);
+      ck_assert((status == HEED_OK) == (model != NULL));
+    }
+    ck_assert(status == HEED_OK || status == HEED_NOMEM);
+    if (status != HEED_OK) ck_assert_uint_eq(heed_memory_held(), before);
+  }
+  ck_assert_int_gt(steps, 4);
+  for (int form = 0; form < 4; form++) {
+    size_t with_model = heed_memory_held();
+    heed_pass *pass;
+    status = HEED_NOMEM;
+    for (long n = 0; status != HEED_OK; n++) {
+      heed__alloc_fail_after(n);
+      status = heed_pass_new(&pass, model, form % 2 == 0 ? &in.dense : &in.sparse, form < 2);
+      ck_assert(status == HEED_OK || status == HEED_NOMEM);
+      if (status == HEED_OK) break;
+      ck_assert_ptr_null(pass);
+      ck_assert_uint_eq(heed_memory_held(), with_model);
+    }
+    size_t bytes = heed_memory_held() - with_model;
+    ck_assert_uint_gt(heed_pass_bytes(pass), 0);
+    ck_assert_uint_le(heed_pass_bytes(pass), 2 * bytes);
+    heed_pass_free(pass);
+    ck_assert_uint_eq(heed_memory_held(), with_model);
+  }
+  heed__alloc_fail_after(-1);
+  heed_model_free(model);
+  ck_assert_uint_eq(heed_memory_held(), before);
+}
+END_TEST
+
+/* --- Specs --- */
+
+static void spec_read_fails(const char *text, const char *words) {
+  heed_model_spec spec = heed_model_spec_default(HEED_MODEL_GATV2), kept = spec;
+  must_fail(heed_model_spec_read(&spec, text), HEED_FORMAT, words);
+  ck_assert(spec.kind == kept.kind && spec.hidden == kept.hidden);
+}
+
+START_TEST(test_spec_text) {
+  char text[1024], again[1024];
+  for (heed_model_kind kind = HEED_MODEL_MLP; kind <= HEED_MODEL_TRANSFORMER; kind++) {
+    heed_model_spec spec = heed_model_spec_default(kind), read;
+    spec.features = 1433;
+    spec.outputs = INT64_C(70000000000);
+    spec.dropout = 1.0F / 3;
+    spec.slope = -1e-30F;
+    spec.residual = true;
+    spec.norm = HEED_NORM_BATCH;
+    spec.kernel = HEED_KERNEL_DENSE;
+    if (kind == HEED_MODEL_TRANSFORMER) {
+      memset(spec.blocks, 0, sizeof spec.blocks);
+      memset(spec.blocks, 'S', HEED_MAX_BLOCKS);
+      spec.layers = HEED_MAX_BLOCKS;
+    }
+    must(heed_model_spec_write(&spec, text, sizeof text));
+    must(heed_model_spec_read(&read, text));
+    must(heed_model_spec_write(&read, again, sizeof again));
+    ck_assert_str_eq(text, again);
+    ck_assert(read.dropout == spec.dropout && read.slope == spec.slope);
+    ck_assert(read.features == spec.features && read.outputs == spec.outputs);
+    ck_assert(read.norm == spec.norm && read.kernel == spec.kernel && read.residual);
+    ck_assert_str_eq(read.blocks, spec.blocks);
+    ck_assert_int_eq(read.layers, spec.layers);
+    for (size_t size = 0; size <= strlen(text); size++) {
+      char small[1024] = "untouched";
+      must_fail(heed_model_spec_write(&spec, small, size), HEED_RANGE, "there is room for");
+    }
+    must(heed_model_spec_write(&spec, again, strlen(text) + 1));
+    ck_assert_str_eq(text, again);
+  }
+  heed_model_spec spec;
+  must(heed_model_spec_read(&spec, "  outputs=3   kind=transformer blocks=MSM "));
+  ck_assert_int_eq(spec.layers, 3);
+  ck_assert_int_eq((int)spec.outputs, 3);
+  ck_assert(spec.norm == HEED_NORM_LAYER);
+  spec_read_fails("", "no kind");
+  spec_read_fails("hidden=3", "no kind");
+  spec_read_fails("kind=gat kind=gat", "twice");
+  spec_read_fails("kind=gat heads=3 heads=3", "'heads=3' comes twice");
+  spec_read_fails("kind=tree", "'kind=tree'");
+  spec_read_fails("kind", "no '='");
+  spec_read_fails("kind=gat colour=3", "'colour=3' names no field");
+  spec_read_fails("kind=gat heads=", "'heads='");
+  spec_read_fails("kind=gat heads=3x", "'heads=3x'");
+  spec_read_fails("kind=gat heads=99999999999", "99999999999");
+  spec_read_fails("kind=gat features=99999999999999999999", "99999999999999999999");
+  spec_read_fails("kind=gat dropout=nan", "dropout=nan");
+  spec_read_fails("kind=gat dropout=1e99", "dropout=1e99");
+  spec_read_fails("kind=gat dropout=0x1p2", "dropout=0x1p2");
+  spec_read_fails("kind=gat residual=maybe", "residual=maybe");
+  spec_read_fails("kind=transformer blocks=MXM", "blocks=MXM");
+  spec_read_fails("kind=gat norm=group", "norm=group");
+  spec_read_fails("kind=gat activation=swish", "activation=swish");
+  spec_read_fails("kind=gat kernel=fast", "kernel=fast");
+  memset(again, 'M', 900);
+  memcpy(again, "kind=transformer blocks=", strlen("kind=transformer blocks="));
+  again[900] = '\0';
+  spec_read_fails(again, "bytes");
+  memcpy(again + 24 + HEED_MAX_BLOCKS + 1, "", 1);
+  spec_read_fails(again, "blocks=MMM");
+  /* A program in a locale with decimal commas. */
+  if (setlocale(LC_ALL, "de_DE.UTF-8") != NULL) {
+    must(heed_model_spec_read(&spec, "kind=gat dropout=0.25"));
+    ck_assert(spec.dropout == 0.25F);
+    must(heed_model_spec_write(&spec, text, sizeof text));
+    ck_assert_ptr_nonnull(strstr(text, "dropout=0.25"));
+  }
+}
+END_TEST
+
+static void build_fails(const heed_model_spec *spec, heed_status status, const char *words) {
+  heed_model *model;
+  must_fail(heed_model_build(&model, spec, 1), status, words);
+  ck_assert_ptr_null(model);
+}
+
+START_TEST(test_spec_errors) {
+  heed_model_spec good = heed_model_spec_default(HEED_MODEL_GAT), spec = good;
+  build_fails(&spec, HEED_RANGE, "features 0");
+  good.features = 4;
+  spec = good;
+  build_fails(&spec, HEED_RANGE, "outputs 0");
+  good.outputs = 2;
+#define TRY_FIELD(field, value, status, words) \
+  spec = good;                                 \
+  spec.field = value;                          \
+  build_fails(&spec, status, words)
+  TRY_FIELD(layers, 0, HEED_RANGE, "layers 0");
+  TRY_FIELD(hidden, -1, HEED_RANGE, "hidden -1");
+  TRY_FIELD(heads, 0, HEED_RANGE, "heads 0");
+  TRY_FIELD(heads, 7, HEED_ARGUMENT, "heads 7 do not divide hidden 64");
+  TRY_FIELD(output_heads, 0, HEED_RANGE, "output-heads 0");
+  TRY_FIELD(dropout, 1, HEED_RANGE, "dropout 1");
+  TRY_FIELD(attention_dropout, -0.5F, HEED_RANGE, "attention-dropout -0.5");
+  TRY_FIELD(expansion, NAN, HEED_RANGE, "expansion nan");
+  TRY_FIELD(slope, INFINITY, HEED_RANGE, "slope inf");
+  TRY_FIELD(kind, (heed_model_kind)4, HEED_ARGUMENT, "kind 4");
+  TRY_FIELD(norm, (heed_norm)3, HEED_ARGUMENT, "norm 3");
+  TRY_FIELD(activation, (heed_activation)5, HEED_ARGUMENT, "activation 5");
+  TRY_FIELD(kernel, (heed_kernel)4, HEED_ARGUMENT, "kernel 4");
+  good.kind = HEED_MODEL_TRANSFORMER;
+  memcpy(good.blocks, "MxS", 4);
+  build_fails(&good, HEED_ARGUMENT, "block 2 is 0x78");
+  good.blocks[0] = '\0';
+  build_fails(&good, HEED_RANGE, "0 of them");
+  memset(good.blocks, 'M', sizeof good.blocks);
+  build_fails(&good, HEED_RANGE, "65 of them");
+  heed_model_kind kind;
+  heed_norm norm;
+  must_fail(heed_model_kind_from_name("x", &kind), HEED_ARGUMENT, "transformer");
+  must_fail(heed_norm_from_name("x", &norm), HEED_ARGUMENT, "batch");
+  ck_assert_str_eq(heed_model_kind_name((heed_model_kind)17), "?");
+  ck_assert_str_eq(heed_norm_name((heed_norm)17), "?");
+}
+END_TEST
+
+/* --- Parameters --- */
+
+static heed_parameter named(const heed_model *model, const char *name) {
+  heed_parameter is = {0};
+  for (int i = 0; i < heed_model_tensors(model); i++) {
+    is = heed_model_tensor(model, i);
+    if (strcmp(is.name, name) == 0) return is;
+  }
+  ck_abort_msg("no parameter %s", name);
+  return is;
+}
+
+static void shaped(const heed_model *model, const char *name, int n_dims, int64_t a, int64_t b,
+                   int64_t c, bool decays) {
+  heed_parameter is = named(model, name);
+  ck_assert_msg(is.n_dims == n_dims && is.shape[0] == a && (n_dims < 2 || is.shape[1] == b) &&
+                    (n_dims < 3 || is.shape[2] == c) && is.decays == decays && is.trained,
+                "%s: %d dimensions, [%lld, %lld, %lld]", name, is.n_dims, (long long)is.shape[0],
+                (long long)is.shape[1], (long long)is.shape[2]);
+}
+
+START_TEST(test_parameters) {
+  heed_model_spec spec;
+  heed_model *model, *other;
+  must(heed_model_spec_read(&spec, "kind=gat features=1433 outputs=7"));
+  must(heed_model_build(&model, &spec, 1));
+  ck_assert_int_eq(heed_model_tensors(model), 8);
+  shaped(model, "conv1.lin.weight", 2, 64, 1433, 0, true);
+  shaped(model, "conv1.att_src", 3, 1, 8, 8, true);
+  shaped(model, "conv1.att_dst", 3, 1, 8, 8, true);
+  shaped(model, "conv1.bias", 1, 64, 0, 0, false);
+  shaped(model, "conv2.lin.weight", 2, 7, 64, 0, true);
+  shaped(model, "conv2.att_src", 3, 1, 1, 7, true);
+  shaped(model, "conv2.bias", 1, 7, 0, 0, false);
+  ck_assert_int_eq((int)heed_model_parameter_count(model), 1433 * 64 + 3 * 64 + 64 * 7 + 3 * 7);
+  ck_assert_int_eq((int)heed_model_state_count(model), 0);
+  ck_assert_ptr_null(heed_model_state(model));
+  ck_assert_int_eq((int)heed_model_feature_count(model), 1433);
+  ck_assert_int_eq((int)heed_model_output_count(model), 7);
+  ck_assert_int_eq((int)heed_model_get_spec(model)->hidden, 64);
+  ck_assert_ptr_null(heed_model_tensor(model, 8).name);
+  ck_assert_ptr_null(heed_model_tensor(model, -1).name);
+
+  /* Glorot: uniform in a known range, its ends reached; a stream of its own for each; by the seed. */
+  heed_parameter weight = named(model, "conv1.lin.weight");
+  double limit = sqrt(6.0 / (64 + 1433)), low = 0, high = 0, sum = 0;
+  for (int64_t i = 0; i < weight.size; i++) {
+    low = fmin(low, (double)weight.data[i]);
+    high = fmax(high, (double)weight.data[i]);
+    sum += (double)weight.data[i];
+  }
+  ck_assert(low >= -limit * (1 + 1e-6) && low < -0.999 * limit);
+  ck_assert(high <= limit * (1 + 1e-6) && high > 0.999 * limit);
+  ck_assert(fabs(sum) < 5 * limit / sqrt(3) * sqrt((double)weight.size));
+  float source[64];
+  memcpy(source, named(model, "conv1.att_src").data, sizeof source);
+  ck_assert(memcmp(source, named(model, "conv1.att_dst").data, sizeof source) != 0);
+  for (int i = 0; i < 64; i++) {
+    ck_assert(fabs((double)source[i]) <= sqrt(6.0 / 16) * (1 + 1e-6));
+    ck_assert(named(model, "conv1.bias").data[i] == 0);
+  }
+  must(heed_model_build(&other, &spec, 1));
+  same_bits("the same seed", heed_model_parameters(model), heed_model_parameters(other),
+            heed_model_parameter_count(model));
+  heed_model_free(other);
+  must(heed_model_build(&other, &spec, 2));
+  ck_assert(memcmp(heed_model_parameters(model), heed_model_parameters(other), 4096) != 0);
+  heed_model_free(other);
+
+  /* Out in PyTorch's order and in again. */
+  float *data = malloc((size_t)weight.size * sizeof *data);
+  float *kept = copy(weight.data, weight.size);
+  heed_parameter_export(&weight, data);
+  ck_assert(weight.transposed);
+  ck_assert(data[1433 * 3 + 17] == weight.data[17 * 64 + 3]);
+  memset(weight.data, 0, (size_t)weight.size * sizeof *data);
+  heed_parameter_import(&weight, data);
+  same_bits("import", weight.data, kept, weight.size);
+  heed_parameter att = named(model, "conv1.att_src");
+  heed_parameter_export(&att, data);
+  same_bits("export", data, source, 64);
+  data[5] = 3;
+  heed_parameter_import(&att, data);
+  ck_assert(att.data[5] == 3);
+  free(data);
+  free(kept);
+  heed_model_free(model);
+
+  must(heed_model_new(&model, 6));
+  heed_gat_options options = {.score = HEED_SCORE_GATV2, .heads = 2, .dim = 3, .bias = true};
+  heed_value x = heed_model_gat(model, "c", 0, &options);
+  x = heed_model_transformer_conv(model, "t", x, 2, 4, HEED_MERGE_MEAN, HEED_SCOPE_FULL, 0);
+  x = heed_model_normalize(model, "n", x, HEED_NORM_BATCH);
+  must(heed_model_finish(model, x, 1));
+  shaped(model, "c.lin_l.weight", 2, 6, 6, 0, true);
+  shaped(model, "c.lin_r.bias", 1, 6, 0, 0, false);
+  shaped(model, "c.att", 3, 1, 2, 3, true);
+  shaped(model, "c.bias", 1, 6, 0, 0, false);
+  shaped(model, "t.lin_query.weight", 2, 8, 6, 0, true);
+  shaped(model, "t.lin_skip.weight", 2, 4, 6, 0, true);
+  shaped(model, "t.lin_value.bias", 1, 8, 0, 0, false);
+  shaped(model, "n.weight", 1, 4, 0, 0, false);
+  ck_assert(!named(model, "n.running_mean").trained);
+  ck_assert(named(model, "n.running_var").data == heed_model_state(model) + 4);
+  ck_assert(named(model, "n.running_var").data[3] == 1);
+  ck_assert(named(model, "n.weight").data[3] == 1);
+  ck_assert_ptr_null(heed_model_get_spec(model));
+  heed_model_free(model);
+}
+END_TEST
+
+/* --- Passes --- */
+
+START_TEST(test_batch_norm_state) {
+  inputs in;
+  make_inputs(&in, false);
+  heed_model *model;
+  heed_pass *pass;
+  heed_matrix output;
+  must(heed_model_new(&model, FEATURES));
+  must(heed_model_finish(model, heed_model_normalize(model, "n", 0, HEED_NORM_BATCH), 1));
+  must(heed_pass_new(&pass, model, &in.dense, true));
+  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  for (int j = 0; j < FEATURES; j++) ck_assert(heed_model_state(model)[j] == 0);
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 0, 0, &output));
+  for (int j = 0; j < FEATURES; j++) {
+    double mean = 0, variance = 0;
+    for (int i = 0; i < NODES; i++) mean += (double)in.x[i * FEATURES + j] / NODES;
+    for (int i = 0; i < NODES; i++) {
+      double d = (double)in.x[i * FEATURES + j] - mean;
+      variance += d * d / (NODES - 1);
+    }
+    ck_assert(fabs((double)heed_model_state(model)[j] - 0.1 * mean) < 1e-6);
+    ck_assert(fabs((double)heed_model_state(model)[FEATURES + j] - 0.9 - 0.1 * variance) < 1e-6);
+  }
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
+END_TEST
+
+/* Dropout differs between seeds, steps and layers, and drops as often as it should. */
+START_TEST(test_dropout) {
+  enum { ROWS = 400 };
+  float ones[ROWS * 6];
+  for (int i = 0; i < ROWS * 6; i++) ones[i] = 1;
+  heed_matrix x = heed_matrix_view(ones, ROWS, 6), output;
+  heed_model_inputs in = {.n_nodes = ROWS, .dense = &x};
+  heed_model *model = empty();
+  heed_pass *pass;
+  heed_value a = heed_model_dropout(model, 0, 0.5F), b = heed_model_dropout(model, 0, 0.5F);
+  must(heed_model_finish(model, heed_model_add(model, a, b), 1));
+  must(heed_pass_new(&pass, model, &in, true));
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  int counts[3] = {0};
+  for (int i = 0; i < ROWS * 6; i++) {
+    float y = output.data[i];
+    ck_assert(y == 0 || y == 2 || y == 4);
+    counts[(int)y / 2]++;
+  }
+  for (int c = 0; c < 3; c++) { /* a quarter, a half, a quarter: two layers that know nothing of each other */
+    double expected = c == 1 ? 0.5 : 0.25, n = ROWS * 6;
+    ck_assert(fabs(counts[c] / n - expected) < 5 * sqrt(expected * (1 - expected) / n));
+  }
+  float *first = copy(output.data, ROWS * 6);
+  static const uint64_t others[][2] = {{2, 1}, {1, 2}, {1, 0}, {0, 1}};
+  for (int o = 0; o < 4; o++) {
+    must(heed_pass_forward(pass, HEED_MODE_TRAIN, others[o][0], others[o][1], &output));
+    int same = 0;
+    for (int i = 0; i < ROWS * 6; i++) same += output.data[i] == first[i];
+    ck_assert(fabs(same / (double)(ROWS * 6) - 0.375) < 0.05);
+  }
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  same_bits("the same step", output.data, first, ROWS * 6);
+  free(first);
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
+END_TEST
+
+START_TEST(test_weights) {
+  inputs in;
+  make_inputs(&in, true);
+  heed_model *model;
+  heed_pass *pass;
+  heed_matrix output;
+  must(heed_model_new(&model, FEATURES));
+  heed_attention_spec spec = heed_attention_spec_default(3, 3), found;
+  spec.dropout = 0.5F;
+  heed_value x = heed_model_linear(model, "v", 0, FEATURES, true);
+  x = heed_model_activate(model, heed_model_dropout(model, x, 0.5F), HEED_ACTIVATION_ELU);
+  x = heed_model_attention(model, "first", &spec, HEED_SCOPE_MASKED, x, x, x);
+  (void)heed_model_attention(model, "dead", &spec, HEED_SCOPE_MASKED, x, x, x);
+  x = heed_model_attention(model, "second", &spec, HEED_SCOPE_FULL, 0, x, 0);
+  must(heed_model_finish(model, x, 1));
+  must(heed_pass_new(&pass, model, &in.dense, false));
+  ck_assert_int_eq(heed_pass_attentions(pass), 2);
+  const heed_mask *mask;
+  ck_assert_str_eq(heed_pass_attention(pass, 0, &found, &mask), "first");
+  ck_assert_int_eq((int)mask->n_pairs, (int)in.mask.n_pairs);
+  ck_assert(found.kernel == HEED_KERNEL_SPARSE);
+  ck_assert_str_eq(heed_pass_attention(pass, 1, NULL, &mask), "second");
+  ck_assert_int_eq((int)mask->n_pairs, 8 * 8 + 1 + 14 * 14);
+  ck_assert_ptr_null(heed_pass_attention(pass, 2, NULL, NULL));
+  ck_assert_ptr_null(heed_pass_attention(pass, -1, NULL, NULL));
+  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  float *before = copy(output.data, NODES * FEATURES);
+  float *weights = malloc((size_t)mask->n_pairs * 3 * sizeof *weights);
+  must_fail(heed_pass_attention_weights(pass, 2, weights), HEED_RANGE, "the pass has 2");
+  must(heed_pass_attention_weights(pass, 1, weights));
+  same_bits("the output stays", output.data, before, NODES * FEATURES);
+  for (int i = 0; i < NODES; i++) {
+    for (int j = 0; j < FEATURES; j++) {
+      double sum = 0, whole = 0;
+      for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1]; p++) {
+        double w = (double)weights[p * 3 + j / 3];
+        sum += w * (double)in.x[mask->indices[p] * FEATURES + j];
+        whole += w;
+      }
+      ck_assert(fabs(sum - (double)before[i * FEATURES + j]) < 1e-5 && fabs(whole - 1) < 1e-5);
+    }
+  }
+  free(weights);
+  free(before);
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
+END_TEST
+
+/* Features with a stride, changed between calls; no nodes; a full mask of the caller's. */
+START_TEST(test_inputs) {
+  inputs in;
+  make_inputs(&in, false);
+  heed_model *model = model_new(9);
+  heed_pass *pass, *other;
+  heed_matrix output, changed;
+  float wide[NODES * (FEATURES + 3)];
+  heed_matrix strided = {wide, NODES, FEATURES, FEATURES + 3};
+  heed_model_inputs given = in.dense;
+  given.dense = &strided;
+  must(heed_pass_new(&pass, model, &given, true));
+  must(heed_pass_new(&other, model, &in.dense, true));
+  for (int round = 0; round < 2; round++) {
+    for (int i = 0; i < NODES * FEATURES; i++) {
+      in.x[i] += (float)round;
+      wide[i / FEATURES * (FEATURES + 3) + i % FEATURES] = in.x[i];
+    }
+    must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+    must(heed_pass_forward(other, HEED_MODE_TRAIN, 1, 1, &changed));
+    same_bits("strided features", output.data, changed.data, output.rows * output.cols);
+  }
+  heed_pass_free(pass);
+  heed_pass_free(other);
+
+  heed_mask full, none;
+  must(heed_mask_full(&full, NODES, NODES));
+  given = in.dense;
+  given.mask = &full;
+  heed_attention_spec spec;
+  must(heed_pass_new(&pass, model, &given, true));
+  ck_assert_str_eq(heed_pass_attention(pass, 0, &spec, NULL), "conv1");
+  ck_assert(spec.kernel == HEED_KERNEL_DENSE);
+  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  heed_model *full_model = model_new(10); /* the same layers with a full scope */
+  must(heed_pass_new(&other, full_model, &in.dense, true));
+  must(heed_pass_forward(other, HEED_MODE_EVALUATE, 0, 0, &changed));
+  same_bits("a full mask", output.data, changed.data, output.rows * output.cols);
+  heed_pass_free(pass);
+  heed_pass_free(other);
+  heed_model_free(full_model);
+
+  int64_t zero = 0;
+  must(heed_mask_view(&none, 0, 0, &zero, NULL));
+  heed_matrix nothing = heed_matrix_view(NULL, 0, FEATURES);
+  heed_model_inputs nobody = {.dense = &nothing, .mask = &none};
+  must(heed_pass_new(&pass, model, &nobody, true));
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  ck_assert_int_eq((int)output.rows, 0);
+  must(heed_pass_backward(pass, wide));
+  for (int64_t i = 0; i < heed_model_parameter_count(model); i++) {
+    ck_assert(heed_pass_gradients(pass)[i] == 0);
+  }
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
+END_TEST
+
 static void reset(void) {
   heed__alloc_fail_after(-1);
   must(heed_set_threads(0));
@@ -462,6 +1096,16 @@ int main(void) {
   tcase_add_loop_test(tests, test_oracle_dense, 0, MODELS);
   tcase_add_loop_test(tests, test_oracle_sparse, 0, MODELS);
   tcase_add_loop_test(tests, test_same, 0, MODELS);
+  tcase_add_loop_test(tests, test_memory, 0, MODELS);
+  tcase_add_test(tests, test_build_errors);
+  tcase_add_test(tests, test_pass_errors);
+  tcase_add_test(tests, test_spec_text);
+  tcase_add_test(tests, test_spec_errors);
+  tcase_add_test(tests, test_parameters);
+  tcase_add_test(tests, test_batch_norm_state);
+  tcase_add_test(tests, test_dropout);
+  tcase_add_test(tests, test_weights);
+  tcase_add_test(tests, test_inputs);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

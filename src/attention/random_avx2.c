@@ -1,0 +1,18 @@
+/* Random numbers in bulk, with AVX2. */
+#include "config.h"
+
+#ifdef HEED_HAVE_AVX2
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LANES 8
+#define MANY heed__random_many_avx2
+typedef uint64_t wide __attribute__((vector_size(32)));
+static inline wide wide_product(wide a, wide b) {
+  return (wide)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+}
+/* Needs the vectors. */
+#include "attention/random_body.h"
+#else
+typedef int heed__no_random_avx2;
+#endif

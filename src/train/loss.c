@@ -1,0 +1,199 @@
+/* Losses and their gradients. Rows are cut into a fixed number of blocks, whose sums are kept in double
+ * and joined in order, so that the bits do not depend on the number of threads. */
+#include <heed/train.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "matrix/loops.h"
+
+enum { BLOCKS = 64 };
+
+/* What an exponential costs in the currency of heed__threads_for(). */
+enum { EXP_WORK = 8 };
+
+typedef struct problem {
+  heed_loss loss;
+  const heed_matrix *output;
+  const int32_t *labels; /* one of labels and values is NULL */
+  const float *values;
+  const uint8_t *rows;
+  float *gradient;
+  double scale; /* 1 / how many count */
+} problem;
+
+typedef struct partial {
+  double sum;
+  int64_t count;
+  int64_t bad; /* the first row that is wrong; -1: none */
+} partial;
+
+typedef void block_function(const problem *p, int64_t begin, int64_t end, partial *result);
+
+static bool counts(const problem *p, int64_t i) {
+  return (p->rows == NULL || p->rows[i] != 0) && (p->labels == NULL || p->labels[i] >= 0);
+}
+
+/* Rows or entries that count, and the first whose target makes no sense. */
+static void count_block(const problem *p, int64_t begin, int64_t end, partial *result) {
+  int64_t cols = p->output->cols;
+  int32_t classes = cols > 1 ? (int32_t)(cols < INT32_MAX ? cols : INT32_MAX) : 2;
+  if (p->loss == HEED_LOSS_CROSS_ENTROPY && cols == 1) classes = 1;
+  for (int64_t i = begin; i < end; i++) {
+    if (!counts(p, i)) continue;
+    bool good = true;
+    if (p->labels != NULL) {
+      good = p->labels[i] < classes;
+      result->count++;
+    } else {
+      const float *target = p->values + i * cols;
+      for (int64_t j = 0; j < cols; j++) {
+        if (isnan(target[j])) continue;
+        result->count++;
+        if (p->loss == HEED_LOSS_BINARY_CROSS_ENTROPY) good &= target[j] >= 0 && target[j] <= 1;
+      }
+    }
+    if (!good && result->bad < 0) result->bad = i;
+  }
+}
+
+/* -log softmax(x)[label] and its gradient; the largest number is taken off first, so that no
+ * exponential overflows. */
+static double cross_entropy(const float *x, int64_t cols, int32_t label, double scale, float *g) {
+  float most = x[0];
+  for (int64_t j = 1; j < cols; j++) most = x[j] > most ? x[j] : most;
+  double sum = 0;
+  if (g == NULL) {
+    for (int64_t j = 0; j < cols; j++) sum += (double)expf(x[j] - most);
+  } else {
+    double others = 0; /* keeps the digits of 1 - softmax(x)[label] */
+    for (int64_t j = 0; j < cols; j++) {
+      g[j] = expf(x[j] - most);
+      sum += (double)g[j];
+      if (j != label) others += (double)g[j];
+    }
+    double factor = scale / sum;
+    for (int64_t j = 0; j < cols; j++) g[j] = (float)(factor * (double)g[j]);
+    g[label] = (float)(-factor * others);
+  }
+  return log(sum) - ((double)x[label] - (double)most);
+}
+
+/* Loss of one entry and its derivative. */
+static double entry(heed_loss loss, float x, float target, double *derivative) {
+  double error = (double)x - (double)target;
+  switch (loss) {
+    case HEED_LOSS_SQUARED:
+      *derivative = 2 * error;
+      return error * error;
+    case HEED_LOSS_ABSOLUTE:
+      *derivative = error > 0 ? 1 : error < 0 ? -1 : 0;
+      return fabs(error);
+    default: { /* -t log s(x) - (1 - t) log(1 - s(x)), of which no part overflows */
+      double e = (double)expf(-fabsf(x));
+      *derivative = (x >= 0 ? 1 : e) / (1 + e) - (double)target;
+      return (x > 0 ? (double)x : 0) - (double)x * (double)target + (double)log1pf((float)e);
+    }
+  }
+}
+
+static double entries(const problem *p, int64_t i, const float *x, float *g) {
+  int64_t cols = p->output->cols;
+  double sum = 0;
+  for (int64_t j = 0; j < cols; j++) {
+    float target = p->labels != NULL ? (float)p->labels[i] : p->values[i * cols + j];
+    double derivative = 0;
+    if (!isnan(target)) sum += entry(p->loss, x[j], target, &derivative);
+    if (g != NULL) g[j] = (float)(p->scale * derivative);
+  }
+  return sum;
+}
+
+static void loss_block(const problem *p, int64_t begin, int64_t end, partial *result) {
+  int64_t cols = p->output->cols;
+  for (int64_t i = begin; i < end; i++) {
+    float *g = p->gradient != NULL ? p->gradient + i * cols : NULL;
+    if (!counts(p, i)) {
+      if (g != NULL) memset(g, 0, (size_t)cols * sizeof *g);
+      continue;
+    }
+    const float *x = p->output->data + i * p->output->stride;
+    double value = p->loss == HEED_LOSS_CROSS_ENTROPY
+                       ? cross_entropy(x, cols, p->labels[i], p->scale, g)
+                       : entries(p, i, x, g);
+    if (!isfinite(value) && result->bad < 0) result->bad = i;
+    result->sum += value;
+  }
+}
+
+/* All blocks, joined in order. */
+static partial over_blocks(const problem *p, block_function *function, double work) {
+  partial parts[BLOCKS];
+  int64_t rows = p->output->rows;
+  int64_t step = (rows + BLOCKS - 1) / BLOCKS;
+  int threads = heed__threads_for(work);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+  for (int b = 0; b < BLOCKS; b++) {
+    int64_t begin = b * step, end = begin + step < rows ? begin + step : rows;
+    parts[b] = (partial){0, 0, -1};
+    function(p, begin, end, &parts[b]);
+  }
+  partial all = {0, 0, -1};
+  for (int b = 0; b < BLOCKS; b++) {
+    all.sum += parts[b].sum;
+    all.count += parts[b].count;
+    if (all.bad < 0) all.bad = parts[b].bad;
+  }
+  return all;
+}
+
+static heed_status bad_target(const problem *p, int64_t row) {
+  if (p->labels == NULL) {
+    return heed__fail(HEED_RANGE, "targets, row %lld: not between 0 and 1", (long long)row);
+  }
+  return heed__fail(HEED_RANGE, "labels, row %lld: class %d, but the output has %lld column%s",
+                    (long long)row, p->labels[row], (long long)p->output->cols,
+                    p->output->cols == 1 ? "" : "s");
+}
+
+heed_status heed_loss_compute(heed_loss loss, const heed_matrix *output,
+                              const heed_targets *targets, const uint8_t *rows, float *gradient,
+                              double *value) {
+  problem p = {loss, output, targets->labels, targets->values, rows, gradient, 0};
+  if ((unsigned)loss > HEED_LOSS_ABSOLUTE) {
+    return heed__fail(HEED_ARGUMENT, "loss %d: there is none", (int)loss);
+  }
+  if (output->rows < 0 || output->cols < 1 || output->stride < output->cols) {
+    return heed__fail(HEED_SHAPE, "output: %lld rows of %lld columns, stride %lld",
+                      (long long)output->rows, (long long)output->cols,
+                      (long long)output->stride);
+  }
+  bool by_label =
+      loss == HEED_LOSS_CROSS_ENTROPY ||
+      (loss == HEED_LOSS_BINARY_CROSS_ENTROPY && p.labels != NULL && output->cols == 1);
+  if (by_label) {
+    p.values = NULL;
+  } else {
+    p.labels = NULL;
+  }
+  if (p.labels == NULL && p.values == NULL) {
+    return heed__fail(HEED_ARGUMENT, "%s: there are no %s", heed_loss_name(loss),
+                      loss == HEED_LOSS_CROSS_ENTROPY ? "labels" : "target values");
+  }
+  partial count =
+      over_blocks(&p, count_block, (double)output->rows * (by_label ? 1 : (double)output->cols));
+  if (count.bad >= 0) return bad_target(&p, count.bad);
+  if (count.count == 0) {
+    return heed__fail(HEED_ARGUMENT, "%s: none of %lld rows counts", heed_loss_name(loss),
+                      (long long)output->rows);
+  }
+  p.scale = 1 / (double)count.count;
+  double exponentials = (double)count.count * (by_label ? (double)output->cols : 1);
+  partial sum = over_blocks(&p, loss_block, exponentials * EXP_WORK);
+  if (sum.bad >= 0 || !isfinite(sum.sum)) {
+    return heed__fail(HEED_VALUE, "%s: not finite in row %lld", heed_loss_name(loss),
+                      (long long)sum.bad);
+  }
+  *value = sum.sum / (double)count.count;
+  return HEED_OK;
+}

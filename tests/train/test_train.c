@@ -1,0 +1,21 @@
+/* Room train: losses, metrics, optimisers, fitting, checkpoints, experiments. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/train_test.h"
+
+int main(void) {
+  Suite *suite = suite_create("train");
+  suite_add_tcase(suite, loss_tests());
+  suite_add_tcase(suite, metric_tests());
+  suite_add_tcase(suite, optimizer_tests());
+  suite_add_tcase(suite, fit_tests());
+  suite_add_tcase(suite, import_tests());
+  suite_add_tcase(suite, checkpoint_tests());
+  suite_add_tcase(suite, experiment_tests());
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
