@@ -19,6 +19,7 @@ int cli_check(heed_status status, const char *context);
 
 typedef struct cli_global {
   uint64_t seed;
+  bool seed_given;
   const char *json; /* NULL, a file, or "-" for standard output */
 } cli_global;
 
@@ -31,16 +32,24 @@ typedef struct cli_command {
 int cmd_info(cli_global *global, int argc, char **argv);
 int cmd_attend(cli_global *global, int argc, char **argv);
 int cmd_compare(cli_global *global, int argc, char **argv);
+int cmd_train(cli_global *global, int argc, char **argv);
+int cmd_predict(cli_global *global, int argc, char **argv);
+int cmd_demo(cli_global *global, int argc, char **argv);
 
 /* --- Options (options.c) ------------------------------------------------------------------- */
 
 /* Which pairs attend, as the command line says it. */
-typedef enum cli_mask_kind { CLI_MASK_GRAPH, CLI_MASK_KHOP, CLI_MASK_FULL } cli_mask_kind;
+typedef enum cli_mask_kind {
+  CLI_MASK_GRAPH,
+  CLI_MASK_KHOP,
+  CLI_MASK_FULL,
+  CLI_MASK_NONE
+} cli_mask_kind;
 
 typedef struct cli_mask {
   cli_mask_kind kind;
   int hops;
-  char name[24]; /* "graph", "khop:2", "full" */
+  char name[24]; /* "graph", "khop:2", "full", "none" */
 } cli_mask;
 
 enum { CLI_MOST_MASKS = 16 };
@@ -56,7 +65,10 @@ typedef struct cli_graph {
   heed_data_options options;
   heed_direction direction;
   heed_loops loops;
+  bool direction_given;
   bool loops_given;
+  bool training;         /* --features may also say what to do with them... */
+  const char *normalize; /* ..."row-normalize", "none"; NULL: not said */
 } cli_graph;
 
 /* The size and the score of an attention. */
@@ -64,8 +76,12 @@ typedef struct cli_shape {
   heed_score score;
   int32_t heads;
   int32_t dim;
+  bool score_given;
   bool heads_given;
   bool dim_given;
+  bool scale_given;
+  const char *heads_text; /* as given, or NULL */
+  const char *slope_text;
   float scale;
   float slope;
 } cli_shape;
@@ -74,7 +90,9 @@ typedef struct cli_shape {
  * attention and of all subcommands. */
 extern const struct argp_child cli_children[];
 
-/* The options of all subcommands alone, for what stands before the subcommand. */
+/* They alone; the last are also for what stands before the subcommand. */
+extern const struct argp cli_graph_argp;
+extern const struct argp cli_shape_argp;
 extern const struct argp cli_global_argp;
 
 /* Gives the children what they fill in; for ARGP_KEY_INIT. */
@@ -91,6 +109,7 @@ heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed);
 int64_t cli_integer(const struct argp_state *state, const char *option, const char *text,
                     int64_t least, int64_t most);
 double cli_number(const struct argp_state *state, const char *option, const char *text);
+bool cli_read_mask(const char *text, size_t n, cli_mask *mask); /* from n characters of text */
 void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
                     cli_mask *mask);
 void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/learn.h"
 
 enum { MOST_KERNELS = 3, SMALL_WORK = 20000000 };
 
@@ -18,13 +18,25 @@ typedef struct compare_input {
   bool kernels_given;
   int repeat;
   double budget;
+  bool masks_given;
+  const char *timing; /* an option that is of no use in training, if one was given */
+  bool train;
+  cli_trained_comparison trained;
 } compare_input;
 
-enum { KEY_MASKS = 0x300, KEY_KERNELS, KEY_REPEAT, KEY_BUDGET };
+enum {
+  KEY_MASKS = 0x300,
+  KEY_KERNELS,
+  KEY_REPEAT,
+  KEY_BUDGET,
+  KEY_TRAIN,
+  KEY_BLOCKS
+};
 
 static const struct argp_option option_table[] = {
     {"masks", KEY_MASKS, "LIST", 0,
-     "Masks, separated by commas: graph, khop:K, full (default graph,khop:2,full)", 0},
+     "Masks, separated by commas: graph, khop:K, full, none (default graph,khop:2,full; with --train "
+     "none too)", 0},
     {"kernels", KEY_KERNELS, "LIST", 0,
      "Kernels, separated by commas: sparse, dense, reference (default sparse,dense, and reference "
      "where that is little work)", 0},
@@ -32,6 +44,13 @@ static const struct argp_option option_table[] = {
     {"budget", KEY_BUDGET, "SECONDS", 0,
      "Time for one mask and kernel: fewer repeats, or none, where it would take longer (default "
      "10)", 0},
+    {"train", KEY_TRAIN, NULL, 0,
+     "Train the same model under each mask and compare what it learns, with the options of 'heed "
+     "train'", 0},
+    {"blocks", KEY_BLOCKS, "LIST", 0,
+     "With --train: blocks of a transformer to compare under the graph, such as MMS,MSM (default: "
+     "some)", 0},
+    {"output", 'o', "DIR", 0, "With --train: folder for results.json and figures", 0},
     {0}};
 
 static void parse_kernels(struct argp_state *state, const char *text, compare_input *input) {
@@ -60,37 +79,69 @@ static void parse_kernels(struct argp_state *state, const char *text, compare_in
   }
 }
 
+static void check_usage(struct argp_state *state, compare_input *input) {
+  cli_trained_comparison *trained = &input->trained;
+  if (!input->train) {
+    if (trained->training.any || trained->blocks != NULL || trained->output != NULL ||
+        input->graph.normalize != NULL) {
+      argp_error(state, "options of training, --blocks and --output need --train");
+    }
+    return;
+  }
+  const cli_shape *shape = &input->shape;
+  const char *surplus = input->timing       ? input->timing
+                        : shape->score_given ? "--score"
+                        : shape->dim_given   ? "--dim"
+                        : shape->scale_given ? "--scale"
+                                             : NULL;
+  if (surplus != NULL) argp_error(state, "%s has no place beside --train", surplus);
+  if (shape->heads_text != NULL) cli_training_give(&trained->training, "heads", shape->heads_text);
+  if (shape->slope_text != NULL) cli_training_give(&trained->training, "slope", shape->slope_text);
+  if (input->masks_given) trained->masks = input->masks;
+  trained->graph = &input->graph;
+  cli_compare_options(state, trained);
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
   compare_input *input = state->input;
   switch (key) {
     case ARGP_KEY_INIT:
       cli_hand_down(state, &input->graph, &input->shape, input->global);
+      state->child_inputs[3] = &input->trained.training;
       return 0;
     case KEY_MASKS:
       cli_parse_masks(state, "--masks", text, &input->masks);
+      input->masks_given = true;
       return 0;
     case KEY_KERNELS:
       parse_kernels(state, text, input);
+      input->timing = "--kernels";
       return 0;
     case KEY_REPEAT:
       input->repeat = (int)cli_integer(state, "--repeat", text, 1, 1000000);
+      input->timing = "--repeat";
       return 0;
     case KEY_BUDGET:
       input->budget = cli_number(state, "--budget", text);
       if (input->budget < 0) argp_error(state, "--budget takes seconds, 0 or more, not '%s'", text);
+      input->timing = "--budget";
+      return 0;
+    case KEY_TRAIN:
+      input->train = true;
+      return 0;
+    case KEY_BLOCKS:
+      input->trained.blocks = text;
+      return 0;
+    case 'o':
+      input->trained.output = text;
+      return 0;
+    case ARGP_KEY_END:
+      check_usage(state, input);
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;
   }
 }
-
-static const struct argp argp = {
-    .options = option_table,
-    .parser = parse,
-    .args_doc = "GRAPH",
-    .doc = "Computes attention from the same projected inputs under several masks by several "
-           "kernels, and compares time, memory and results.",
-    .children = cli_children};
 
 /* Everything a comparison holds. */
 typedef struct compare {
@@ -453,10 +504,24 @@ int cmd_compare(cli_global *global, int argc, char **argv) {
       .repeat = 5,
       .budget = 10,
   };
+  options.graph.training = true;
+  options.trained.global = global;
+  const struct argp_child children[] = {cli_children[0], cli_children[1], cli_children[2],
+                                        {cli_training_argp(false), 0, "With --train:", 3},
+                                        {0}};
+  const struct argp argp = {
+      .options = option_table,
+      .parser = parse,
+      .args_doc = "GRAPH",
+      .doc = "Computes attention from the same projected inputs under several masks by several "
+             "kernels, and compares time, memory and results. With --train: trains the same model "
+             "under several masks, and compares what it learns and what that costs.",
+      .children = children};
   if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
     return cli_fail("the options could not be read");
   }
   options.graph.options.seed = global->seed;
+  if (options.train) return cli_compare_trained(&options.trained);
 
   compare run = {.options = &options, .spec = cli_spec(&options.shape, global->seed)};
   heed_report *report = NULL;

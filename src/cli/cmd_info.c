@@ -13,7 +13,7 @@ enum { KEY_MASKS = 0x300, KEY_MACHINE };
 
 static const struct argp_option option_table[] = {
     {"masks", KEY_MASKS, "LIST", 0,
-     "Masks to describe, separated by commas: graph, khop:K, full (default graph,full)", 0},
+     "Masks to describe, separated by commas: graph, khop:K, full, none (default graph,full)", 0},
     {"machine", KEY_MACHINE, NULL, 0, "Measure this machine too", 0},
     {0}};
 

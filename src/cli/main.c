@@ -11,7 +11,11 @@ static char program[] = "heed"; /* as messages call it, wherever it was started 
 static const cli_command commands[] = {
     {"info", "describe a graph and what attention on it costs", cmd_info},
     {"attend", "compute attention over a graph", cmd_attend},
-    {"compare", "compare masks and kernels on one graph", cmd_compare},
+    {"compare", "compare masks and kernels on one graph, or what models learn under masks",
+     cmd_compare},
+    {"train", "train a model to tell the labels of nodes", cmd_train},
+    {"predict", "predict labels by a trained model", cmd_predict},
+    {"demo", "train on built-in graphs and compare masks, in seconds", cmd_demo},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -38,6 +42,17 @@ static const cli_command *find_command(const char *name) {
     if (strcmp(commands[i].name, name) == 0) return &commands[i];
   }
   return NULL;
+}
+
+/* The names there are, for messages. */
+static const char *names(void) {
+  static char list[128];
+  size_t n = 0;
+  for (int i = 0; i < N_COMMANDS; i++) {
+    n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i == 0 ? "" : ", ", commands[i].name);
+  }
+  snprintf(list + n, sizeof list - n, " and help");
+  return list;
 }
 
 static void print_version(FILE *stream, struct argp_state *state) {
@@ -73,13 +88,13 @@ static error_t parse_main(int key, char *text, struct argp_state *state) {
       input->help = strcmp(text, "help") == 0;
       input->command = find_command(text);
       if (input->command == NULL && !input->help) {
-        argp_error(state, "no subcommand '%s'; there are info, attend, compare and help", text);
+        argp_error(state, "no subcommand '%s'; there are %s", text, names());
       }
       input->first = state->next - 1;
       state->next = state->argc; /* the rest is the subcommand's */
       return 0;
     case ARGP_KEY_NO_ARGS:
-      argp_error(state, "a subcommand is missing: info, attend, compare or help");
+      argp_error(state, "a subcommand is missing; there are %s", names());
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;
@@ -127,8 +142,7 @@ static int help(main_input *input, int argc, char **argv) {
   if (argc < 2) return argp_parse(&main_argp, 2, arguments, 0, NULL, input) != 0;
   const cli_command *command = find_command(argv[1]);
   if (command == NULL || argc > 2) {
-    fprintf(stderr, "heed: no subcommand '%s'; there are info, attend, compare and help\n",
-            argv[argc > 2 ? 2 : 1]);
+    fprintf(stderr, "heed: no subcommand '%s'; there are %s\n", argv[argc > 2 ? 2 : 1], names());
     return CLI_USAGE;
   }
   return run(command, &input->global, 2, arguments);

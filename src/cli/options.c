@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/learn.h"
 
 /* --- Values -------------------------------------------------------------------------------- */
 
@@ -41,8 +41,7 @@ double cli_number(const struct argp_state *state, const char *option, const char
   return value;
 }
 
-/* "khop:K" from n characters of text. */
-static bool read_mask(const char *text, size_t n, cli_mask *mask) {
+bool cli_read_mask(const char *text, size_t n, cli_mask *mask) {
   *mask = (cli_mask){.hops = 1};
   if (n >= sizeof mask->name) return false;
   memcpy(mask->name, text, n);
@@ -52,6 +51,10 @@ static bool read_mask(const char *text, size_t n, cli_mask *mask) {
   }
   if (strcmp(mask->name, "full") == 0) {
     mask->kind = CLI_MASK_FULL;
+    return true;
+  }
+  if (strcmp(mask->name, "none") == 0) {
+    mask->kind = CLI_MASK_NONE;
     return true;
   }
   if (strncmp(mask->name, "khop:", 5) != 0) return false;
@@ -65,8 +68,9 @@ static bool read_mask(const char *text, size_t n, cli_mask *mask) {
 
 void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
                     cli_mask *mask) {
-  if (!read_mask(text, strlen(text), mask)) {
-    argp_error(state, "%s takes graph, khop:K with K at least 1, or full, not '%s'", option, text);
+  if (!cli_read_mask(text, strlen(text), mask)) {
+    argp_error(state, "%s takes graph, khop:K with K at least 1, full or none, not '%s'", option,
+               text);
   }
 }
 
@@ -78,10 +82,10 @@ void cli_parse_masks(const struct argp_state *state, const char *option, const c
     if (masks->n == CLI_MOST_MASKS) {
       argp_error(state, "%s takes at most %d masks", option, CLI_MOST_MASKS);
     }
-    if (!read_mask(part, n, &masks->at[masks->n])) {
+    if (!cli_read_mask(part, n, &masks->at[masks->n])) {
       argp_error(state,
-                 "%s takes masks separated by commas, each graph, khop:K with K at least 1, or "
-                 "full, not '%.*s'",
+                 "%s takes masks separated by commas, each graph, khop:K with K at least 1, "
+                 "full or none, not '%.*s'",
                  option, (int)n, part);
     }
     masks->n++;
@@ -138,6 +142,7 @@ static error_t parse_global(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_SEED:
       global->seed = parse_seed(state, text);
+      global->seed_given = true;
       return 0;
     case KEY_JSON:
       if (text[0] == '\0') argp_error(state, "--json takes the name of a file, or '-'");
@@ -159,7 +164,9 @@ static const struct argp_option graph_options[] = {
      "Format of the file: graphml, gml, pajek, dl, dimacs, lgl, ncol, edgelist or graphdb "
      "(default: told from the file)", 0},
     {"directed", KEY_DIRECTED, NULL, 0, "Edge lists, NCOL and GraphDB hold directed edges", 0},
-    {"features", KEY_FEATURES, "ATTR,...", 0, "Vertex attributes to use as features", 0},
+    {"features", KEY_FEATURES, "ATTR,...", 0,
+     "Vertex attributes to use as features. In training also: row-normalize, to divide each node's "
+     "features by their sum, or none, to leave them", 0},
     {"label", KEY_LABEL, "ATTR", 0, "Vertex attribute to use as the label", 0},
     {"direction", KEY_DIRECTION, "in|out|all", 0,
      "A node attends to its in-neighbours (default), out-neighbours or both", 0},
@@ -178,12 +185,18 @@ static error_t parse_graph(int key, char *text, struct argp_state *state) {
       graph->options.directed = true;
       return 0;
     case KEY_FEATURES:
-      graph->options.features = text;
+      if (graph->training &&
+          (strcmp(text, "row-normalize") == 0 || strcmp(text, "none") == 0)) {
+        graph->normalize = text;
+      } else {
+        graph->options.features = text;
+      }
       return 0;
     case KEY_LABEL:
       graph->options.label = text;
       return 0;
     case KEY_DIRECTION:
+      graph->direction_given = true;
       for (int i = HEED_DIRECTION_IN; i <= HEED_DIRECTION_ALL; i++) {
         graph->direction = i;
         if (strcmp(text, cli_direction_name(i)) == 0) return 0;
@@ -213,7 +226,7 @@ static error_t parse_graph(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp graph_argp = {.options = graph_options, .parser = parse_graph};
+const struct argp cli_graph_argp = {.options = graph_options, .parser = parse_graph};
 
 cli_graph cli_graph_default(void) {
   return (cli_graph){.direction = HEED_DIRECTION_IN, .loops = HEED_LOOPS_ADD};
@@ -235,9 +248,11 @@ static error_t parse_shape(int key, char *text, struct argp_state *state) {
   cli_shape *shape = state->input;
   switch (key) {
     case KEY_SCORE:
+      shape->score_given = true;
       shape->score = cli_parse_score(state, text);
       return 0;
     case KEY_HEADS:
+      shape->heads_text = text;
       shape->heads = (int32_t)cli_integer(state, "--heads", text, 1, 65536);
       shape->heads_given = true;
       return 0;
@@ -246,12 +261,14 @@ static error_t parse_shape(int key, char *text, struct argp_state *state) {
       shape->dim_given = true;
       return 0;
     case KEY_SCALE:
+      shape->scale_given = true;
       shape->scale = (float)cli_number(state, "--scale", text);
       if (shape->scale == 0 || !isfinite(shape->scale)) {
         argp_error(state, "--scale takes a finite number other than 0, not '%s'", text);
       }
       return 0;
     case KEY_SLOPE:
+      shape->slope_text = text;
       shape->slope = (float)cli_number(state, "--slope", text);
       if (!isfinite(shape->slope)) {
         argp_error(state, "--slope takes a number that fits in a float, not '%s'", text);
@@ -262,7 +279,7 @@ static error_t parse_shape(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp shape_argp = {.options = shape_options, .parser = parse_shape};
+const struct argp cli_shape_argp = {.options = shape_options, .parser = parse_shape};
 
 cli_shape cli_shape_default(void) {
   return (cli_shape){.score = HEED_SCORE_DOT, .heads = 8, .dim = 8, .slope = 0.2f};
@@ -279,8 +296,8 @@ heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed) {
 
 /* --- What every subcommand takes ------------------------------------------------------------ */
 
-const struct argp_child cli_children[] = {{&graph_argp, 0, "The graph:", 2},
-                                          {&shape_argp, 0, "The attention:", 3},
+const struct argp_child cli_children[] = {{&cli_graph_argp, 0, "The graph:", 2},
+                                          {&cli_shape_argp, 0, "The attention:", 3},
                                           {&cli_global_argp, 0, "Global options:", 4},
                                           {0}};
 
@@ -289,4 +306,52 @@ void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
   state->child_inputs[0] = graph;
   state->child_inputs[1] = shape;
   state->child_inputs[2] = global;
+}
+
+/* --- How the graph was read ----------------------------------------------------------------- */
+
+void cli_graph_report(heed_report *record, const cli_graph *graph) {
+  const heed_data_options *options = &graph->options;
+  heed_report_text(record, "direction", NULL, cli_direction_name(graph->direction));
+  heed_report_text(record, "loops", NULL, cli_loops_name(graph->loops));
+  if (options->format != NULL) heed_report_text(record, "format", NULL, options->format);
+  if (options->directed) heed_report_flag(record, "directed", NULL, true);
+  if (options->features != NULL) heed_report_text(record, "attributes", NULL, options->features);
+  if (options->label != NULL) heed_report_text(record, "label", NULL, options->label);
+}
+
+/* A word as a shell reads it. */
+static void put_word(FILE *stream, const char *word) {
+  static const char plain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+    fputs(word, stream);
+    return;
+  }
+  fputc('\'', stream);
+  for (; *word != '\0'; word++) {
+    if (*word == '\'') {
+      fputs("'\\''", stream);
+    } else {
+      fputc(*word, stream);
+    }
+  }
+  fputc('\'', stream);
+}
+
+static void put_option(FILE *stream, const char *name, const char *value) {
+  if (value == NULL) return;
+  fprintf(stream, " --%s ", name);
+  put_word(stream, value);
+}
+
+void cli_graph_options(FILE *stream, const cli_graph *graph) {
+  fputc(' ', stream);
+  put_word(stream, graph->source);
+  put_option(stream, "format", graph->options.format);
+  if (graph->options.directed) fputs(" --directed", stream);
+  put_option(stream, "features", graph->options.features);
+  put_option(stream, "label", graph->options.label);
+  put_option(stream, "direction", cli_direction_name(graph->direction));
+  put_option(stream, "loops", cli_loops_name(graph->loops));
 }

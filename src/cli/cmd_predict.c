@@ -1,0 +1,360 @@
+/* heed predict: a trained model on a data set. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/learn.h"
+
+typedef struct predict_input {
+  cli_global *global;
+  cli_graph graph;
+  cli_mask mask;
+  bool mask_given;
+  const char *model;
+  const char *output;
+  bool weights;
+} predict_input;
+
+enum { KEY_MODEL = 0x300, KEY_MASK, KEY_WEIGHTS };
+
+static const struct argp_option option_table[] = {
+    {"model", KEY_MODEL, "FILE.safetensors", 0, "The model, as 'heed train' wrote it", 0},
+    {"output", 'o', "FILE.npz", 0, "Write the predictions here", 0},
+    {"weights", KEY_WEIGHTS, NULL, 0, "Write the attention of every layer too", 0},
+    {"mask", KEY_MASK, "MASK", 0, "graph, khop:K, full or none (default: that of the training)", 0},
+    {0}};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  predict_input *input = state->input;
+  switch (key) {
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &input->graph;
+      state->child_inputs[1] = input->global;
+      return 0;
+    case KEY_MODEL:
+      input->model = text;
+      return 0;
+    case 'o':
+      input->output = text;
+      return 0;
+    case KEY_WEIGHTS:
+      input->weights = true;
+      return 0;
+    case KEY_MASK:
+      cli_parse_mask(state, "--mask", text, &input->mask);
+      input->mask_given = true;
+      return 0;
+    case ARGP_KEY_END:
+      if (input->model == NULL) argp_error(state, "--model FILE.safetensors is missing");
+      if (input->weights && input->output == NULL) argp_error(state, "--weights needs --output");
+      if (input->output != NULL && input->output[0] == '\0') {
+        argp_error(state, "the name of a file is empty");
+      }
+      if (input->output != NULL && input->global->json != NULL &&
+          strcmp(input->output, input->global->json) == 0) {
+        argp_error(state, "two outputs would go to '%s'", input->output);
+      }
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
+                                             {&cli_global_argp, 0, "Global options:", 3},
+                                             {0}};
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "DATA",
+    .doc = "Predicts the labels of nodes by a trained model. How the data is read is as it was in "
+           "training, where the options do not say otherwise.",
+    .children = children};
+
+/* Everything a prediction holds. */
+typedef struct predict {
+  predict_input *options;
+  heed_safetensors *file; /* for its metadata */
+  heed_model *model;
+  cli_task task;
+  heed_mask mask;
+  heed_pass *pass;
+  heed_matrix logits; /* the pass's */
+  int32_t *labels;    /* predicted */
+  float *probabilities;
+  float **weights;    /* of every attention layer */
+  int n_attentions;
+} predict;
+
+/* --- As it was in training ----------------------------------------------------------------- */
+
+static const char *metadata(const predict *run, const char *key) {
+  const char *value = heed_safetensors_metadata(run->file, key);
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* What the command line left open is as the file says. */
+static int take_over(predict *run) {
+  predict_input *options = run->options;
+  cli_graph *graph = &options->graph;
+  const char *mask = metadata(run, "heed.mask"), *seed = metadata(run, "heed.seed");
+  const char *direction = metadata(run, "heed.direction"), *loops = metadata(run, "heed.loops");
+  const char *directed = metadata(run, "heed.directed");
+  for (int i = HEED_DIRECTION_IN; direction != NULL && i <= HEED_DIRECTION_ALL; i++) {
+    bool same = strcmp(direction, cli_direction_name((heed_direction)i)) == 0;
+    if (same && !graph->direction_given) graph->direction = (heed_direction)i;
+  }
+  for (int i = HEED_LOOPS_KEEP; loops != NULL && i <= HEED_LOOPS_DROP; i++) {
+    bool same = strcmp(loops, cli_loops_name((heed_loops)i)) == 0;
+    if (same && !graph->loops_given) graph->loops = (heed_loops)i;
+  }
+  if (directed != NULL && strcmp(directed, "yes") == 0) graph->options.directed = true;
+  if (graph->options.features == NULL) graph->options.features = metadata(run, "heed.attributes");
+  if (graph->options.label == NULL) graph->options.label = metadata(run, "heed.label");
+  if (graph->normalize == NULL) graph->normalize = metadata(run, "heed.features");
+  if (seed != NULL && !options->global->seed_given) {
+    options->global->seed = strtoull(seed, NULL, 10);
+  }
+  graph->options.seed = options->global->seed;
+  if (mask == NULL || options->mask_given) return CLI_OK;
+  if (cli_read_mask(mask, strlen(mask), &options->mask)) return CLI_OK;
+  return cli_fail("%s: heed.mask: '%s' is no mask", options->model, mask);
+}
+
+static int open_all(predict *run) {
+  predict_input *options = run->options;
+  if (cli_check(heed_safetensors_open(&run->file, options->model), NULL) || take_over(run) ||
+      cli_check(heed_model_load(&run->model, options->model), NULL)) {
+    return CLI_FAILED;
+  }
+  const char *normalize = options->graph.normalize;
+  bool divide = normalize != NULL && strcmp(normalize, "row-normalize") == 0;
+  if (cli_task_open(&run->task, &options->graph, divide)) return CLI_FAILED;
+  int64_t there = heed_data_features(run->task.data);
+  int64_t wanted = heed_model_feature_count(run->model);
+  if (there != wanted) {
+    return cli_fail("%s: %lld features a node, but %s takes %lld", options->graph.source,
+                    (long long)there, options->model, (long long)wanted);
+  }
+  const heed_model_spec *spec = heed_model_get_spec(run->model);
+  cli_recipe recipe = {.mask = options->mask};
+  if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
+  recipe.model = *spec;
+  return cli_recipe_mask(&run->mask, &recipe, &options->graph, run->task.data);
+}
+
+/* --- Predicting ---------------------------------------------------------------------------- */
+
+static int compute(predict *run) {
+  const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
+  heed_model_inputs inputs = cli_task_inputs(&run->task, mask);
+  if (cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), NULL)) return CLI_FAILED;
+  heed_status status =
+      heed_pass_forward(run->pass, HEED_MODE_EVALUATE, 0, 0, &run->logits);
+  if (cli_check(status, NULL)) return CLI_FAILED;
+  if (!run->options->weights) return CLI_OK;
+  run->n_attentions = heed_pass_attentions(run->pass);
+  run->weights = calloc((size_t)run->n_attentions + 1, sizeof *run->weights);
+  if (run->weights == NULL) return cli_fail("out of memory for the attention");
+  for (int a = 0; a < run->n_attentions; a++) {
+    heed_attention_spec spec;
+    const heed_mask *of;
+    (void)heed_pass_attention(run->pass, a, &spec, &of);
+    run->weights[a] = cli_floats(of->n_pairs, spec.heads, 1);
+    if (run->weights[a] == NULL ||
+        cli_check(heed_pass_attention_weights(run->pass, a, run->weights[a]), NULL)) {
+      return CLI_FAILED;
+    }
+  }
+  return CLI_OK;
+}
+
+/* Labels, and probabilities: the softmax of a row, the sigmoid of a single column. */
+static int decide(predict *run) {
+  const heed_matrix *x = &run->logits;
+  run->labels = malloc(((size_t)x->rows + 1) * sizeof *run->labels);
+  run->probabilities = cli_floats(x->rows, x->cols, 1);
+  if (run->labels == NULL || run->probabilities == NULL) {
+    return cli_fail("out of memory for the predictions");
+  }
+  for (int64_t i = 0; i < x->rows; i++) {
+    const float *row = x->data + i * x->stride;
+    float *p = run->probabilities + i * x->cols;
+    int64_t best = 0;
+    double sum = 0;
+    if (x->cols == 1) {
+      run->labels[i] = row[0] > 0;
+      p[0] = (float)(1 / (1 + exp(-(double)row[0])));
+      continue;
+    }
+    for (int64_t c = 1; c < x->cols; c++) best = row[c] > row[best] ? c : best;
+    for (int64_t c = 0; c < x->cols; c++) sum += exp((double)row[c] - row[best]);
+    for (int64_t c = 0; c < x->cols; c++) p[c] = (float)(exp((double)row[c] - row[best]) / sum);
+    run->labels[i] = (int32_t)best;
+  }
+  return CLI_OK;
+}
+
+/* --- Output -------------------------------------------------------------------------------- */
+
+static heed_array matrix(const char *name, const heed_matrix *x, const float *data) {
+  return (heed_array){name, HEED_DTYPE_FLOAT32, 2, {x->rows, x->cols}, data};
+}
+
+/* The attention of layer `a`: [pairs, H], or [N, N, H] where every node sees every node. */
+static heed_array attention(const predict *run, int a, char *name, size_t size,
+                            const heed_mask **mask) {
+  heed_attention_spec spec;
+  (void)heed_pass_attention(run->pass, a, &spec, mask);
+  snprintf(name, size, "attention_%d", a);
+  heed_array result = {name, HEED_DTYPE_FLOAT32, 2, {(*mask)->n_pairs, spec.heads},
+                       run->weights[a]};
+  if ((*mask)->indptr == NULL) {
+    result.n_dims = 3;
+    result.shape[0] = (*mask)->n_queries;
+    result.shape[1] = (*mask)->n_keys;
+    result.shape[2] = spec.heads;
+  }
+  return result;
+}
+
+static int write_output(const predict *run) {
+  enum { MOST = 2 * HEED_MAX_BLOCKS };
+  const heed_matrix *x = &run->logits;
+  heed_array arrays[MOST + 8];
+  char names[MOST][24];
+  int n = 0;
+  float *dense = NULL; /* rows of the logits without gaps */
+  const float *logits = x->data;
+  if (x->stride != x->cols) {
+    dense = cli_floats(x->rows, x->cols, 1);
+    if (dense == NULL) return CLI_FAILED;
+    for (int64_t i = 0; i < x->rows; i++) {
+      memcpy(dense + i * x->cols, x->data + i * x->stride, (size_t)x->cols * sizeof *dense);
+    }
+    logits = dense;
+  }
+  arrays[n++] = matrix("logits", x, logits);
+  arrays[n++] = (heed_array){"labels", HEED_DTYPE_INT32, 1, {x->rows}, run->labels};
+  arrays[n++] = matrix("probabilities", x, run->probabilities);
+  const heed_mask *pairs = NULL;
+  for (int a = 0; a < run->n_attentions && a < MOST; a++) {
+    const heed_mask *mask;
+    arrays[n++] = attention(run, a, names[a], sizeof names[a], &mask);
+    if (mask->indptr != NULL) pairs = mask;
+  }
+  if (pairs != NULL) {
+    arrays[n++] =
+        (heed_array){"indptr", HEED_DTYPE_INT64, 1, {pairs->n_queries + 1}, pairs->indptr};
+    arrays[n++] = (heed_array){"indices", HEED_DTYPE_INT32, 1, {pairs->n_pairs}, pairs->indices};
+  }
+  int failed = cli_check(heed_npz_write(run->options->output, arrays, n), NULL);
+  free(dense);
+  return failed;
+}
+
+/* The metric over some rows; NAN where it is not defined. */
+static double measure(const predict *run, heed_metric metric, const uint8_t *rows) {
+  double value;
+  heed_status status =
+      heed_metric_compute(metric, &run->logits, &run->task.targets, rows, &value);
+  return status == HEED_OK ? value : NAN;
+}
+
+/* How well it does where labels are known, on all nodes and on the parts of the split that the model
+ * was trained on. */
+static int report_quality(heed_report *report, predict *run) {
+  static const char *const names[] = {"train", "validation", "test"};
+  static const char *const labels[] = {"training nodes", "validation nodes", "test nodes"};
+  const char *wanted = metadata(run, "heed.metric"), *split = metadata(run, "heed.split");
+  const char *drawn = metadata(run, "heed.splits_drawn");
+  cli_task *task = &run->task;
+  heed_metric metric = HEED_METRIC_ACCURACY;
+  if (task->targets.labels == NULL) return CLI_OK;
+  int64_t outputs = run->logits.cols;
+  if (task->classes > (outputs == 1 ? 2 : outputs)) return CLI_OK; /* other labels than those learnt */
+  if (wanted != NULL && heed_metric_from_name(wanted, &metric) != HEED_OK) {
+    metric = HEED_METRIC_ACCURACY;
+  }
+  heed_report_number(report, "accuracy", "accuracy", measure(run, HEED_METRIC_ACCURACY, NULL), 4);
+  int number = split != NULL ? atoi(split) : -1;
+  if (number < 0) return CLI_OK;
+  if (drawn != NULL && strcmp(drawn, "yes") == 0 && heed_data_splits(task->data) == 0) {
+    if (cli_task_draw(task, run->options->graph.source, run->options->global->seed, number)) {
+      return CLI_FAILED;
+    }
+  }
+  if (number >= heed_data_splits(task->data)) return CLI_OK;
+  heed_report *record = heed_report_record(report, "split", "as in training");
+  heed_report_integer(record, "split", "split", number);
+  heed_report_text(record, "metric", "metric", heed_metric_name(metric));
+  for (int part = 0; part < 3; part++) {
+    const uint8_t *rows = heed_data_split(task->data, number, (heed_part)part);
+    heed_report_number(record, names[part], labels[part], measure(run, metric, rows), 4);
+  }
+  return CLI_OK;
+}
+
+static int fill_report(heed_report *report, predict *run) {
+  const predict_input *options = run->options;
+  const heed_model_spec *spec = heed_model_get_spec(run->model);
+  heed_report_text(report, "dataset", "data", options->graph.source);
+  heed_report_text(report, "model_file", "model", options->model);
+  heed_report_text(report, "model", "kind", heed_model_kind_name(spec->kind));
+  heed_report_integer(report, "nodes", "nodes", run->task.n_nodes);
+  heed_report_integer(report, "outputs", "outputs", run->logits.cols);
+  if (run->mask.n_queries > 0) {
+    heed_report_text(report, "mask", "mask", options->mask.name);
+    heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
+  }
+  heed_report_integer(report, "parameters", "parameters", heed_model_parameter_count(run->model));
+  if (report_quality(report, run)) return CLI_FAILED;
+  for (int a = 0; a < run->n_attentions; a++) {
+    heed_attention_spec layer;
+    const heed_mask *mask;
+    char name[24];
+    const char *of = heed_pass_attention(run->pass, a, &layer, &mask);
+    snprintf(name, sizeof name, "attention_%d", a);
+    heed_report *row = heed_report_row(report, "attention", "attention");
+    heed_report_text(row, "array", "array", name);
+    heed_report_text(row, "layer", "layer", of);
+    heed_report_text(row, "score", "score", heed_score_name(layer.score));
+    heed_report_integer(row, "heads", "heads", layer.heads);
+    heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
+    heed_report_flag(row, "full", "full", mask->indptr == NULL);
+  }
+  cli_report_machine(report);
+  if (options->output) heed_report_text(report, "output", "written", options->output);
+  return CLI_OK;
+}
+
+int cmd_predict(cli_global *global, int argc, char **argv) {
+  predict_input options = {
+      .global = global, .graph = cli_graph_default(), .mask = {CLI_MASK_GRAPH, 1, "graph"}};
+  options.graph.training = true;
+  if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
+    return cli_fail("the options could not be read");
+  }
+  predict run = {.options = &options};
+  heed_report *report = NULL;
+  int failed = open_all(&run);
+  if (!failed) failed = compute(&run);
+  if (!failed) failed = decide(&run);
+  if (!failed) failed = cli_check(heed_report_new(&report), NULL);
+  if (!failed) failed = fill_report(report, &run);
+  if (!failed && options.output != NULL) failed = write_output(&run);
+  if (!failed) failed = cli_report(report, global, options.output);
+  heed_report_free(report);
+  for (int a = 0; run.weights != NULL && a < run.n_attentions; a++) free(run.weights[a]);
+  free(run.weights);
+  free(run.labels);
+  free(run.probabilities);
+  heed_pass_free(run.pass);
+  heed_mask_free(&run.mask);
+  cli_task_close(&run.task);
+  heed_model_free(run.model);
+  heed_safetensors_close(run.file); /* its metadata was in use until here */
+  return failed;
+}

@@ -1,0 +1,183 @@
+/* What the subcommands that train share: options and presets, the task, experiments. */
+#ifndef HEED_SRC_CLI_LEARN_H
+#define HEED_SRC_CLI_LEARN_H
+
+#include "cli/cli.h"
+
+/* --- How to train (training.c, presets.c) -------------------------------------------------- */
+
+/* What is trained and how, once preset and options are put together. */
+typedef struct cli_recipe {
+  heed_model_spec model; /* features and outputs are the task's */
+  heed_fit_spec fit;
+  int metric;            /* a heed_metric, or -1: ROC AUC where there are two classes, else accuracy */
+  int loss;              /* a heed_loss, or -1: what the metric asks for */
+  cli_mask mask;
+  bool normalize;        /* divide the features of a node by their sum */
+} cli_recipe;
+
+enum { CLI_MOST_SETTINGS = 40 };
+
+/* The options as they were given. */
+typedef struct cli_training {
+  const char *given[CLI_MOST_SETTINGS]; /* by number of the setting; NULL: not given */
+  const char *preset;
+  const char *seeds;  /* "0-9", "0,3,7"; NULL: the global seed */
+  const char *splits; /* the same, or "all"; NULL: the first */
+  bool any;           /* whether any was given */
+} cli_training;
+
+/* The options of training, for a parser's children; its input is a cli_training. Without those that
+ * have a meaning of their own in `heed compare`: --heads, --slope, --blocks and --mask, if not `whole`. */
+const struct argp *cli_training_argp(bool whole);
+
+/* As if --name=text had been given. */
+void cli_training_give(cli_training *training, const char *name, const char *text);
+
+/* Puts together defaults, preset and options; leaves through argp_error() where they disagree. */
+void cli_training_resolve(const struct argp_state *state, const cli_training *training,
+                          const cli_graph *graph, cli_recipe *recipe);
+
+/* Gives a transformer its blocks and its layers, their number. */
+void cli_recipe_set_blocks(cli_recipe *recipe, const char *blocks);
+
+/* Whether text is blocks: M and S, not too many. */
+bool cli_blocks_valid(const char *text);
+
+/* Adds every setting to a record, under the names of their options. */
+void cli_recipe_report(heed_report *record, const cli_recipe *recipe);
+
+/* Writes them as options. */
+void cli_recipe_options(FILE *stream, const cli_recipe *recipe);
+
+/* The settings of a preset, "name=value ..."; NULL if there is none of that name. */
+const char *cli_preset(const char *name);
+/* The name of preset number `index`; NULL after the last. */
+const char *cli_preset_name(int index);
+
+/* How the graph was read, as keys of a record and as options after its name. */
+void cli_graph_report(heed_report *record, const cli_graph *graph);
+void cli_graph_options(FILE *stream, const cli_graph *graph);
+
+/* Numbers out of "0-9" or "0,3,7" for free(); NULL after argp_error() or for want of memory. */
+int64_t *cli_list(const struct argp_state *state, const char *option, const char *text, int *n);
+
+/* --- The task (task.c) --------------------------------------------------------------------- */
+
+/* A data set made ready: features, labels, splits. */
+typedef struct cli_task {
+  heed_data *data;
+  int64_t n_nodes;
+  int32_t classes;
+  heed_targets targets;
+  float *one_hot; /* of the labels, where a loss goes by columns */
+  int n_splits;
+  int *splits;
+  const uint8_t **parts[3]; /* by heed_part: [n_splits] */
+  bool drawn;               /* the splits are ours, not the data's */
+} cli_task;
+
+/* Opens the data with features to learn from: its own, divided if asked for, or the nodes
+ * themselves. */
+int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize);
+
+/* Makes labels and splits ready, and settles what the recipe left to the data: metric, loss, sizes.
+ * The splits drawn, where the data has none, are those of `seed`. */
+int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, uint64_t seed,
+                     const char *splits, const int64_t *numbers, int n_numbers);
+
+/* Draws random splits 0 to `last` for data without any: the same for the same seed and number. */
+int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last);
+
+void cli_task_close(cli_task *task);
+
+heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
+
+/* --- Experiments (experiment.c) ------------------------------------------------------------ */
+
+/* Every epoch that was run. */
+typedef struct cli_history {
+  heed_epoch *epochs;
+  size_t n;
+  size_t room;
+} cli_history;
+
+void cli_history_free(cli_history *history);
+
+/* Where a single run is saved on its way; all NULL, 0 and false for none. */
+typedef struct cli_checkpoint {
+  const char *path;
+  const char *history; /* the history so far is kept here */
+  int every;
+  bool resume;
+} cli_checkpoint;
+
+typedef struct cli_outcome {
+  heed_experiment_result result; /* runs are for free(), best for heed_model_free() */
+  double seconds;
+  bool stopped;
+} cli_outcome;
+
+void cli_outcome_free(cli_outcome *outcome);
+
+/* Runs a recipe on a task for every seed and split. `title` is what the progress bar calls it; NULL
+ * for none. `history` and `checkpoint` may be NULL. */
+int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe *recipe,
+                   const heed_mask *mask, const uint64_t *seeds, int n_seeds, const char *title,
+                   cli_history *history, const cli_checkpoint *checkpoint);
+
+/* The mask a recipe asks for; none, all zero, where its model looks at none. A full mask without a
+ * kernel of its own gets the dense one. */
+int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
+                    const heed_data *data);
+
+/* The seeds of a list, or the one; for free(). */
+int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one);
+
+/* From here on SIGINT and SIGTERM stop the experiments cleanly; a second one ends the process. */
+void cli_catch_signals(void);
+bool cli_stopped(void);
+/* The exit status after that. */
+enum { CLI_STOPPED = 130 };
+
+/* Writes all epochs as CSV. */
+int cli_history_write(const cli_history *history, const char *path);
+
+/* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out. */
+void cli_history_read(cli_history *history, const char *path, int epoch);
+
+/* --- heed compare --train (compare_train.c) -------------------------------------------------- */
+
+typedef struct cli_trained_comparison {
+  cli_global *global;
+  const cli_graph *graph;
+  cli_training training;
+  cli_recipe recipe;
+  cli_mask_list masks;
+  const char *blocks; /* interleavings, separated by commas; NULL: some */
+  char first[HEED_MAX_BLOCKS + 1];
+  int64_t *seeds, *splits;
+  int n_seeds, n_splits;
+  const char *output; /* a folder, or NULL */
+} cli_trained_comparison;
+
+/* Checks and completes the options; leaves through argp_error(). */
+void cli_compare_options(struct argp_state *state, cli_trained_comparison *options);
+
+int cli_compare_trained(cli_trained_comparison *options);
+
+/* --- Files (output.c) ---------------------------------------------------------------------- */
+
+/* Makes sure that `path` is a folder that can be written to, made with its parents if need be. */
+int cli_folder_make(const char *path);
+
+/* "folder/name" for free(); NULL after saying why. */
+char *cli_join(const char *folder, const char *name);
+
+/* Draws a figure. Where there is no gnuplot it says so, once, and goes on. */
+int cli_draw(const heed_figure *figure, const char *path, bool *drawn);
+
+/* Adds a row for each run. */
+void cli_report_runs(heed_report *report, const heed_experiment_result *result);
+
+#endif

@@ -1,0 +1,168 @@
+/* A data set made ready for training. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/learn.h"
+
+/* Of data without splits of its own. */
+static const double train_share = 0.6, validation_share = 0.2;
+enum { ALL_DRAWN = 10 };
+
+int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
+  *task = (cli_task){0};
+  if (cli_check(heed_data_open(&task->data, graph->source, &graph->options), NULL)) {
+    return CLI_FAILED;
+  }
+  task->n_nodes = heed_data_nodes(task->data);
+  task->classes = heed_data_classes(task->data);
+  task->targets.labels = heed_data_labels(task->data);
+  if (heed_data_features(task->data) == 0) {
+    return cli_check(heed_data_identity_features(task->data), graph->source);
+  }
+  return normalize ? cli_check(heed_data_row_normalize(task->data), graph->source) : CLI_OK;
+}
+
+void cli_task_close(cli_task *task) {
+  for (int part = 0; part < 3; part++) free(task->parts[part]);
+  free(task->splits);
+  free(task->one_hot);
+  heed_data_free(task->data);
+  *task = (cli_task){0};
+}
+
+heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
+  return (heed_model_inputs){.n_nodes = task->n_nodes,
+                             .dense = heed_data_dense_features(task->data),
+                             .sparse = heed_data_sparse_features(task->data),
+                             .mask = mask};
+}
+
+/* Labels as a target for every column. */
+static int make_one_hot(cli_task *task) {
+  float *values = cli_floats(task->n_nodes, task->classes, 1);
+  if (values == NULL) return CLI_FAILED;
+  for (int64_t i = 0; i < task->n_nodes; i++) {
+    int32_t label = task->targets.labels[i];
+    for (int32_t c = 0; c < task->classes; c++) {
+      values[i * task->classes + c] = label < 0 ? NAN : label == c ? 1.0f : 0.0f;
+    }
+  }
+  task->targets.values = task->one_hot = values;
+  return CLI_OK;
+}
+
+/* --- Splits -------------------------------------------------------------------------------- */
+
+int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last) {
+  if (last >= 65536) {
+    return cli_fail("%s: split %lld, but there are random splits 0 to 65535", source,
+                    (long long)last);
+  }
+  heed_split_options options = {.seed = seed,
+                                .splits = (int)last + 1,
+                                .train = train_share,
+                                .validation = validation_share};
+  task->drawn = true;
+  return cli_check(heed_data_make_splits(task->data, &options), source);
+}
+
+/* As many as are asked for. */
+static int draw_splits(cli_task *task, const char *source, uint64_t seed, bool all,
+                       const int64_t *numbers, int n_numbers) {
+  int64_t last = all ? ALL_DRAWN - 1 : 0;
+  for (int i = 0; i < n_numbers; i++) last = numbers[i] > last ? numbers[i] : last;
+  return cli_task_draw(task, source, seed, last);
+}
+
+static int choose_splits(cli_task *task, const char *source, const int64_t *numbers,
+                         int n_numbers) {
+  int there = heed_data_splits(task->data);
+  task->n_splits = n_numbers > 0 ? n_numbers : there;
+  size_t n = (size_t)task->n_splits + 1;
+  task->splits = malloc(n * sizeof *task->splits);
+  bool fits = task->splits != NULL;
+  for (int part = 0; part < 3; part++) {
+    task->parts[part] = malloc(n * sizeof *task->parts[part]);
+    fits = fits && task->parts[part] != NULL;
+  }
+  if (!fits) return cli_fail("out of memory for %d splits", task->n_splits);
+  for (int s = 0; s < task->n_splits; s++) {
+    int64_t number = n_numbers > 0 ? numbers[s] : s;
+    if (number >= there) {
+      return cli_fail("%s: split %lld, but there are %d splits, 0 to %d", source,
+                      (long long)number, there, there - 1);
+    }
+    task->splits[s] = (int)number;
+    for (int part = 0; part < 3; part++) {
+      task->parts[part][s] = heed_data_split(task->data, (int)number, (heed_part)part);
+    }
+  }
+  return CLI_OK;
+}
+
+/* --- What the data decides ----------------------------------------------------------------- */
+
+static void settle(cli_task *task, cli_recipe *recipe) {
+  bool two = task->classes == 2;
+  if (recipe->metric < 0) recipe->metric = two ? HEED_METRIC_ROC_AUC : HEED_METRIC_ACCURACY;
+  if (recipe->loss < 0) {
+    recipe->loss = two && recipe->metric == HEED_METRIC_ROC_AUC ? HEED_LOSS_BINARY_CROSS_ENTROPY
+                                                                : HEED_LOSS_CROSS_ENTROPY;
+  }
+  recipe->fit.metric = (heed_metric)recipe->metric;
+  recipe->fit.loss = (heed_loss)recipe->loss;
+  recipe->model.features = heed_data_features(task->data);
+  recipe->model.outputs = task->classes;
+  if (two && recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY) recipe->model.outputs = 1;
+}
+
+int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, uint64_t seed,
+                     const char *splits, const int64_t *numbers, int n_numbers) {
+  static const int64_t first = 0;
+  bool all = splits != NULL && strcmp(splits, "all") == 0;
+  if (task->targets.labels == NULL) {
+    return cli_fail("%s: there are no labels to learn; --label names a vertex attribute", source);
+  }
+  if (task->classes < 2) {
+    return cli_fail("%s: labels: %d class, but there is something to learn from 2 on", source,
+                    task->classes);
+  }
+  if (splits == NULL) {
+    numbers = &first;
+    n_numbers = 1;
+  }
+  if (heed_data_splits(task->data) == 0 &&
+      draw_splits(task, source, seed, all, numbers, n_numbers)) {
+    return CLI_FAILED;
+  }
+  settle(task, recipe);
+  bool by_columns = recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
+  if (recipe->model.outputs > 1 && by_columns && make_one_hot(task)) return CLI_FAILED;
+  return choose_splits(task, source, numbers, all ? 0 : n_numbers);
+}
+
+/* --- Masks and seeds ----------------------------------------------------------------------- */
+
+int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
+                    const heed_data *data) {
+  heed_model_spec *model = &recipe->model;
+  *mask = (heed_mask){0};
+  if (model->kind == HEED_MODEL_MLP) return CLI_OK;
+  if (model->kind == HEED_MODEL_TRANSFORMER && strchr(model->blocks, 'M') == NULL) return CLI_OK;
+  if (cli_mask_make(mask, &recipe->mask, graph, data)) return CLI_FAILED;
+  if (heed_mask_is_full(mask) && model->kernel == HEED_KERNEL_AUTO) {
+    model->kernel = HEED_KERNEL_DENSE;
+  }
+  return CLI_OK;
+}
+
+int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one) {
+  *n_seeds = n > 0 ? n : 1;
+  *seeds = malloc((size_t)*n_seeds * sizeof **seeds);
+  if (*seeds == NULL) return cli_fail("out of memory for %d seeds", *n_seeds);
+  **seeds = one;
+  for (int i = 0; i < n; i++) (*seeds)[i] = (uint64_t)list[i];
+  return CLI_OK;
+}
