@@ -206,7 +206,8 @@ HEED_API int64_t heed_data_features(const heed_data *data);
 /** The dense features [N, F], or NULL where they are sparse or there are none. */
 HEED_API const heed_matrix *heed_data_dense_features(const heed_data *data);
 
-/** The sparse features [N, F], or NULL where they are dense or there are none. */
+/** The sparse features [N, F], or NULL where they are dense or there are none. Dense features of an .npz
+ *  of which at most one number in eight is not 0 are kept sparse. */
 HEED_API const heed_csr *heed_data_sparse_features(const heed_data *data);
 
 /** Labels [N], 0 to classes - 1, or -1 for unknown (any negative one of an .npz); NULL where there are none. */

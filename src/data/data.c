@@ -207,7 +207,7 @@ static heed_status open_npz(heed_data *data, const char *source, const heed_data
   HEED__TRY(heed_npz_open(&npz, source));
   heed_status status = read_arrays(data, npz, source);
   heed_npz_close(npz);
-  return status;
+  return status == HEED_OK ? heed__data_sparsify(data) : status;
 }
 
 static heed_status take_features(heed_data *data, const char *source, const char *list) {

@@ -26,6 +26,9 @@ struct heed_data {
  * and the value [k + 1], whose last column says that there is none. */
 heed_status heed__data_dictionary_features(heed_data *data, int64_t k);
 
+/* Keeps dense features as sparse ones where nearly all of many numbers are 0, as in bags of words. */
+heed_status heed__data_sparsify(heed_data *data);
+
 /* Its one split, by whole graphs: the last fifth tests, the tenth before validates. */
 heed_status heed__data_dictionary_splits(heed_data *data, int64_t k);
 

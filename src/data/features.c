@@ -33,6 +33,47 @@ static heed_status alloc_rows(int64_t rows, int64_t width, int64_t **indptr, int
   return HEED_OK;
 }
 
+/* Below this many numbers, or above one non-zero in so many, dense features stay dense. */
+enum { SPARSE_NUMBERS = 4096, SPARSE_SHARE = 8 };
+
+heed_status heed__data_sparsify(heed_data *data) {
+  const heed_matrix *x = &data->dense;
+  int64_t numbers = x->rows * x->cols, found = 0;
+  if (x->data == NULL || numbers < SPARSE_NUMBERS) return HEED_OK;
+  for (int64_t i = 0; i < numbers; i++) found += x->data[i] != 0;
+  if (found > numbers / SPARSE_SHARE) return HEED_OK;
+  int64_t *indptr = heed__alloc((size_t)x->rows + 1, sizeof *indptr);
+  int32_t *indices = heed__alloc((size_t)found, sizeof *indices);
+  float *values = heed__alloc((size_t)found, sizeof *values);
+  if (indptr == NULL || indices == NULL || values == NULL) {
+    heed__free(indptr);
+    heed__free(indices);
+    heed__free(values);
+    return HEED_NOMEM;
+  }
+  bool ones = true;
+  int64_t at = 0;
+  indptr[0] = 0;
+  for (int64_t i = 0; i < x->rows; i++) {
+    const float *row = x->data + i * x->stride;
+    for (int64_t j = 0; j < x->cols; j++) {
+      if (row[j] == 0) continue;
+      indices[at] = (int32_t)j;
+      values[at++] = row[j];
+      ones = ones && row[j] == 1;
+    }
+    indptr[i + 1] = at;
+  }
+  put_sparse(data, x->cols, indptr, indices);
+  if (ones) {
+    heed__free(values);
+  } else {
+    data->values = values;
+    data->sparse.values = values;
+  }
+  return HEED_OK;
+}
+
 heed_status heed_data_identity_features(heed_data *data) {
   int64_t *indptr;
   int32_t *indices;

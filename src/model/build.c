@@ -192,12 +192,16 @@ heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, 
                                                 (long long)MOST_WIDTH));
   }
   heed__layer layer = layer_over(HEED__LINEAR, x);
-  layer.tensors[0] =
-      add_tensor(model, name, ".weight", weight_shape(width, width_of(model, x)), HEED__GLOROT);
+  int64_t fan_in = width_of(model, x);
+  layer.tensors[0] = add_tensor(model, name, ".weight", weight_shape(width, fan_in),
+                                model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
   if (layer.tensors[0] < 0) return -1;
+  model->tensors[layer.tensors[0]].fan_in = fan_in;
   if (bias) {
-    layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width), HEED__ZEROS);
+    layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width),
+                                  model->by_fan_in ? HEED__FAN_IN : HEED__ZEROS);
     if (layer.tensors[1] < 0) return -1;
+    model->tensors[layer.tensors[1]].fan_in = fan_in;
   }
   return add_layer(model, layer, width, of_graphs(model, x));
 }
@@ -392,9 +396,13 @@ static void fill(heed_model *model, int number, uint64_t seed) {
   const heed__tensor *tensor = model->tensors + number;
   const heed_parameter *is = &tensor->is;
   float *data = heed__tensor_data(model, number);
+  float limit = 0;
   if (tensor->start == HEED__GLOROT) { /* Glorot and Bengio 2010, equation 16 */
-    double fans = (double)is->shape[is->n_dims - 2] + (double)is->shape[is->n_dims - 1];
-    float limit = (float)sqrt(6 / fans);
+    limit = (float)sqrt(6 / ((double)is->shape[is->n_dims - 2] + (double)is->shape[is->n_dims - 1]));
+  } else if (tensor->start == HEED__FAN_IN) { /* LeCun et al. 1998, section 4.6, over sqrt(3) */
+    limit = (float)(1 / sqrt((double)tensor->fan_in));
+  }
+  if (limit > 0) {
     heed_random_uniform(seed, (uint64_t)FIRST_STREAM + (uint64_t)number, data, is->size, -limit,
                         limit);
   } else {

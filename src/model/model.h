@@ -41,11 +41,12 @@ typedef struct heed__value {
 } heed__value;
 
 /* What a tensor holds before training. */
-typedef enum heed__start { HEED__ZEROS, HEED__ONES, HEED__GLOROT } heed__start;
+typedef enum heed__start { HEED__ZEROS, HEED__ONES, HEED__GLOROT, HEED__FAN_IN } heed__start;
 
 typedef struct heed__tensor {
   heed_parameter is;
   heed__start start;
+  int64_t fan_in; /* of HEED__FAN_IN */
   char *name;
 } heed__tensor;
 
@@ -61,6 +62,7 @@ struct heed_model {
   heed_value output;
   bool finished;
   bool has_spec;
+  bool by_fan_in; /* linear layers start as PyTorch's do */
   heed_model_spec spec;
   heed_status status; /* of the first layer that failed, and its sentence */
   char message[512];

@@ -234,6 +234,7 @@ static heed_value residual_module(heed_model *model, const heed_model_spec *spec
 static heed_value residual_frame(heed_model *model, const heed_model_spec *spec) {
   char name[TEXT_BYTES];
   bool blocks = spec->kind == HEED_MODEL_TRANSFORMER;
+  model->by_fan_in = true;
   heed_value x = heed_model_features(model);
   x = heed_model_linear(model, "input", x, spec->hidden, true);
   x = heed_model_dropout(model, x, spec->dropout);
