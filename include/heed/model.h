@@ -286,6 +286,9 @@ typedef struct heed_model_inputs {
   const heed_matrix *dense;  /**< [N, F] features, or */
   const heed_csr *sparse;    /**< [N, F] features */
   const heed_mask *mask;     /**< N x N; may be NULL where no layer is masked */
+  const uint8_t *wanted;     /**< NULL: all; else [N], 1 for nodes whose output is looked at: the pass then
+                                  computes what these need alone, and its output has their rows alone, see
+                                  heed_pass_nodes(); without meaning to a model that pools */
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
 } heed_model_inputs;
@@ -323,6 +326,9 @@ HEED_API float *heed_pass_gradients(heed_pass *pass);
 
 /** Rows of the output: nodes, or graphs after pooling. */
 HEED_API int64_t heed_pass_rows(const heed_pass *pass);
+
+/** The nodes that the rows of the output belong to, [rows], ascending; NULL: all, in order. */
+HEED_API const int32_t *heed_pass_nodes(const heed_pass *pass);
 
 /** Bytes the pass holds. */
 HEED_API size_t heed_pass_bytes(const heed_pass *pass);

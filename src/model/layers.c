@@ -72,9 +72,9 @@ static heed_status forward_linear(heed_pass *pass, const heed__layer *layer, con
     heed__csr_product(pass->sparse, x->values, out, weight, bias, y->data);
     return HEED_OK;
   }
-  HEED__TRY(heed__dense_product(false, false, x->rows, out, in, x->data, weight, 0, y->data,
+  HEED__TRY(heed__dense_product(false, false, y->rows, out, in, x->data, weight, 0, y->data,
                                 pass->room));
-  if (bias != NULL) heed__add_bias(x->rows, out, y->data, bias, y->data);
+  if (bias != NULL) heed__add_bias(y->rows, out, y->data, bias, y->data);
   return HEED_OK;
 }
 
@@ -85,16 +85,16 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
   int64_t out = pass->model->values[layer->output].width;
   float *d_weight = gradient(pass, layer->tensors[0]);
   float *d_bias = gradient(pass, layer->tensors[1]);
-  if (d_bias != NULL) heed__sum_columns(x->rows, out, y->gradient, d_bias, pass->room);
+  if (d_bias != NULL) heed__sum_columns(y->rows, out, y->gradient, d_bias, pass->room);
   if (x->sparse) {
     heed__csr_product_backward(pass->sparse, &pass->features_transposed,
                                pass->transpose_arrays[2], x->values, out, y->gradient, d_weight);
   } else {
-    HEED__TRY(heed__dense_product(true, false, in, out, x->rows, x->data, y->gradient, 0, d_weight,
+    HEED__TRY(heed__dense_product(true, false, in, out, y->rows, x->data, y->gradient, 0, d_weight,
                                   pass->room));
   }
   if (!x->needs_gradient) return HEED_OK;
-  return heed__dense_product(false, true, x->rows, in, out, y->gradient,
+  return heed__dense_product(false, true, y->rows, in, out, y->gradient,
                              parameter(pass, layer->tensors[0]), step->adds[0] ? 1 : 0,
                              x->gradient, pass->room);
 }
@@ -121,7 +121,7 @@ static void forward_dropout(heed_pass *pass, int number, heed_mode mode, const h
     return;
   }
   y->data = pass->steps[number].in_place >= 0 ? x->data : y->own;
-  heed__dropout(key, stream, layer->p, x->rows * pass->model->values[layer->output].width, x->data,
+  heed__dropout(key, stream, layer->p, y->rows * pass->model->values[layer->output].width, x->data,
                 y->data, false);
 }
 
@@ -153,10 +153,10 @@ static void forward_normalize(heed_pass *pass, const heed__layer *layer, const h
   const float *shift = parameter(pass, layer->tensors[1]);
   y->data = y->own;
   if (layer->norm == HEED_NORM_LAYER) {
-    heed__layer_norm(x->rows, width, x->data, gain, shift, y->data, step->keep);
+    heed__layer_norm(y->rows, width, x->data, gain, shift, y->data, step->keep);
     return;
   }
-  heed__batch_norm(x->rows, width, x->data, gain, shift, mode == HEED_MODE_TRAIN, MOMENTUM,
+  heed__batch_norm(y->rows, width, x->data, gain, shift, mode == HEED_MODE_TRAIN, MOMENTUM,
                    parameter(pass, layer->state), parameter(pass, layer->state + 1), y->data,
                    step->keep, pass->room);
 }
@@ -167,10 +167,10 @@ static void backward_normalize(heed_pass *pass, const heed__layer *layer, const 
   float *d_gain = gradient(pass, layer->tensors[0]), *d_shift = gradient(pass, layer->tensors[1]);
   float *dx = x->needs_gradient ? x->gradient : step->apart[0];
   if (layer->norm == HEED_NORM_LAYER) {
-    heed__layer_norm_backward(x->rows, width, x->data, gain, step->keep, y->gradient, dx,
+    heed__layer_norm_backward(y->rows, width, x->data, gain, step->keep, y->gradient, dx,
                               step->adds[0], d_gain, d_shift, pass->room);
   } else {
-    heed__batch_norm_backward(x->rows, width, x->data, gain, step->keep, y->gradient, dx,
+    heed__batch_norm_backward(y->rows, width, x->data, gain, step->keep, y->gradient, dx,
                               step->adds[0], d_gain, d_shift, pass->room);
   }
 }
@@ -209,6 +209,18 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
   return heed_attention_forward(step->plan, &in, &out);
 }
 
+/* How many first rows of the gradient of `value` a layer gives. */
+static int64_t rows_covered(const heed_pass *pass, const heed__layer *layer,
+                            const heed__step *step, heed_value value) {
+  if (layer->kind != HEED__ATTENTION) {
+    return layer->kind == HEED__POOL ? pass->slots[value].rows : pass->slots[layer->output].rows;
+  }
+  bool seen = layer->inputs[1] == value || layer->inputs[2] == value;
+  int64_t keys = seen ? step->mask->n_keys : 0;
+  int64_t queries = layer->inputs[0] == value ? step->mask->n_queries : 0;
+  return keys > queries ? keys : queries;
+}
+
 static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
                                       const heed__step *step, const heed__slot *y) {
   heed_attention_inputs in = attention_inputs(pass, layer);
@@ -235,8 +247,9 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
   for (int i = 0; i < 3; i++) {
     heed_value value = layer->inputs[i];
     if (to[i] == NULL || !step->adds[i] || again[i]) continue;
-    const heed__slot *x = pass->slots + value;
-    heed__accumulate(x->rows * pass->model->values[value].width, to[i], x->gradient);
+    int64_t rows = rows_covered(pass, layer, step, value);
+    heed__accumulate(rows * pass->model->values[value].width, to[i],
+                     pass->slots[value].gradient);
   }
   return HEED_OK;
 }
@@ -265,26 +278,26 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
       return forward_linear(pass, layer, x, y);
     case HEED__BIAS:
       y->data = into;
-      heed__add_bias(x->rows, width, x->data, parameter(pass, layer->tensors[0]), y->data);
+      heed__add_bias(y->rows, width, x->data, parameter(pass, layer->tensors[0]), y->data);
       break;
     case HEED__DROPOUT:
       forward_dropout(pass, number, mode, x, y);
       break;
     case HEED__ACTIVATE:
       y->data = into;
-      heed__activate(layer->activation, x->rows * width, x->data, y->data);
+      heed__activate(layer->activation, y->rows * width, x->data, y->data);
       break;
     case HEED__NORMALIZE:
       forward_normalize(pass, layer, step, mode, width, x, y);
       break;
     case HEED__ADD:
-      forward_add(pass, layer, step, x->rows * width);
+      forward_add(pass, layer, step, y->rows * width);
       break;
     case HEED__ATTENTION:
       return forward_attention(pass, number, mode, y);
     case HEED__HEAD_MEAN:
       y->data = y->own;
-      heed__head_mean(x->rows, layer->heads, width, x->data, y->data);
+      heed__head_mean(y->rows, layer->heads, width, x->data, y->data);
       break;
     case HEED__POOL:
       y->data = y->own;
@@ -295,7 +308,21 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
   return HEED_OK;
 }
 
-heed_status heed__layer_backward(heed_pass *pass, int number) {
+/* A gradient is 0 at rows that its first writer does not know of. */
+static void clear_rest(const heed_pass *pass, int number) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed__step *step = pass->steps + number;
+  for (int i = 0; i < layer->n_inputs; i++) {
+    heed_value value = layer->inputs[i];
+    const heed__slot *x = pass->slots + value;
+    int64_t covered = rows_covered(pass, layer, step, value);
+    if (!x->needs_gradient || step->adds[i] || covered == x->rows) continue;
+    int64_t width = pass->model->values[value].width;
+    memset(x->gradient + covered * width, 0, (size_t)((x->rows - covered) * width) * sizeof(float));
+  }
+}
+
+static heed_status layer_backward(heed_pass *pass, int number) {
   const heed__layer *layer = pass->model->layers + number;
   const heed__step *step = pass->steps + number;
   const heed__slot *x = pass->slots + layer->inputs[0];
@@ -332,7 +359,7 @@ heed_status heed__layer_backward(heed_pass *pass, int number) {
     case HEED__ATTENTION:
       return backward_attention(pass, layer, step, y);
     case HEED__HEAD_MEAN:
-      heed__head_mean_backward(x->rows, layer->heads, width, y->gradient, x->gradient,
+      heed__head_mean_backward(y->rows, layer->heads, width, y->gradient, x->gradient,
                                step->adds[0]);
       break;
     case HEED__POOL:
@@ -341,5 +368,11 @@ heed_status heed__layer_backward(heed_pass *pass, int number) {
                                step->adds[0]);
       break;
   }
+  return HEED_OK;
+}
+
+heed_status heed__layer_backward(heed_pass *pass, int number) {
+  HEED__TRY(layer_backward(pass, number));
+  clear_rest(pass, number);
   return HEED_OK;
 }

@@ -50,6 +50,8 @@ float *heed_pass_gradients(heed_pass *pass) { return pass->gradients; }
 
 int64_t heed_pass_rows(const heed_pass *pass) { return pass->slots[pass->model->output].rows; }
 
+const int32_t *heed_pass_nodes(const heed_pass *pass) { return pass->nodes; }
+
 size_t heed_pass_bytes(const heed_pass *pass) { return pass->bytes; }
 
 /* The layer of attention number `index`; -1: there are not so many. */

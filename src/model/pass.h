@@ -7,6 +7,7 @@
 /* What a pass knows of a value. */
 typedef struct heed__slot {
   int64_t rows;
+  int hops;            /* steps of attention from here to the output, see field.c; HEED__ALL: too many */
   float *data;         /* [rows, width], where it lies in this call; NULL if it exists only sparsely */
   float *own;          /* its buffer; NULL if it shares another's */
   const float *values; /* of a sparse value: its numbers in this call, NULL: those of the features */
@@ -17,6 +18,16 @@ typedef struct heed__slot {
   bool needs_gradient;
   bool callers;        /* its gradient is the caller's d_output itself, not to be written to */
 } heed__slot;
+
+/* Hops of a value that is needed whole. */
+enum { HEED__ALL = 1 << 20 };
+
+/* A mask that layers look at, and for training its transpose, once for all of them. */
+typedef struct heed__view {
+  heed_mask mask;
+  heed_mask transposed;
+  int64_t *pairs;
+} heed__view;
 
 /* What a pass knows of a layer. */
 typedef struct heed__step {
@@ -48,10 +59,15 @@ struct heed_pass {
   float *ones;              /* score vectors of attention without trained ones */
   float *gradients;         /* [parameters] */
   const float *d_output;
-  heed_mask mask;           /* that of the inputs, without its edges */
-  heed_mask full;           /* of HEED_SCOPE_FULL */
-  heed_mask transposed, full_transposed;
-  int64_t *pairs, *full_pairs;
+  int32_t *nodes;           /* [rows of the features] the node of each row; NULL: as they are numbered */
+  int32_t *place;           /* [nodes of the inputs] the row of each node */
+  heed_matrix ordered_dense;
+  heed_csr ordered_sparse;
+  void *feature_arrays[3];
+  void *mask_arrays[2];
+  heed_mask mask;           /* that of the inputs or its ordered rows, without edges */
+  heed__view *views;        /* [layers] */
+  int n_views;
   heed_csr features_transposed;
   void *transpose_arrays[3];
   int capture;              /* attention layer whose weights are wanted; -1: none */
@@ -67,6 +83,10 @@ heed_status heed__layer_backward(heed_pass *pass, int layer);
  * counter `step` of stream 2^32 + layer of the seed gives. Parameters are drawn from lower streams.
  * The dropout of attention weights has the key as its seed. */
 void heed__dropout_key(uint64_t seed, uint64_t step, int layer, uint64_t *key, uint64_t *stream);
+
+/* Orders nodes, features and mask so that only what the wanted rows need is computed, and gives every slot
+ * its rows. Does nothing where that cannot be told. */
+heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted);
 
 /* A block of memory of the pass, counted in its bytes. */
 void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size);

@@ -190,42 +190,59 @@ static size_t mask_bytes(const heed_mask *mask) {
          (size_t)mask->n_pairs * sizeof *mask->indices;
 }
 
-static heed_status transpose(heed_pass *pass, const heed_mask *mask, heed_mask *transposed,
-                             int64_t **pairs) {
-  if (!pass->training || heed_mask_is_full(mask)) return HEED_OK;
-  *pairs = heed__pass_alloc(pass, mask->n_pairs, sizeof **pairs);
-  if (*pairs == NULL) return HEED_NOMEM;
-  HEED__TRY(heed_mask_transpose(transposed, mask, *pairs));
-  pass->bytes += mask_bytes(transposed);
+static heed_status transpose(heed_pass *pass, heed__view *view) {
+  if (!pass->training || heed_mask_is_full(&view->mask)) return HEED_OK;
+  view->pairs = heed__pass_alloc(pass, view->mask.n_pairs, sizeof *view->pairs);
+  if (view->pairs == NULL) return HEED_NOMEM;
+  HEED__TRY(heed_mask_transpose(&view->transposed, &view->mask, view->pairs));
+  pass->bytes += mask_bytes(&view->transposed);
   return HEED_OK;
 }
 
-/* The masks that live layers look at, and for training their transposes, once for all layers. */
-static heed_status make_masks(plan *p, const heed_model_inputs *in) {
-  heed_pass *pass = p->pass;
-  bool masked = false, full = false;
+static heed_status check_masks(const plan *p, const heed_model_inputs *in) {
   for (int l = 0; l < p->model->n_layers; l++) {
     const heed__layer *layer = p->model->layers + l;
-    if (!pass->steps[l].live || layer->kind != HEED__ATTENTION) continue;
-    if (layer->scope == HEED_SCOPE_MASKED && in->mask == NULL) {
+    if (p->pass->steps[l].live && layer->kind == HEED__ATTENTION &&
+        layer->scope == HEED_SCOPE_MASKED && in->mask == NULL) {
       return heed__fail(HEED_ARGUMENT, "pass: layer %s is masked, but there is no mask",
                         layer->name);
     }
-    masked = masked || layer->scope == HEED_SCOPE_MASKED;
-    full = full || layer->scope == HEED_SCOPE_FULL;
   }
-  if (masked) {
-    pass->mask = *in->mask;
-    pass->mask.edge_ptr = pass->mask.edge_ids = NULL;
-    pass->mask.origins = NULL;
-    pass->mask.owned = NULL;
-    HEED__TRY(transpose(pass, &pass->mask, &pass->transposed, &pass->pairs));
+  return HEED_OK;
+}
+
+/* The mask of a layer: queries are the first rows that its output needs, keys those of its values. */
+static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64_t n_queries,
+                             int64_t n_keys) {
+  if (full && pass->n_graphs == 1) {
+    HEED__TRY(heed_mask_full(&view->mask, n_queries, n_keys));
+  } else if (full) {
+    HEED__TRY(block_diagonal(&view->mask, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
+    pass->bytes += mask_bytes(&view->mask);
+  } else {
+    view->mask = pass->mask;
+    view->mask.n_queries = n_queries;
+    view->mask.n_keys = n_keys;
+    view->mask.n_pairs = view->mask.indptr[n_queries];
   }
-  if (!full) return HEED_OK;
-  if (pass->n_graphs == 1) return heed_mask_full(&pass->full, pass->n_nodes, pass->n_nodes);
-  HEED__TRY(block_diagonal(&pass->full, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
-  pass->bytes += mask_bytes(&pass->full);
-  return transpose(pass, &pass->full, &pass->full_transposed, &pass->full_pairs);
+  return transpose(pass, view);
+}
+
+static heed_status find_view(heed_pass *pass, const heed__layer *layer, const heed__view **found) {
+  bool full = layer->scope == HEED_SCOPE_FULL || heed_mask_is_full(&pass->mask);
+  int64_t n_queries = pass->slots[layer->output].rows;
+  int64_t n_keys = pass->nodes == NULL ? pass->n_nodes : pass->slots[layer->inputs[2]].rows;
+  for (int i = 0; i < pass->n_views; i++) {
+    const heed__view *view = pass->views + i;
+    bool is_full = view->mask.indptr == NULL || view->mask.indptr != pass->mask.indptr;
+    if (is_full == full && view->mask.n_queries == n_queries && view->mask.n_keys == n_keys) {
+      *found = view;
+      return HEED_OK;
+    }
+  }
+  heed__view *view = pass->views + pass->n_views++;
+  *found = view;
+  return make_view(pass, view, full, n_queries, n_keys);
 }
 
 static heed_status make_attentions(plan *p) {
@@ -235,18 +252,17 @@ static heed_status make_attentions(plan *p) {
     const heed__layer *layer = p->model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live || layer->kind != HEED__ATTENTION) continue;
-    bool full = layer->scope == HEED_SCOPE_FULL;
-    step->mask = full ? &pass->full : &pass->mask;
+    const heed__view *view;
+    HEED__TRY(find_view(pass, layer, &view));
+    step->mask = &view->mask;
     step->spec = layer->spec;
     if (step->spec.kernel == HEED_KERNEL_AUTO) { /* never measured: the same bits in every run */
       step->spec.kernel = heed_mask_is_full(step->mask) ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
     }
     HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
     if (step->backward) {
-      const heed_mask *transposed = full ? &pass->full_transposed : &pass->transposed;
-      const int64_t *pairs = full ? pass->full_pairs : pass->pairs;
-      HEED__TRY(heed_attention_prepare_backward(step->plan, pairs == NULL ? NULL : transposed,
-                                                pairs));
+      HEED__TRY(heed_attention_prepare_backward(
+          step->plan, view->pairs == NULL ? NULL : &view->transposed, view->pairs));
     }
     pass->bytes += heed_attention_plan_cost(step->plan).bytes;
     int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
@@ -365,6 +381,7 @@ static void find_writers(plan *p) {
       step->adds[i] = p->writer[x] >= 0;
       if (step->adds[i]) continue;
       p->writer[x] = l;
+      if (pass->slots[x].rows != pass->slots[layer->output].rows) continue;
       if (copies && callers && p->uses[x] == 1) {
         pass->slots[x].callers = true;
       } else if (takes_over) {
@@ -444,7 +461,8 @@ static heed_status add_extras(plan *p) {
         if (!step->adds[i] || (i > 0 && x == layer->inputs[0]) || (i > 1 && x == layer->inputs[1])) {
           continue;
         }
-        HEED__TRY(add_item(p, rows, model->values[x].width, back, back, &step->apart[i]));
+        HEED__TRY(add_item(p, pass->slots[x].rows, model->values[x].width, back, back,
+                           &step->apart[i]));
       }
     } else if (layer->kind == HEED__NORMALIZE) {
       bool of_rows = layer->norm == HEED_NORM_LAYER;
@@ -549,9 +567,11 @@ static heed_status bind(plan *p, const heed_model_inputs *in) {
   size_t n = (size_t)p->model->n_values;
   pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
   pass->steps = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->steps);
+  pass->views = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->views);
   p->uses = heed__alloc_zero(n * 5, sizeof *p->uses);
   p->passed_on = heed__alloc_zero(n, sizeof *p->passed_on);
-  if (pass->slots == NULL || pass->steps == NULL || p->uses == NULL || p->passed_on == NULL) {
+  if (pass->slots == NULL || pass->steps == NULL || pass->views == NULL || p->uses == NULL ||
+      p->passed_on == NULL) {
     return HEED_NOMEM;
   }
   pass->bytes += n * sizeof *pass->slots + (size_t)p->model->n_layers * sizeof *pass->steps;
@@ -562,7 +582,14 @@ static heed_status bind(plan *p, const heed_model_inputs *in) {
   find_live(p);
   find_gradients(p);
   find_forms(p);
-  HEED__TRY(make_masks(p, in));
+  HEED__TRY(check_masks(p, in));
+  if (in->mask != NULL) {
+    pass->mask = *in->mask;
+    pass->mask.edge_ptr = pass->mask.edge_ids = NULL;
+    pass->mask.origins = NULL;
+    pass->mask.owned = NULL;
+  }
+  if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   HEED__TRY(make_attentions(p));
   HEED__TRY(transpose_features(p));
   return make_buffers(p);
@@ -603,11 +630,16 @@ void heed_pass_free(heed_pass *pass) {
   for (int l = 0; pass->steps != NULL && l < pass->model->n_layers; l++) {
     heed_attention_free(pass->steps[l].plan);
   }
-  heed_mask_free(&pass->full);
-  heed_mask_free(&pass->transposed);
-  heed_mask_free(&pass->full_transposed);
-  heed__free(pass->pairs);
-  heed__free(pass->full_pairs);
+  for (int i = 0; i < pass->n_views; i++) {
+    heed_mask_free(&pass->views[i].mask);
+    heed_mask_free(&pass->views[i].transposed);
+    heed__free(pass->views[i].pairs);
+  }
+  heed__free(pass->views);
+  heed__free(pass->nodes);
+  heed__free(pass->place);
+  for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
+  for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
   for (int i = 0; i < 3; i++) heed__free(pass->transpose_arrays[i]);
   heed__free(pass->slots);
   heed__free(pass->steps);

@@ -1,0 +1,198 @@
+/* The receptive field: what of the nodes has to be computed where only some rows of the output are
+ * wanted. Nodes are put in the order in which the wanted ones come to need them: first the wanted,
+ * then what they attend to, then what those attend to. Every value then needs a number of first rows,
+ * masks are the first rows of one mask, and no loop has to know of it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "model/pass.h"
+
+static int at_most_all(int hops) { return hops < HEED__ALL ? hops : HEED__ALL; }
+
+static void raise_hops(heed_pass *pass, heed_value x, int hops) {
+  if (pass->slots[x].hops < hops) pass->slots[x].hops = hops;
+}
+
+/* How many steps of attention lie between each value and the output. */
+static void count_hops(heed_pass *pass, const heed_mask *mask) {
+  const heed_model *model = pass->model;
+  bool masked_is_full = mask == NULL || heed_mask_is_full(mask);
+  for (int l = model->n_layers - 1; l >= 0; l--) {
+    const heed__layer *layer = model->layers + l;
+    if (!pass->steps[l].live) continue;
+    heed__slot *y = pass->slots + layer->output;
+    if (layer->kind == HEED__NORMALIZE && layer->norm == HEED_NORM_BATCH) y->hops = HEED__ALL;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      bool seen = layer->kind == HEED__ATTENTION && i > 0;
+      bool by_all = seen && (layer->scope == HEED_SCOPE_FULL || masked_is_full);
+      raise_hops(pass, layer->inputs[i], by_all ? HEED__ALL : at_most_all(y->hops + seen));
+    }
+  }
+  /* The transposed features know the rows of one product alone. */
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    if (layer->kind == HEED__LINEAR && pass->slots[layer->inputs[0]].sparse) {
+      raise_hops(pass, layer->output, pass->slots[layer->inputs[0]].hops);
+    }
+  }
+}
+
+/* The nodes that `hops` steps reach, ends[h] being how many are reached by h of them. */
+static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted, int hops,
+                  bool all, int64_t *ends) {
+  int32_t *nodes = pass->nodes, *place = pass->place;
+  int64_t n = 0;
+  for (int64_t i = 0; i < pass->n_nodes; i++) {
+    place[i] = -1;
+    if (!wanted[i]) continue;
+    place[i] = 0;
+    nodes[n++] = (int32_t)i;
+  }
+  ends[0] = n;
+  for (int h = 1; h <= hops; h++) {
+    int64_t begin = h == 1 ? 0 : ends[h - 2];
+    for (int64_t r = begin; r < ends[h - 1]; r++) {
+      for (int64_t p = mask->indptr[nodes[r]]; p < mask->indptr[nodes[r] + 1]; p++) {
+        if (place[mask->indices[p]] < 0) place[mask->indices[p]] = h;
+      }
+    }
+    for (int64_t i = 0; i < pass->n_nodes; i++) { /* ascending: neighbours in memory stay so */
+      if (place[i] == h) nodes[n++] = (int32_t)i;
+    }
+    ends[h] = n;
+  }
+  for (int64_t i = 0; all && i < pass->n_nodes; i++) {
+    if (place[i] < 0) nodes[n++] = (int32_t)i;
+  }
+  pass->n_nodes = n;
+  for (int64_t r = 0; r < n; r++) place[nodes[r]] = (int32_t)r;
+}
+
+static int ascending(const void *a, const void *b) {
+  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* The first `rows` rows of the mask in the new order. */
+static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t rows) {
+  int64_t pairs = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    pairs += mask->indptr[pass->nodes[r] + 1] - mask->indptr[pass->nodes[r]];
+  }
+  int64_t *indptr = heed__pass_alloc(pass, rows + 1, sizeof *indptr);
+  int32_t *indices = heed__pass_alloc(pass, pairs, sizeof *indices);
+  pass->mask_arrays[0] = indptr;
+  pass->mask_arrays[1] = indices;
+  if (indptr == NULL || indices == NULL) return HEED_NOMEM;
+  indptr[0] = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t from = mask->indptr[pass->nodes[r]], end = mask->indptr[pass->nodes[r] + 1];
+    int32_t *row = indices + indptr[r];
+    for (int64_t p = from; p < end; p++) row[p - from] = pass->place[mask->indices[p]];
+    qsort(row, (size_t)(end - from), sizeof *row, ascending);
+    indptr[r + 1] = indptr[r] + (end - from);
+  }
+  pass->mask = (heed_mask){.n_queries = rows,
+                           .n_keys = pass->n_nodes,
+                           .n_pairs = pairs,
+                           .indptr = indptr,
+                           .indices = indices};
+  return HEED_OK;
+}
+
+static heed_status order_dense(heed_pass *pass, int64_t rows) {
+  const heed_matrix *x = pass->dense;
+  int64_t numbers;
+  if (__builtin_mul_overflow(rows, x->cols, &numbers)) {
+    return heed__fail(HEED_OVERFLOW, "pass: %lld rows of %lld features do not fit",
+                      (long long)rows, (long long)x->cols);
+  }
+  float *data = heed__pass_alloc(pass, numbers, sizeof *data);
+  pass->feature_arrays[0] = data;
+  if (data == NULL) return HEED_NOMEM;
+  for (int64_t r = 0; r < rows; r++) {
+    memcpy(data + r * x->cols, x->data + pass->nodes[r] * x->stride,
+           (size_t)x->cols * sizeof *data);
+  }
+  pass->ordered_dense = heed_matrix_view(data, rows, x->cols);
+  pass->dense = &pass->ordered_dense;
+  return HEED_OK;
+}
+
+static heed_status order_sparse(heed_pass *pass, int64_t rows) {
+  const heed_csr *x = pass->sparse;
+  int64_t n = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    n += x->indptr[pass->nodes[r] + 1] - x->indptr[pass->nodes[r]];
+  }
+  int64_t *indptr = heed__pass_alloc(pass, rows + 1, sizeof *indptr);
+  int32_t *indices = heed__pass_alloc(pass, n, sizeof *indices);
+  float *values = x->values == NULL ? NULL : heed__pass_alloc(pass, n, sizeof *values);
+  pass->feature_arrays[0] = indptr;
+  pass->feature_arrays[1] = indices;
+  pass->feature_arrays[2] = values;
+  if (indptr == NULL || indices == NULL || (values == NULL && x->values != NULL)) {
+    return HEED_NOMEM;
+  }
+  indptr[0] = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t from = x->indptr[pass->nodes[r]], length = x->indptr[pass->nodes[r] + 1] - from;
+    memcpy(indices + indptr[r], x->indices + from, (size_t)length * sizeof *indices);
+    if (values != NULL) {
+      memcpy(values + indptr[r], x->values + from, (size_t)length * sizeof *values);
+    }
+    indptr[r + 1] = indptr[r] + length;
+  }
+  pass->ordered_sparse = (heed_csr){
+      .rows = rows, .cols = x->cols, .indptr = indptr, .indices = indices, .values = values};
+  pass->sparse = &pass->ordered_sparse;
+  return HEED_OK;
+}
+
+/* Most steps that count; whoever is further away needs everything. */
+enum { MOST_HOPS = 16 };
+
+heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted) {
+  const heed_model *model = pass->model;
+  for (int l = 0; l < model->n_layers; l++) { /* graphs are pooled whole */
+    if (pass->steps[l].live && model->layers[l].kind == HEED__POOL) return HEED_OK;
+  }
+  if (pass->n_graphs != 1) return HEED_OK;
+  count_hops(pass, mask);
+  int hops = 0;
+  bool all = false;
+  for (int v = 0; v < model->n_values; v++) {
+    int of = pass->slots[v].hops;
+    if (of > MOST_HOPS) {
+      all = true;
+      pass->slots[v].hops = HEED__ALL;
+    } else if (of > hops) {
+      hops = of;
+    }
+  }
+  pass->nodes = heed__pass_alloc(pass, pass->n_nodes, sizeof *pass->nodes);
+  pass->place = heed__pass_alloc(pass, pass->n_nodes, sizeof *pass->place);
+  if (pass->nodes == NULL || pass->place == NULL) return HEED_NOMEM;
+  int64_t ends[MOST_HOPS + 1], queries = 0;
+  reach(pass, mask, wanted, hops, all, ends);
+  for (int v = 0; v < model->n_values; v++) {
+    heed__slot *slot = pass->slots + v;
+    slot->rows = slot->hops == HEED__ALL ? pass->n_nodes : ends[slot->hops];
+  }
+  bool masked = false;
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    if (!pass->steps[l].live || layer->kind != HEED__ATTENTION ||
+        layer->scope != HEED_SCOPE_MASKED) {
+      continue;
+    }
+    masked = true;
+    int64_t rows = pass->slots[layer->output].rows;
+    queries = rows > queries ? rows : queries;
+  }
+  if (masked && !heed_mask_is_full(mask)) HEED__TRY(order_mask(pass, mask, queries));
+  int64_t rows = pass->slots[0].rows;
+  return pass->sparse != NULL ? order_sparse(pass, rows) : order_dense(pass, rows);
+}
