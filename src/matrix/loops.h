@@ -24,7 +24,8 @@ void heed__sum_columns(int64_t rows, int64_t cols, const float *dy, float *db, f
 void heed__accumulate(int64_t n, const float *x, float *y);
 void heed__sum(int64_t n, const float *x, const float *z, float *y);
 
-/* y = f(x); x may be y. Backward from x: dx = dy f'(x), or dx += where `adds`; dx may be dy. */
+/* y = f(x); x may be y. ELU is off by at most 4e-7 of itself, and so is GELU above -1; below, the error
+ * grows as x^2 does, to 1e-6 (1 + x^2 / 8) of itself. Slopes are off by at most 5e-7. Backward from x: dx = dy f'(x), or dx += where `adds`; dx may be dy. */
 void heed__activate(heed_activation f, int64_t n, const float *x, float *y);
 void heed__activate_backward(heed_activation f, int64_t n, const float *x, const float *dy, float *dx,
                              bool adds);
