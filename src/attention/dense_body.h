@@ -106,18 +106,17 @@ static float tile_softmax(float *logits, int pairs, float *maximum, float *sum) 
 static void keep_of_head(const heed__problem *problem, int32_t head, int64_t first, int n,
                          float *keep) {
   uint64_t heads = (uint64_t)problem->spec.heads;
-  uint64_t number = (uint64_t)first * heads + (uint64_t)head;
+  vq number = v_count() * heads + ((uint64_t)first * heads + (uint64_t)head);
   for (int p = 0; p < n; p += QUADS, number += QUADS * heads) {
-    uint64_t lanes[QUADS];
-    uint32_t random[4 * QUADS], own[QUADS];
-    for (int q = 0; q < QUADS; q++) lanes[q] = (number + (uint64_t)q * heads) / 4;
-    vq counter;
-    memcpy(&counter, lanes, sizeof counter);
-    random_quads(problem->spec.seed, counter, random);
-    for (int q = 0; q < QUADS; q++) {
-      own[q] = random[4 * q + (int)((number + (uint64_t)q * heads) % 4)];
-    }
-    keep_of(problem, own, QUADS, keep + p);
+    vq low, high;
+    random_halves(problem->spec.seed, number >> 2, &low, &high);
+    vq in_high = 0 - (number >> 1 & 1); /* all ones, or none */
+    vq own = ((high & in_high) | (low & ~in_high)) >> ((number & 1) * 32);
+    uint64_t wide[QUADS];
+    uint32_t random[QUADS];
+    memcpy(wide, &own, sizeof own);
+    for (int q = 0; q < QUADS; q++) random[q] = (uint32_t)wide[q];
+    keep_of(problem, random, QUADS, keep + p);
   }
 }
 
