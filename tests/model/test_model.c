@@ -412,6 +412,68 @@ END_TEST
 START_TEST(test_oracle_sparse) { against_oracle(_i, true); }
 END_TEST
 
+/* More rows than any loop takes in one block: forward, and the gradient along random directions. */
+START_TEST(test_many_rows) {
+  enum { ROWS = 700, DEGREE = 6 };
+  static const int which[] = {2, 5, 7, 9, 11, 13, 16, 18, 27, 33};
+  float *x = malloc(sizeof *x * ROWS * FEATURES), chance[DEGREE];
+  heed_random_uniform(8, 1, x, ROWS * FEATURES, -1, 1);
+  int64_t indptr[ROWS + 1] = {0};
+  int32_t indices[ROWS * DEGREE];
+  for (int i = 0; i < ROWS; i++) { /* one key out of each stretch */
+    indptr[i + 1] = indptr[i] + DEGREE;
+    heed_random_uniform(8, 2 + (uint64_t)i, chance, DEGREE, 0, ROWS / DEGREE);
+    for (int k = 0; k < DEGREE; k++) {
+      indices[indptr[i] + k] = (int32_t)(k * (ROWS / DEGREE)) + (int32_t)chance[k];
+    }
+  }
+  heed_mask mask;
+  must(heed_mask_view(&mask, ROWS, ROWS, indptr, indices));
+  heed_matrix features = heed_matrix_view(x, ROWS, FEATURES), output;
+  heed_model_inputs in = {.n_nodes = ROWS, .dense = &features, .mask = &mask};
+  heed_model *model = model_new(which[_i]);
+  heed_pass *pass;
+  must(heed_pass_new(&pass, model, &in, true));
+  int64_t n_parameters = heed_model_parameter_count(model);
+  int64_t n = ROWS * heed_model_output_count(model);
+  double *parameters = doubles(heed_model_parameters(model), n_parameters);
+  double *expected = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
+  near(models[which[_i]].name, output.data, expected, n, OUTPUT_TOLERANCE, largest_of(expected, n));
+  float *d_output = malloc((size_t)n * sizeof *d_output);
+  heed_random_uniform(5, 5, d_output, n, -1, 1);
+  must(heed_pass_backward(pass, d_output));
+  float *direction = malloc((size_t)n_parameters * sizeof *direction);
+  for (uint64_t d = 0; d < 3; d++) {
+    heed_random_uniform(6, d, direction, n_parameters, -1, 1);
+    double along = 0, size = 0, sides[2], step = 1e-8;
+    for (int64_t i = 0; i < n_parameters; i++) {
+      double product = (double)direction[i] * (double)heed_pass_gradients(pass)[i];
+      along += product;
+      size += product * product;
+    }
+    for (int side = 0; side < 2; side++) {
+      double sign = side == 0 ? -step : step;
+      for (int64_t i = 0; i < n_parameters; i++) parameters[i] += sign * (double)direction[i];
+      double *moved = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
+      sides[side] = weighted(moved, d_output, n);
+      free(moved);
+      for (int64_t i = 0; i < n_parameters; i++) parameters[i] -= sign * (double)direction[i];
+    }
+    double difference = (sides[1] - sides[0]) / (2 * step);
+    ck_assert_msg(fabs(along - difference) <= 1e-4 * sqrt(size), "%s: %.9g, not %.9g; terms of %g",
+                  models[which[_i]].name, along, difference, sqrt(size));
+  }
+  free(direction);
+  free(d_output);
+  free(expected);
+  free(parameters);
+  free(x);
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
+END_TEST
+
 /* Threads, repeats, passes for evaluation alone, forms of features: the same numbers; no memory moves. */
 START_TEST(test_same) {
   inputs in;
@@ -1137,6 +1199,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, test_oracle_dense, 0, MODELS);
   tcase_add_loop_test(tests, test_oracle_sparse, 0, MODELS);
+  tcase_add_loop_test(tests, test_many_rows, 0, 10);
   tcase_add_loop_test(tests, test_same, 0, MODELS);
   tcase_add_loop_test(tests, test_memory, 0, MODELS);
   tcase_add_test(tests, test_build_errors);
