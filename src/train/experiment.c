@@ -139,6 +139,8 @@ static heed_status run(campaign *x, int number, single *one) {
       int split = number / e->n_seeds;
       result.split = e->splits != NULL ? e->splits[split] : split;
       result.stopped = stopped;
+      heed_trainer_free(one->trainer); /* another run may end the model as soon as it is offered */
+      one->trainer = NULL;
 #pragma omp critical(heed_experiment)
       {
         x->runs[number] = result;
