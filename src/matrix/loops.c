@@ -109,11 +109,10 @@ void heed__activate_backward(heed_activation f, int64_t n, const float *x, const
 static void drop(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
                  bool adds) {
   const heed__loop_table *loops = heed__loops_chosen();
-  double share = (double)p; /* below 1: less than 2^32 of the random numbers are below the limit */
-  uint32_t limit = (uint32_t)(share * 0x1p32);
-  float factor = (float)(1 / (1 - share));
+  int32_t limit = (int32_t)((double)p * 0x1p16 + 0.5);
+  float factor = limit < 0x10000 ? (float)(0x1p16 / (0x1p16 - (double)limit)) : 0;
   HEED__BLOCKS(static, n, HEED__BLOCK, 2 * (double)n, {
-    loops->dropout(seed, stream, (uint64_t)first / 4, limit, factor, count,
+    loops->dropout(seed, stream, (uint64_t)first / 8, limit, factor, count,
                    x == NULL ? NULL : x + first, y + first, adds);
   });
 }
