@@ -4,3 +4,24 @@ TESTS += tests/model/test_model
 tests_model_test_model_SOURCES = tests/model/test_model.c tests/model/oracle.c tests/model/oracle.h
 tests_model_test_model_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_test_model_LDADD = $(TEST_LIBS)
+
+# What PyTorch Geometric computed; fixtures/README.md says how.
+check_PROGRAMS += tests/model/test_fixtures
+TESTS += tests/model/test_fixtures
+tests_model_test_fixtures_SOURCES = tests/model/test_fixtures.c tests/model/fixtures/names.h
+tests_model_test_fixtures_CPPFLAGS = $(TEST_CPPFLAGS) \
+  -DFIXTURES=\"$(srcdir)/tests/model/fixtures\"
+tests_model_test_fixtures_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/model/fixtures/README.md tests/model/fixtures/make_fixtures.py \
+  tests/model/fixtures/gat-concat-h3-d5.npz \
+  tests/model/fixtures/gat-concat-h8-d8-loops.npz \
+  tests/model/fixtures/gat-mean-h2-d7-loops.npz \
+  tests/model/fixtures/gat-mean-h3-d5.npz \
+  tests/model/fixtures/gatv2-concat-h3-d5.npz \
+  tests/model/fixtures/gatv2-concat-h8-d8-loops.npz \
+  tests/model/fixtures/gatv2-mean-h3-d5.npz \
+  tests/model/fixtures/gatv2-shared-h2-d7-loops.npz \
+  tests/model/fixtures/transformer-concat-h3-d5.npz \
+  tests/model/fixtures/transformer-concat-h8-d8-loops.npz \
+  tests/model/fixtures/transformer-mean-h2-d7-loops.npz \
+  tests/model/fixtures/transformer-mean-h3-d5.npz

@@ -340,7 +340,7 @@ static double weighted(const double *output, const float *weights, int64_t n) {
 /* Rounding in single precision against the oracle: some hundred roundings of 6e-8, relative to the
  * largest number. */
 static const double OUTPUT_TOLERANCE = 2e-5, GRADIENT_TOLERANCE = 5e-5;
-enum { SEED = 11, STEP = 5 };
+enum { SEED = 11, STEP = 5, MOST_SAMPLES = 20 };
 
 /* The same pass in each mode and its gradient, against the oracle. */
 static void against_oracle(int number, bool sparse) {
@@ -370,28 +370,34 @@ static void against_oracle(int number, bool sparse) {
   float *kept = copy(d_output, n);
   must(heed_pass_backward(pass, d_output));
   same_bits("the caller's gradient", d_output, kept, n);
-  double *gradient = malloc((size_t)n_parameters * sizeof *gradient);
-  for (int64_t i = 0; i < n_parameters; i++) {
-    double value = parameters[i], sides[2], step = 1e-8; /* kinks are further away */
-    for (int side = 0; side < 2; side++) {
-      parameters[i] = side == 0 ? value - step : value + step;
-      double *moved = oracle_forward(model, given, parameters, HEED_MODE_TRAIN, SEED, STEP);
-      sides[side] = weighted(moved, d_output, n);
-      free(moved);
-    }
-    parameters[i] = value;
-    gradient[i] = (sides[1] - sides[0]) / (2 * step);
-  }
-  for (int i = 0; i < heed_model_tensors(model); i++) {
-    heed_parameter is = heed_model_tensor(model, i);
+  const float *gradients = heed_pass_gradients(pass);
+  double *as_doubles = doubles(gradients, n_parameters);
+  double whole = largest_of(as_doubles, n_parameters);
+  for (int t = 0; t < heed_model_tensors(model); t++) {
+    heed_parameter is = heed_model_tensor(model, t);
     if (!is.trained) continue;
+    double expected[MOST_SAMPLES];
+    float got[MOST_SAMPLES];
+    int samples = is.size < MOST_SAMPLES ? (int)is.size : MOST_SAMPLES;
+    for (int s = 0; s < samples; s++) { /* a prime apart: all columns and rows */
+      int64_t i = is.offset + (is.size < MOST_SAMPLES ? s : s * INT64_C(7919) % is.size);
+      double value = parameters[i], sides[2], step = 1e-8; /* kinks are further away */
+      for (int side = 0; side < 2; side++) {
+        parameters[i] = side == 0 ? value - step : value + step;
+        double *moved = oracle_forward(model, given, parameters, HEED_MODE_TRAIN, SEED, STEP);
+        sides[side] = weighted(moved, d_output, n);
+        free(moved);
+      }
+      parameters[i] = value;
+      expected[s] = (sides[1] - sides[0]) / (2 * step);
+      got[s] = gradients[i];
+    }
     snprintf(what, sizeof what, "%s, %s, gradient of %s", models[number].name,
              sparse ? "sparse" : "dense", is.name);
-    near(what, heed_pass_gradients(pass) + is.offset, gradient + is.offset, is.size,
-         GRADIENT_TOLERANCE,
-         fmax(largest_of(gradient + is.offset, is.size), 0.01 * largest_of(gradient, n_parameters)));
+    near(what, got, expected, samples, GRADIENT_TOLERANCE,
+         fmax(largest_of(expected, samples), 0.01 * whole));
   }
-  free(gradient);
+  free(as_doubles);
   free(d_output);
   free(kept);
   free(state);
@@ -404,6 +410,68 @@ START_TEST(test_oracle_dense) { against_oracle(_i, false); }
 END_TEST
 
 START_TEST(test_oracle_sparse) { against_oracle(_i, true); }
+END_TEST
+
+/* More rows than any loop takes in one block: forward, and the gradient along random directions. */
+START_TEST(test_many_rows) {
+  enum { ROWS = 700, DEGREE = 6 };
+  static const int which[] = {2, 5, 7, 9, 11, 13, 16, 18, 27, 33};
+  float *x = malloc(sizeof *x * ROWS * FEATURES), chance[DEGREE];
+  heed_random_uniform(8, 1, x, ROWS * FEATURES, -1, 1);
+  int64_t indptr[ROWS + 1] = {0};
+  int32_t indices[ROWS * DEGREE];
+  for (int i = 0; i < ROWS; i++) { /* one key out of each stretch */
+    indptr[i + 1] = indptr[i] + DEGREE;
+    heed_random_uniform(8, 2 + (uint64_t)i, chance, DEGREE, 0, ROWS / DEGREE);
+    for (int k = 0; k < DEGREE; k++) {
+      indices[indptr[i] + k] = (int32_t)(k * (ROWS / DEGREE)) + (int32_t)chance[k];
+    }
+  }
+  heed_mask mask;
+  must(heed_mask_view(&mask, ROWS, ROWS, indptr, indices));
+  heed_matrix features = heed_matrix_view(x, ROWS, FEATURES), output;
+  heed_model_inputs in = {.n_nodes = ROWS, .dense = &features, .mask = &mask};
+  heed_model *model = model_new(which[_i]);
+  heed_pass *pass;
+  must(heed_pass_new(&pass, model, &in, true));
+  int64_t n_parameters = heed_model_parameter_count(model);
+  int64_t n = ROWS * heed_model_output_count(model);
+  double *parameters = doubles(heed_model_parameters(model), n_parameters);
+  double *expected = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
+  near(models[which[_i]].name, output.data, expected, n, OUTPUT_TOLERANCE, largest_of(expected, n));
+  float *d_output = malloc((size_t)n * sizeof *d_output);
+  heed_random_uniform(5, 5, d_output, n, -1, 1);
+  must(heed_pass_backward(pass, d_output));
+  float *direction = malloc((size_t)n_parameters * sizeof *direction);
+  for (uint64_t d = 0; d < 3; d++) {
+    heed_random_uniform(6, d, direction, n_parameters, -1, 1);
+    double along = 0, size = 0, sides[2], step = 1e-8;
+    for (int64_t i = 0; i < n_parameters; i++) {
+      double product = (double)direction[i] * (double)heed_pass_gradients(pass)[i];
+      along += product;
+      size += product * product;
+    }
+    for (int side = 0; side < 2; side++) {
+      double sign = side == 0 ? -step : step;
+      for (int64_t i = 0; i < n_parameters; i++) parameters[i] += sign * (double)direction[i];
+      double *moved = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
+      sides[side] = weighted(moved, d_output, n);
+      free(moved);
+      for (int64_t i = 0; i < n_parameters; i++) parameters[i] -= sign * (double)direction[i];
+    }
+    double difference = (sides[1] - sides[0]) / (2 * step);
+    ck_assert_msg(fabs(along - difference) <= 1e-4 * sqrt(size), "%s: %.9g, not %.9g; terms of %g",
+                  models[which[_i]].name, along, difference, sqrt(size));
+  }
+  free(direction);
+  free(d_output);
+  free(expected);
+  free(parameters);
+  free(x);
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
 END_TEST
 
 /* Threads, repeats, passes for evaluation alone, forms of features: the same numbers; no memory moves. */
@@ -1083,6 +1151,42 @@ START_TEST(test_inputs) {
 }
 END_TEST
 
+/* Buffers are shared: a pass for evaluation needs a few at a time, however deep the model; a training one
+ * keeps what its layers need to go backward, and no gradient of a layer beyond the next. */
+START_TEST(test_plan) {
+  enum { ROWS = 1000, WIDTH = 32, BUFFER = ROWS * WIDTH * 4, ROOM = 100000 };
+  float *x = calloc((size_t)ROWS * WIDTH, sizeof *x);
+  heed_matrix features = heed_matrix_view(x, ROWS, WIDTH);
+  heed_model_inputs in = {.n_nodes = ROWS, .dense = &features};
+  static const int depths[] = {5, 20};
+  size_t bytes[2][2];
+  for (int d = 0; d < 2; d++) {
+    heed_model *model;
+    must(heed_model_new(&model, WIDTH));
+    heed_value value = 0;
+    for (int i = 0; i < depths[d]; i++) {
+      char name[16];
+      snprintf(name, sizeof name, "l%d", i);
+      heed_value y = heed_model_linear(model, name, value, WIDTH, false);
+      y = heed_model_activate(model, y, HEED_ACTIVATION_RELU);
+      value = heed_model_add(model, value, heed_model_dropout(model, y, 0.5F));
+    }
+    must(heed_model_finish(model, value, 1));
+    for (int training = 0; training < 2; training++) {
+      heed_pass *pass;
+      must(heed_pass_new(&pass, model, &in, training == 1));
+      bytes[d][training] = heed_pass_bytes(pass);
+      heed_pass_free(pass);
+    }
+    heed_model_free(model);
+  }
+  ck_assert_uint_le(bytes[1][0], 4 * BUFFER + ROOM);
+  size_t layers = (bytes[1][1] - bytes[0][1]) / (size_t)(depths[1] - depths[0]);
+  ck_assert_uint_le(layers, 2 * BUFFER + BUFFER / 4); /* before and after the activation */
+  free(x);
+}
+END_TEST
+
 static void reset(void) {
   heed__alloc_fail_after(-1);
   must(heed_set_threads(0));
@@ -1095,6 +1199,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, test_oracle_dense, 0, MODELS);
   tcase_add_loop_test(tests, test_oracle_sparse, 0, MODELS);
+  tcase_add_loop_test(tests, test_many_rows, 0, 10);
   tcase_add_loop_test(tests, test_same, 0, MODELS);
   tcase_add_loop_test(tests, test_memory, 0, MODELS);
   tcase_add_test(tests, test_build_errors);
@@ -1106,6 +1211,7 @@ int main(void) {
   tcase_add_test(tests, test_dropout);
   tcase_add_test(tests, test_weights);
   tcase_add_test(tests, test_inputs);
+  tcase_add_test(tests, test_plan);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
