@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -406,6 +407,41 @@ START_TEST(a_failed_write_changes_nothing) {
 }
 END_TEST
 
+/* Killed at any moment, a writer leaves one of the two files that it writes in turn, and whole. */
+START_TEST(a_killed_writer_leaves_a_whole_file) {
+  enum { N = 1 << 15, ROUNDS = 25 };
+  static float numbers_of[2][N], out[N];
+  for (int i = 0; i < N; i++) numbers_of[1][i] = 1;
+  const heed_array turns[2] = {{"x", HEED_DTYPE_FLOAT32, 1, {N}, numbers_of[0]},
+                               {"x", HEED_DTYPE_FLOAT32, 1, {N}, numbers_of[1]}};
+  make_folder();
+  ck_assert_int_eq(heed_safetensors_write(target, turns, 1, NULL), HEED_OK);
+  for (int round = 0; round < ROUNDS; round++) {
+    pid_t writer = fork();
+    if (writer == 0) {
+      for (int turn = 0;; turn = !turn) {
+        if (heed_safetensors_write(target, &turns[turn], 1, NULL) != HEED_OK) _exit(1);
+      }
+    }
+    usleep((useconds_t)(500 + 700 * round));
+    int status;
+    ck_assert_int_eq(kill(writer, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(writer, &status, 0), writer);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    heed_safetensors *file;
+    ck_assert_msg(heed_safetensors_open(&file, target) == HEED_OK, "%s", heed_message());
+    ck_assert_int_eq(heed_safetensors_read(file, "x", out, N), HEED_OK);
+    ck_assert(out[0] == 0 || out[0] == 1);
+    ck_assert_mem_eq(out, numbers_of[(int)out[0]], sizeof out);
+    heed_safetensors_close(file);
+  }
+  char command[128];
+  snprintf(command, sizeof command, "rm -f %s/*.part", folder);
+  ck_assert_int_eq(system(command), 0);
+  remove_folder();
+}
+END_TEST
+
 START_TEST(every_allocation_may_fail) {
   make_folder();
   size_t held = heed_memory_held();
@@ -450,6 +486,7 @@ int main(void) {
   tcase_add_test(tests, cut_files_are_refused);
   tcase_add_test(tests, bombs_are_refused);
   tcase_add_test(tests, a_failed_write_changes_nothing);
+  tcase_add_test(tests, a_killed_writer_leaves_a_whole_file);
   tcase_add_test(tests, every_allocation_may_fail);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
