@@ -207,6 +207,7 @@ static adam_function *adam_chosen(void) { return adam_portable; }
 /* The factor that clipping puts before the gradient, as torch.nn.utils.clip_grad_norm_ has it. */
 static heed_status clip(heed_optimizer *o, const float *gradients, int threads, float *scale) {
   bool norm_wanted = o->spec.clip > 0;
+  (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (int64_t b = 0; b < o->n_pieces; b++) {
     const float *g = gradients + o->pieces[b].begin;
