@@ -104,8 +104,8 @@ static const step steps[] = {
      "they are hard to place, and a crowd (full) drowns what acquaintances (graph) know:",
      cmd_compare,
      "compare sbm:n=400,blocks=4,in=0.1,out=0.01,features=8,noise=3 --train --model transformer "
-     "--layers 2 --hidden 32 --heads 4 --dropout 0.2 --lr 0.003 --optimizer adamw --epochs 100 "
-     "--patience 20 --seeds 0-2 --output %s/communities"},
+     "--layers 2 --hidden 32 --heads 4 --dropout 0.2 --lr 0.003 --optimizer adamw --epochs 60 "
+     "--patience 15 --seeds 0-2 --output %s/communities"},
 };
 
 /* The words of a step with the folder in its place, as argv; `text` holds them. */
