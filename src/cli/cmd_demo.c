@@ -100,12 +100,12 @@ static const step steps[] = {
      cmd_predict,
      "predict karate --model %s/karate/model.safetensors --output %s/karate/predictions.npz "
      "--weights"},
-    {"400 people in four communities. What is known of a single one is mostly noise: alone (none)\n"
+    {"240 people in four communities. What is known of a single one is mostly noise: alone (none)\n"
      "they are hard to place, and a crowd (full) drowns what acquaintances (graph) know:",
      cmd_compare,
-     "compare sbm:n=400,blocks=4,in=0.1,out=0.01,features=8,noise=3 --train --model transformer "
-     "--layers 2 --hidden 32 --heads 4 --dropout 0.2 --lr 0.003 --optimizer adamw --epochs 100 "
-     "--patience 20 --seeds 0-2 --output %s/communities"},
+     "compare sbm:n=240,blocks=4,in=0.15,out=0.015,features=8,noise=3 --train --model transformer "
+     "--layers 2 --hidden 32 --heads 4 --dropout 0.2 --lr 0.003 --optimizer adamw --epochs 60 "
+     "--patience 15 --seeds 0-2 --output %s/communities"},
 };
 
 /* The words of a step with the folder in its place, as argv; `text` holds them. */

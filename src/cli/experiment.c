@@ -26,8 +26,12 @@ void cli_catch_signals(void) {
   action.sa_handler = ask_to_stop;
   action.sa_flags = (int)SA_RESETHAND; /* the second time it ends the process */
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  static const int numbers[] = {SIGINT, SIGTERM};
+  for (int i = 0; i < 2; i++) {
+    struct sigaction before; /* what the caller wants ignored stays so */
+    if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN) continue;
+    sigaction(numbers[i], &action, NULL);
+  }
 }
 
 bool cli_stopped(void) { return stop_asked != 0; }

@@ -11,8 +11,7 @@ static char program[] = "heed"; /* as messages call it, wherever it was started 
 static const cli_command commands[] = {
     {"info", "describe a graph and what attention on it costs", cmd_info},
     {"attend", "compute attention over a graph", cmd_attend},
-    {"compare", "compare masks and kernels on one graph, or what models learn under masks",
-     cmd_compare},
+    {"compare", "compare masks and kernels, or what is learnt under masks", cmd_compare},
     {"train", "train a model to tell the labels of nodes", cmd_train},
     {"predict", "predict labels by a trained model", cmd_predict},
     {"demo", "train on built-in graphs and compare masks, in seconds", cmd_demo},

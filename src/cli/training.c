@@ -443,6 +443,9 @@ static void check_model(const struct argp_state *state, const cli_training *trai
   }
 }
 
+/* Without a preset, where the library's rate, a transformer's, is low: the GAT paper's. */
+static const float usual_rate = 0.005F;
+
 void cli_training_resolve(const struct argp_state *state, const cli_training *training,
                           const cli_graph *graph, cli_recipe *recipe) {
   const char *preset = training->preset == NULL ? NULL : cli_preset(training->preset);
@@ -460,6 +463,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
                          .metric = HEED_METRIC_ACCURACY,
                          .loss = -1,
                          .mask = {CLI_MASK_GRAPH, 1, "graph"}};
+  if (kind != HEED_MODEL_TRANSFORMER) recipe->fit.optimizer.rate = usual_rate;
   if (preset != NULL) apply_preset(preset, recipe, NULL);
   for (int i = 0; i < N_SETTINGS; i++) {
     if (training->given[i] != NULL) apply(&settings[i], training->given[i], recipe);

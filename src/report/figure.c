@@ -20,7 +20,7 @@
 
 extern char **environ;
 
-enum { WIDTH = 860, HEIGHT = 520, MANY_POINTS = 40, LONG_NAMES = 72 };
+enum { WIDTH = 860, HEIGHT = 520, MANY_POINTS = 40, NAMES_FIT = 90 };
 
 /* --- The script ---------------------------------------------------------------------------- */
 
@@ -112,16 +112,17 @@ static void put_head(FILE *script, const heed_figure *figure) {
 
 /* Names under the bars, and room at both ends. */
 static void put_categories(FILE *script, const heed_figure *figure, int n) {
-  size_t characters = 0;
+  size_t longest = 0;
   fputs("set xtics scale 0 (", script);
   for (int i = 0; i < n; i++) {
     if (i > 0) fputs(", ", script);
     put_text(script, figure->categories[i], true);
     fprintf(script, " %d", i);
-    if (figure->categories[i] != NULL) characters += strlen(figure->categories[i]) + 3;
+    size_t length = figure->categories[i] == NULL ? 0 : strlen(figure->categories[i]);
+    if (length > longest) longest = length;
   }
   fputs(")\nset grid noxtics\n", script);
-  if (characters > LONG_NAMES) fputs("set xtics rotate by -35 left\n", script);
+  if ((longest + 1) * (size_t)n > NAMES_FIT) fputs("set xtics rotate by -35 left\n", script);
   fprintf(script, "set xrange [-0.6:%d.6]\n", n - 1);
 }
 

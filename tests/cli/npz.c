@@ -5,7 +5,7 @@
  *   npz show FILE                                   name, type and shape of each array
  *   npz print FILE ARRAY                            the numbers of an array of integers
  *   npz same A B ARRAY TOLERANCE                    0 if no number differs by more
- *   npz sums FILE                                   0 if the weights of every row sum to 1 or 0
+ *   npz sums FILE [ARRAY]                           0 if the weights of every row sum to 1 or 0
  *
  * WHAT changes what is made: nan, short (a node too few), mask (indptr and indices of the graph with
  * self-loops), badmask (an index out of range), bias, shut (a bias that shuts all out but the first
@@ -173,11 +173,11 @@ static int same(const char *a, const char *b, const char *name, double tolerance
   return 1;
 }
 
-static int sums(const char *path) {
+static int sums(const char *path, const char *name) {
   int64_t rows, pairs, numbers;
   int64_t *indptr = read_any(path, "indptr", HEED_DTYPE_INT64, &rows);
   int64_t *indices = read_any(path, "indices", HEED_DTYPE_INT64, &pairs);
-  float *weights = read_any(path, "weights", HEED_DTYPE_FLOAT32, &numbers);
+  float *weights = read_any(path, name, HEED_DTYPE_FLOAT32, &numbers);
   int64_t heads = pairs ? numbers / pairs : 0;
   int wrong = 0;
   for (int64_t i = 0; i + 1 < rows; i++) {
@@ -201,7 +201,8 @@ int main(int argc, char **argv) {
   if (argc == 6 && strcmp(argv[1], "same") == 0) {
     return same(argv[2], argv[3], argv[4], atof(argv[5]));
   }
-  if (argc == 3 && strcmp(argv[1], "sums") == 0) return sums(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "sums") == 0) return sums(argv[2], "weights");
+  if (argc == 4 && strcmp(argv[1], "sums") == 0) return sums(argv[2], argv[3]);
   fprintf(stderr, "npz: see the top of its source\n");
   return 2;
 }

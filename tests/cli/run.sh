@@ -27,6 +27,14 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 99' HUP INT TERM
 failed=0
 
+# A gnuplot that is always there: what the real one draws is tests/report's business.
+printf '#!/bin/sh\ncat > /dev/null\necho "<svg/>"\n' > "$folder/gnuplot"
+chmod +x "$folder/gnuplot"
+HEED_GNUPLOT=$folder/gnuplot
+export HEED_GNUPLOT
+without_figures=no
+if "$HEED" --version | grep -q 'without gnuplot'; then without_figures=yes; fi
+
 # expect KIND: what came out against what is expected.
 expect() {
   if [ $update = yes ]; then
@@ -43,6 +51,10 @@ for case in "$@"; do
   mkdir "$folder/work" || exit 99
   (cd "$folder/work" && exec sh "$cases/$name.sh") > "$folder/out" 2> "$folder/err" < /dev/null
   status=$?
+  if [ $without_figures = yes ]; then
+    sed '/^heed: no figure /d' "$folder/err" > "$folder/kept"
+    mv "$folder/kept" "$folder/err"
+  fi
   : > "$folder/status"
   [ $status -eq 0 ] || echo $status > "$folder/status"
   bad=
