@@ -3,7 +3,8 @@ heedinclude_HEADERS += include/heed/model.h
 libheed_core_la_SOURCES += \
   src/model/blocks.c \
   src/model/build.c \
-  src/model/field.c src/model/layers.c \
+  src/model/field.c \
+  src/model/layers.c \
   src/model/model.h \
   src/model/parameters.c \
   src/model/pass.c src/model/pass.h \

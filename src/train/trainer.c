@@ -39,10 +39,62 @@ static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
   return HEED_OK;
 }
 
+static void part_free(heed__part *part) {
+  if (!part->borrowed) heed_pass_free(part->pass);
+  for (int i = 0; i < 3; i++) heed__free(part->arrays[i]);
+  *part = (heed__part){0};
+}
+
+/* The labels, values and marks of the nodes that a pass has rows for. */
+static heed_status part_targets(heed__part *part, const heed_trainer *t, const uint8_t *rows,
+                                const int32_t *nodes) {
+  const heed_targets *from = &t->task.targets;
+  size_t n = (size_t)heed_pass_rows(part->pass), outputs = (size_t)heed_model_output_count(t->model);
+  uint8_t *marks = heed__alloc(n, 1);
+  int32_t *labels = from->labels == NULL ? NULL : heed__alloc(n, sizeof *labels);
+  float *values = from->values == NULL ? NULL : heed__alloc(n, outputs * sizeof *values);
+  part->arrays[0] = marks;
+  part->arrays[1] = labels;
+  part->arrays[2] = values;
+  if (marks == NULL || (labels == NULL && from->labels != NULL) ||
+      (values == NULL && from->values != NULL)) {
+    return HEED_NOMEM;
+  }
+  for (size_t r = 0; r < n; r++) {
+    size_t node = (size_t)nodes[r];
+    marks[r] = rows[node];
+    if (labels != NULL) labels[r] = from->labels[node];
+    if (values != NULL) {
+      memcpy(values + r * outputs, from->values + node * outputs, outputs * sizeof *values);
+    }
+  }
+  part->rows = marks;
+  part->targets = (heed_targets){.labels = labels, .values = values};
+  return HEED_OK;
+}
+
+/* Computes what `rows` need alone; where a pass cannot tell, that of `other` serves both. */
+static heed_status part_new(heed__part *part, const heed_trainer *t, const uint8_t *rows,
+                            bool training, const heed__part *other) {
+  *part = (heed__part){.rows = rows, .targets = t->task.targets};
+  heed_model_inputs inputs = t->task.inputs;
+  inputs.wanted = rows;
+  if (other != NULL && heed_pass_nodes(other->pass) == NULL) {
+    part->pass = other->pass;
+    part->borrowed = true;
+    return HEED_OK;
+  }
+  heed_status status = heed_pass_new(&part->pass, t->model, &inputs, training);
+  const int32_t *nodes = status == HEED_OK ? heed_pass_nodes(part->pass) : NULL;
+  if (nodes != NULL) status = part_targets(part, t, rows, nodes);
+  if (status != HEED_OK) part_free(part);
+  return status;
+}
+
 static heed_status reserve(heed_trainer *t) {
-  int64_t rows = heed_pass_rows(t->pass), outputs = heed_model_output_count(t->model);
-  int64_t state = heed_model_state_count(t->model);
-  size_t room = heed__metric_room(t->spec.metric, rows, outputs), numbers;
+  int64_t rows = heed_pass_rows(t->training.pass), checked = heed_pass_rows(t->validation.pass);
+  int64_t outputs = heed_model_output_count(t->model), state = heed_model_state_count(t->model);
+  size_t room = heed__metric_room(t->spec.metric, checked, outputs), numbers;
   if (room == 0 || !heed__multiply((size_t)rows, (size_t)outputs, &numbers)) {
     return heed__fail(HEED_OVERFLOW, "an output of %lld rows and %lld columns does not fit",
                       (long long)rows, (long long)outputs);
@@ -69,7 +121,10 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   t->at.best_loss = t->at.plateau_loss = (double)INFINITY;
   t->at.rate = spec->optimizer.rate;
   heed_status status = heed_optimizer_new(&t->optimizer, &spec->optimizer, model);
-  if (status == HEED_OK) status = heed_pass_new(&t->pass, model, &task->inputs, true);
+  if (status == HEED_OK) status = part_new(&t->training, t, task->train, true, NULL);
+  if (status == HEED_OK) {
+    status = part_new(&t->validation, t, task->validation, false, &t->training);
+  }
   if (status == HEED_OK) status = reserve(t);
   if (status != HEED_OK) {
     heed_trainer_free(t);
@@ -79,9 +134,15 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   return HEED_OK;
 }
 
+size_t heed__trainer_bytes(const heed_trainer *trainer) {
+  size_t bytes = heed_pass_bytes(trainer->training.pass);
+  return trainer->validation.borrowed ? bytes : bytes + heed_pass_bytes(trainer->validation.pass);
+}
+
 void heed_trainer_free(heed_trainer *trainer) {
   if (trainer == NULL) return;
-  heed_pass_free(trainer->pass);
+  part_free(&trainer->validation);
+  part_free(&trainer->training);
   heed_optimizer_free(trainer->optimizer);
   heed__free(trainer->d_output);
   heed__free(trainer->room);
@@ -126,21 +187,33 @@ static void look_for_plateau(const heed_optimizer_spec *spec, heed__progress *at
 
 static heed_status train(heed_trainer *t, float rate, double *loss) {
   heed_matrix output;
+  const heed__part *part = &t->training;
   uint64_t step = (uint64_t)t->at.epoch + 1;
-  HEED__TRY(heed_pass_forward(t->pass, HEED_MODE_TRAIN, t->seed, step, &output));
-  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &t->task.targets, t->task.train, t->d_output,
+  HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_TRAIN, t->seed, step, &output));
+  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &part->targets, part->rows, t->d_output,
                               loss));
-  HEED__TRY(heed_pass_backward(t->pass, t->d_output));
-  return heed_optimizer_step(t->optimizer, heed_pass_gradients(t->pass), rate);
+  HEED__TRY(heed_pass_backward(part->pass, t->d_output));
+  return heed_optimizer_step(t->optimizer, heed_pass_gradients(part->pass), rate);
 }
 
 static heed_status validate(heed_trainer *t, double *loss, double *val) {
   heed_matrix output;
-  HEED__TRY(heed_pass_forward(t->pass, HEED_MODE_EVALUATE, t->seed, 0, &output));
-  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &t->task.targets, t->task.validation, NULL,
-                              loss));
-  return heed__metric_measure(t->spec.metric, &output, &t->task.targets, t->task.validation,
-                              t->room, val);
+  const heed__part *part = &t->validation;
+  HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_EVALUATE, t->seed, 0, &output));
+  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &part->targets, part->rows, NULL, loss));
+  return heed__metric_measure(t->spec.metric, &output, &part->targets, part->rows, t->room, val);
+}
+
+static heed_status test_of(const heed_trainer *t, double *value) {
+  heed_matrix output;
+  heed__part part;
+  HEED__TRY(part_new(&part, t, t->task.test, false, &t->training));
+  heed_status status = heed_pass_forward(part.pass, HEED_MODE_EVALUATE, t->seed, 0, &output);
+  if (status == HEED_OK) {
+    status = heed_metric_compute(t->spec.metric, &output, &part.targets, part.rows, value);
+  }
+  part_free(&part);
+  return status == HEED_OK ? HEED_OK : heed__fail(status, "test: %s", heed_message());
 }
 
 static void keep_parameters(heed_trainer *t) {
@@ -208,15 +281,7 @@ heed_status heed_trainer_finish(heed_trainer *trainer, heed_run *run) {
            (size_t)heed_model_state_count(t->model) * sizeof(float));
   }
   double test = (double)NAN;
-  if (t->task.test != NULL) {
-    heed_matrix output;
-    heed_status status = heed_pass_forward(t->pass, HEED_MODE_EVALUATE, t->seed, 0, &output);
-    if (status == HEED_OK) {
-      status = heed__metric_measure(t->spec.metric, &output, &t->task.targets, t->task.test,
-                                    t->room, &test);
-    }
-    if (status != HEED_OK) return heed__fail(status, "test: %s", heed_message());
-  }
+  if (t->task.test != NULL) HEED__TRY(test_of(t, &test));
   *run = (heed_run){.seed = t->seed,
                     .best_epoch = at->best_epoch,
                     .epochs = at->epoch,

@@ -19,12 +19,22 @@ typedef struct heed__progress {
   double seconds;       /* in epochs */
 } heed__progress;
 
+/* A pass over the rows of one part of a split, and what those rows should give. */
+typedef struct heed__part {
+  heed_pass *pass;
+  bool borrowed;         /* the pass is another part's */
+  const uint8_t *rows;   /* [rows of the output] */
+  heed_targets targets;  /* of those rows */
+  void *arrays[3];       /* where the rows of the output are not those of the task */
+} heed__part;
+
 struct heed_trainer {
   heed_model *model;
   heed_task task;
   heed_fit_spec spec;
   uint64_t seed;
-  heed_pass *pass;
+  heed__part training;
+  heed__part validation;
   heed_optimizer *optimizer;
   float *d_output;        /* [rows, outputs] */
   void *room;             /* of the metric */
@@ -32,6 +42,9 @@ struct heed_trainer {
   float *best_state;      /* [state]; NULL where there is none */
   heed__progress at;
 };
+
+/* Bytes that its passes hold. */
+size_t heed__trainer_bytes(const heed_trainer *trainer);
 
 /* Whether epochs or patience have run out. */
 bool heed__trainer_done(const heed_trainer *trainer);
