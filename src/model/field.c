@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "model/pass.h"
+#include "model/plan.h"
 
 static int at_most_all(int hops) { return hops < HEED__ALL ? hops : HEED__ALL; }
 

@@ -39,6 +39,15 @@ static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
   return HEED_OK;
 }
 
+/* Without graphs, rows are nodes. */
+static heed_status check_rows(const heed_task *task, const uint8_t *rows, const char *part) {
+  int64_t n = task->inputs.n_graphs > 0 ? task->inputs.n_graphs : task->inputs.n_nodes;
+  for (int64_t i = 0; i < n; i++) {
+    if (rows[i] != 0) return HEED_OK;
+  }
+  return heed__fail(HEED_ARGUMENT, "%s: none of %lld nodes", part, (long long)n);
+}
+
 static void part_free(heed__part *part) {
   if (!part->borrowed) heed_pass_free(part->pass);
   for (int i = 0; i < 3; i++) heed__free(part->arrays[i]);
@@ -120,7 +129,9 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   t->at.best_merit = -(double)INFINITY;
   t->at.best_loss = t->at.plateau_loss = (double)INFINITY;
   t->at.rate = spec->optimizer.rate;
-  heed_status status = heed_optimizer_new(&t->optimizer, &spec->optimizer, model);
+  heed_status status = check_rows(task, task->train, "training");
+  if (status == HEED_OK) status = check_rows(task, task->validation, "validation");
+  if (status == HEED_OK) status = heed_optimizer_new(&t->optimizer, &spec->optimizer, model);
   if (status == HEED_OK) status = part_new(&t->training, t, task->train, true, NULL);
   if (status == HEED_OK) {
     status = part_new(&t->validation, t, task->validation, false, &t->training);

@@ -1,0 +1,353 @@
+/* Passes made and ended: inputs checked, layers that run, masks and attention. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "mask/mask.h"
+#include "model/plan.h"
+
+void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size) {
+  void *block = heed__alloc((size_t)count, size);
+  if (block != NULL) pass->bytes += (size_t)count * size;
+  return block;
+}
+
+static heed_status check_features(const heed_model *model, const heed_model_inputs *in) {
+  if ((in->dense != NULL) == (in->sparse != NULL)) {
+    return heed__fail(HEED_ARGUMENT, "pass: features must be dense or sparse, one of them");
+  }
+  int64_t rows = in->dense != NULL ? in->dense->rows : in->sparse->rows;
+  int64_t cols = in->dense != NULL ? in->dense->cols : in->sparse->cols;
+  if (in->n_nodes < 0 || in->n_nodes > INT32_MAX) {
+    return heed__fail(HEED_RANGE, "pass: %lld nodes, not between 0 and %d", (long long)in->n_nodes,
+                      INT32_MAX);
+  }
+  if (rows != in->n_nodes || cols != heed_model_feature_count(model)) {
+    return heed__fail(HEED_SHAPE,
+                      "pass: features [%lld, %lld], but %lld nodes and a model of %lld "
+                      "features",
+                      (long long)rows, (long long)cols, (long long)in->n_nodes,
+                      (long long)heed_model_feature_count(model));
+  }
+  if (in->sparse != NULL) return heed_csr_check(in->sparse);
+  if (in->dense->stride < cols || (in->dense->data == NULL && rows > 0)) {
+    return heed__fail(HEED_SHAPE, "pass: features of %lld columns with stride %lld",
+                      (long long)cols, (long long)in->dense->stride);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_graphs(const heed_model_inputs *in) {
+  if (in->n_graphs == 0) return HEED_OK;
+  if (in->n_graphs < 0 || in->n_graphs > INT32_MAX || in->graph_ptr == NULL) {
+    return heed__fail(HEED_ARGUMENT, "pass: %lld graphs%s", (long long)in->n_graphs,
+                      in->graph_ptr == NULL ? " without graph_ptr" : "");
+  }
+  for (int64_t g = 0; g < in->n_graphs; g++) {
+    if (in->graph_ptr[g + 1] < in->graph_ptr[g]) {
+      return heed__fail(HEED_RANGE, "pass: graph %lld ends at node %lld, before its start %lld",
+                        (long long)g, (long long)in->graph_ptr[g + 1], (long long)in->graph_ptr[g]);
+    }
+  }
+  if (in->graph_ptr[0] != 0 || in->graph_ptr[in->n_graphs] != in->n_nodes) {
+    return heed__fail(HEED_SHAPE, "pass: the graphs have the nodes %lld to %lld, not 0 to %lld",
+                      (long long)in->graph_ptr[0], (long long)in->graph_ptr[in->n_graphs],
+                      (long long)in->n_nodes);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_inputs(const heed_model *model, const heed_model_inputs *in) {
+  if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
+  HEED__TRY(check_features(model, in));
+  HEED__TRY(check_graphs(in));
+  if (in->mask != NULL && (in->mask->n_queries != in->n_nodes || in->mask->n_keys != in->n_nodes)) {
+    return heed__fail(HEED_SHAPE, "pass: a mask of %lld queries and %lld keys for %lld nodes",
+                      (long long)in->mask->n_queries, (long long)in->mask->n_keys,
+                      (long long)in->n_nodes);
+  }
+  return HEED_OK;
+}
+
+static void find_live(heed__plan *p) {
+  const heed_model *model = p->model;
+  heed_pass *pass = p->pass;
+  pass->steps[model->values[model->output].layer].live = true;
+  for (int l = model->n_layers - 1; l >= 0; l--) {
+    const heed__layer *layer = model->layers + l;
+    pass->steps[l].in_place = -1;
+    if (!pass->steps[l].live) continue;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      pass->steps[model->values[layer->inputs[i]].layer].live = true;
+      p->uses[layer->inputs[i]]++;
+    }
+  }
+}
+
+static void find_gradients(heed__plan *p) {
+  const heed_model *model = p->model;
+  heed_pass *pass = p->pass;
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    heed__step *step = pass->steps + l;
+    if (!step->live || !pass->training) continue;
+    bool needs = layer->tensors[0] >= 0;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      needs = needs || pass->slots[layer->inputs[i]].needs_gradient;
+    }
+    step->backward = needs;
+    pass->slots[layer->output].needs_gradient = needs;
+  }
+}
+
+/* Rows of each value, and how those of a sparse pass are kept. */
+static void find_forms(heed__plan *p) {
+  const heed_model *model = p->model;
+  heed_pass *pass = p->pass;
+  for (int v = 0; v < model->n_values; v++) {
+    const heed__layer *layer = model->layers + model->values[v].layer;
+    heed__slot *slot = pass->slots + v;
+    slot->rows = model->values[v].graphs ? pass->n_graphs : pass->n_nodes;
+    slot->sparse = pass->sparse != NULL &&
+                   (layer->kind == HEED__FEATURES ||
+                    (layer->kind == HEED__DROPOUT && pass->slots[layer->inputs[0]].sparse));
+    slot->dense = !slot->sparse || v == model->output;
+  }
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    if (!pass->steps[l].live || layer->kind == HEED__LINEAR || layer->kind == HEED__DROPOUT) {
+      continue;
+    }
+    for (int i = 0; i < layer->n_inputs; i++) pass->slots[layer->inputs[i]].dense = true;
+  }
+}
+
+static heed_status block_diagonal(heed_mask *mask, int64_t n_nodes, int64_t n_graphs,
+                                  const int64_t *ptr) {
+  int64_t pairs = 0;
+  for (int64_t g = 0; g < n_graphs; g++) {
+    int64_t n = ptr[g + 1] - ptr[g], square;
+    if (__builtin_mul_overflow(n, n, &square) || __builtin_add_overflow(pairs, square, &pairs)) {
+      return heed__fail(HEED_OVERFLOW,
+                        "pass: full attention in graph %lld of %lld nodes: its pairs "
+                        "do not fit",
+                        (long long)g, (long long)n);
+    }
+  }
+  int64_t *indptr;
+  int32_t *indices;
+  HEED__TRY(heed__mask_new(mask, n_nodes, n_nodes, pairs, -1, false, &indptr, &indices, NULL, NULL,
+                           NULL));
+  int64_t pair = 0;
+  indptr[0] = 0;
+  for (int64_t g = 0; g < n_graphs; g++) {
+    for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
+      for (int64_t j = ptr[g]; j < ptr[g + 1]; j++) indices[pair++] = (int32_t)j;
+      indptr[i + 1] = pair;
+    }
+  }
+  return HEED_OK;
+}
+
+static size_t mask_bytes(const heed_mask *mask) {
+  if (mask->indptr == NULL) return 0;
+  return (size_t)(mask->n_queries + 1) * sizeof *mask->indptr +
+         (size_t)mask->n_pairs * sizeof *mask->indices;
+}
+
+static heed_status transpose(heed_pass *pass, heed__view *view) {
+  if (!pass->training || heed_mask_is_full(&view->mask)) return HEED_OK;
+  view->pairs = heed__pass_alloc(pass, view->mask.n_pairs, sizeof *view->pairs);
+  if (view->pairs == NULL) return HEED_NOMEM;
+  HEED__TRY(heed_mask_transpose(&view->transposed, &view->mask, view->pairs));
+  pass->bytes += mask_bytes(&view->transposed);
+  return HEED_OK;
+}
+
+static heed_status take_mask(heed__plan *p, const heed_model_inputs *in) {
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    if (p->pass->steps[l].live && layer->kind == HEED__ATTENTION &&
+        layer->scope == HEED_SCOPE_MASKED && in->mask == NULL) {
+      return heed__fail(HEED_ARGUMENT, "pass: layer %s is masked, but there is no mask",
+                        layer->name);
+    }
+  }
+  if (in->mask == NULL) return HEED_OK;
+  heed_mask *mask = &p->pass->mask;
+  *mask = *in->mask;
+  mask->edge_ptr = mask->edge_ids = NULL;
+  mask->origins = NULL;
+  mask->owned = NULL;
+  return HEED_OK;
+}
+
+/* The mask of a layer: queries are the first rows that its output needs, keys those of its values. */
+static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64_t n_queries,
+                             int64_t n_keys) {
+  if (full && pass->n_graphs == 1) {
+    HEED__TRY(heed_mask_full(&view->mask, n_queries, n_keys));
+  } else if (full) {
+    HEED__TRY(block_diagonal(&view->mask, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
+    pass->bytes += mask_bytes(&view->mask);
+  } else {
+    view->mask = pass->mask;
+    view->mask.n_queries = n_queries;
+    view->mask.n_keys = n_keys;
+    view->mask.n_pairs = view->mask.indptr[n_queries];
+  }
+  return transpose(pass, view);
+}
+
+static heed_status find_view(heed_pass *pass, const heed__layer *layer, const heed__view **found) {
+  bool full = layer->scope == HEED_SCOPE_FULL || pass->mask.indptr == NULL;
+  int64_t n_queries = pass->slots[layer->output].rows;
+  int64_t n_keys = pass->nodes == NULL ? pass->n_nodes : pass->slots[layer->inputs[2]].rows;
+  for (int i = 0; i < pass->n_views; i++) {
+    const heed__view *view = pass->views + i;
+    bool is_full = view->mask.indptr == NULL || view->mask.indptr != pass->mask.indptr;
+    if (is_full == full && view->mask.n_queries == n_queries && view->mask.n_keys == n_keys) {
+      *found = view;
+      return HEED_OK;
+    }
+  }
+  heed__view *view = pass->views + pass->n_views++;
+  *found = view;
+  return make_view(pass, view, full, n_queries, n_keys);
+}
+
+static heed_status make_attentions(heed__plan *p) {
+  heed_pass *pass = p->pass;
+  int64_t ones = 0;
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    heed__step *step = pass->steps + l;
+    if (!step->live || layer->kind != HEED__ATTENTION) continue;
+    const heed__view *view;
+    HEED__TRY(find_view(pass, layer, &view));
+    step->mask = &view->mask;
+    step->spec = layer->spec;
+    if (step->spec.kernel == HEED_KERNEL_AUTO) { /* never measured: the same bits in every run */
+      step->spec.kernel = heed_mask_is_full(step->mask) ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
+    }
+    HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
+    if (step->backward) {
+      HEED__TRY(heed_attention_prepare_backward(
+          step->plan, view->pairs == NULL ? NULL : &view->transposed, view->pairs));
+    }
+    pass->bytes += heed_attention_plan_cost(step->plan).bytes;
+    int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
+    if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
+  }
+  if (ones == 0) return HEED_OK;
+  pass->ones = heed__pass_alloc(pass, ones, sizeof *pass->ones);
+  if (pass->ones == NULL) return HEED_NOMEM;
+  for (int64_t i = 0; i < ones; i++) pass->ones[i] = 1;
+  return HEED_OK;
+}
+
+static heed_status transpose_features(heed__plan *p) {
+  heed_pass *pass = p->pass;
+  bool wanted = false;
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    wanted = wanted || (pass->steps[l].backward && layer->kind == HEED__LINEAR &&
+                        pass->slots[layer->inputs[0]].sparse);
+  }
+  if (!wanted) return HEED_OK;
+  const heed_csr *a = pass->sparse;
+  int64_t n = a->indptr[a->rows];
+  int64_t *indptr = heed__pass_alloc(pass, a->cols + 1, sizeof *indptr);
+  int32_t *indices = heed__pass_alloc(pass, n, sizeof *indices);
+  int64_t *places = heed__pass_alloc(pass, n, sizeof *places);
+  pass->transpose_arrays[0] = indptr;
+  pass->transpose_arrays[1] = indices;
+  pass->transpose_arrays[2] = places;
+  if (indptr == NULL || indices == NULL || places == NULL) return HEED_NOMEM;
+  HEED__TRY(heed_csr_transpose(a, indptr, indices, places));
+  pass->features_transposed =
+      (heed_csr){.rows = a->cols, .cols = a->rows, .indptr = indptr, .indices = indices};
+  return HEED_OK;
+}
+
+static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
+  heed_pass *pass = p->pass;
+  size_t n = (size_t)p->model->n_values;
+  pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
+  pass->steps = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->steps);
+  pass->views = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->views);
+  p->uses = heed__alloc_zero(n * 5, sizeof *p->uses);
+  p->passed_on = heed__alloc_zero(n, sizeof *p->passed_on);
+  if (pass->slots == NULL || pass->steps == NULL || pass->views == NULL || p->uses == NULL ||
+      p->passed_on == NULL) {
+    return HEED_NOMEM;
+  }
+  pass->bytes += n * sizeof *pass->slots + (size_t)p->model->n_layers * sizeof *pass->steps;
+  p->last = p->uses + n;
+  p->writer = p->last + n;
+  p->root = p->writer + n;
+  p->last_gradient = p->root + n;
+  find_live(p);
+  find_gradients(p);
+  find_forms(p);
+  HEED__TRY(take_mask(p, in));
+  if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  HEED__TRY(make_attentions(p));
+  HEED__TRY(transpose_features(p));
+  return heed__plan_buffers(p);
+}
+
+heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_model_inputs *inputs,
+                          bool training) {
+  *result = NULL;
+  HEED__TRY(check_inputs(model, inputs));
+  heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
+  if (pass == NULL) return HEED_NOMEM;
+  pass->bytes = sizeof *pass;
+  pass->model = model;
+  pass->dense = inputs->dense;
+  pass->sparse = inputs->sparse;
+  pass->n_nodes = inputs->n_nodes;
+  pass->whole[1] = inputs->n_nodes;
+  pass->n_graphs = inputs->n_graphs == 0 ? 1 : inputs->n_graphs;
+  pass->graph_ptr = inputs->n_graphs == 0 ? pass->whole : inputs->graph_ptr;
+  pass->training = training;
+  pass->capture = -1;
+  heed__plan p = {.pass = pass, .model = model};
+  heed_status status = bind(&p, inputs);
+  heed__free(p.uses);
+  heed__free(p.passed_on);
+  heed__free(p.items);
+  heed__free(p.order);
+  if (status != HEED_OK) {
+    heed_pass_free(pass);
+    return status;
+  }
+  *result = pass;
+  return HEED_OK;
+}
+
+void heed_pass_free(heed_pass *pass) {
+  if (pass == NULL) return;
+  for (int l = 0; pass->steps != NULL && l < pass->model->n_layers; l++) {
+    heed_attention_free(pass->steps[l].plan);
+  }
+  for (int i = 0; i < pass->n_views; i++) {
+    heed_mask_free(&pass->views[i].mask);
+    heed_mask_free(&pass->views[i].transposed);
+    heed__free(pass->views[i].pairs);
+  }
+  heed__free(pass->views);
+  heed__free(pass->nodes);
+  heed__free(pass->place);
+  for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
+  for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
+  for (int i = 0; i < 3; i++) heed__free(pass->transpose_arrays[i]);
+  heed__free(pass->slots);
+  heed__free(pass->steps);
+  heed__free(pass->arena);
+  heed__free(pass->room);
+  heed__free(pass->ones);
+  heed__free(pass->gradients);
+  heed__free(pass);
+}
