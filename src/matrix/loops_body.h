@@ -1,5 +1,5 @@
-/* The loops of loops_table.h in plain C that compilers vectorise. Whoever includes this says LOOPS, the
- * name of the table, and LANES, the floats of a vector. */
+/* The loops of loops_table.h in plain C that compilers vectorise. Whoever includes this says
+ * LOOPS, the name of the table, and LANES, the floats of a vector. */
 #include <math.h>
 #include <string.h>
 
@@ -156,13 +156,13 @@ static void activate(heed_activation f, int64_t n, const float *x, float *y) {
 static inline float relu_slope(float x) { return x > 0 ? 1 : 0; }
 static inline float leaky_slope(float x) { return x > 0 ? 1 : 0.01f; }
 
-#define BACKWARD(slope)                                                       \
-  do {                                                                        \
-    if (adds) {                                                               \
+#define BACKWARD(slope)                                                                 \
+  do {                                                                                  \
+    if (adds) {                                                                         \
       _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] += dy[i] * slope(x[i]); \
-    } else {                                                                  \
-      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]); \
-    }                                                                         \
+    } else {                                                                            \
+      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]);  \
+    }                                                                                   \
   } while (0)
 
 static void activate_backward(heed_activation f, int64_t n, const float *x, const float *dy,
@@ -175,16 +175,24 @@ static void activate_backward(heed_activation f, int64_t n, const float *x, cons
         memcpy(dx, dy, (size_t)n * sizeof *dx);
       }
       return;
-    case HEED_ACTIVATION_RELU: BACKWARD(relu_slope); return;
-    case HEED_ACTIVATION_LEAKY_RELU: BACKWARD(leaky_slope); return;
-    case HEED_ACTIVATION_ELU: BACKWARD(elu_slope); return;
-    case HEED_ACTIVATION_GELU: BACKWARD(gelu_slope); return;
+    case HEED_ACTIVATION_RELU:
+      BACKWARD(relu_slope);
+      return;
+    case HEED_ACTIVATION_LEAKY_RELU:
+      BACKWARD(leaky_slope);
+      return;
+    case HEED_ACTIVATION_ELU:
+      BACKWARD(elu_slope);
+      return;
+    case HEED_ACTIVATION_GELU:
+      BACKWARD(gelu_slope);
+      return;
   }
 }
 #undef BACKWARD
 
-/* Random numbers at a time, which stay in the first cache, and numbers that share a word: the first HALF
- * take the lower halves of HALF words, the next HALF the upper ones. */
+/* Random numbers at a time, which stay in the first cache, and numbers that share a word: the
+ * first HALF take the lower halves of HALF words, the next HALF the upper ones. */
 enum { DRAWN = 1024, HALF = 16 };
 
 /* y = x (`ones`: 1) by the halves of `bits` that `shift` says. */
@@ -351,8 +359,8 @@ static void head_mean(int64_t rows, int32_t heads, int64_t dim, const float *x, 
   }
 }
 
-static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy,
-                               float *dx, bool adds) {
+static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
+                               bool adds) {
   float share = 1 / (float)heads;
   for (int64_t i = 0; i < rows; i++) {
     const float *from = dy + i * dim;
@@ -375,11 +383,13 @@ typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias))
 /* Non-zeros of a row at a time. */
 enum { GATHERED = 256 };
 
-/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for `width`
- * vectors of columns, whose sums stay in registers. */
-static inline __attribute__((always_inline)) void gather_vectors(
-    const int width, int count, const int64_t *row, const float *factor, const float *b,
-    const float *start, float *c) {
+/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for
+ * `width` vectors of columns, whose sums stay in registers. */
+static inline __attribute__((always_inline)) void gather_vectors(const int width, int count,
+                                                                 const int64_t *row,
+                                                                 const float *factor,
+                                                                 const float *b, const float *start,
+                                                                 float *c) {
   vec sums[8] = {{0}};
   for (int v = 0; start != NULL && v < width; v++) sums[v] = *(const vec *)(start + v * LANES);
   for (int p = 0; p < count; p++) {
@@ -393,8 +403,8 @@ static inline __attribute__((always_inline)) void gather_vectors(
 static inline void gather(int count, const int64_t *row, const float *factor, int64_t n,
                           const float *b, const float *start, float *c) {
   int64_t j = 0;
-#define GATHER(width)                                                                         \
-  for (; j + width * LANES <= n; j += width * LANES)                                          \
+#define GATHER(width)                                \
+  for (; j + width * LANES <= n; j += width * LANES) \
   gather_vectors(width, count, row, factor, b + j, start == NULL ? NULL : start + j, c + j)
   GATHER(8);
   GATHER(4);

@@ -36,8 +36,8 @@ typedef struct heed__loop_table {
                      const float *dy, float *dgain, float *dshift);
   /* dgain, dshift: of all `total` rows. */
   void (*batch_backward)(int64_t rows, int64_t total, int64_t cols, const float *x,
-                         const float *gain, const float *stats, const float *dy,
-                         const float *dgain, const float *dshift, float *dx, bool adds);
+                         const float *gain, const float *stats, const float *dy, const float *dgain,
+                         const float *dshift, float *dx, bool adds);
   void (*head_mean)(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y);
   void (*head_mean_backward)(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
                              bool adds);

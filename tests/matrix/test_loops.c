@@ -1,4 +1,5 @@
-/* Room matrix: the loops of layers against double precision, gradients against central differences of it. */
+/* Room matrix: the loops of layers against double precision, gradients against central
+ * differences of it. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 #endif
 
 /* Check writes a note for each of its assertions, which takes longer than what is asserted here. */
-#define require(condition, ...) \
-  do {                          \
+#define require(condition, ...)                  \
+  do {                                           \
     if (!(condition)) ck_abort_msg(__VA_ARGS__); \
   } while (0)
 #define check(condition) require(condition, "not so: %s", #condition)
@@ -22,7 +23,8 @@ static void ok(heed_status status) {
   require(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
 }
 
-/* n floats in [-1, 1) times `size`; a block of its own for each, so that reads beyond it are seen. */
+/* n floats in [-1, 1) times `size`; a block of its own for each, so that reads beyond it are
+ * seen. */
 static float *numbers(uint64_t seed, int64_t n, float size) {
   float *x = malloc(n > 0 ? (size_t)n * sizeof *x : 1);
   ck_assert_ptr_nonnull(x);
@@ -48,8 +50,8 @@ static void near(const float *found, const double *expected, int64_t n, double t
                  const char *what) {
   for (int64_t i = 0; i < n; i++) {
     double bound = tolerance * (1 + fabs(expected[i]));
-    require(fabs((double)found[i] - expected[i]) <= bound, "%s %d of %d: %.9g, not %.9g",
-                  what, (int)i, (int)n, (double)found[i], expected[i]);
+    require(fabs((double)found[i] - expected[i]) <= bound, "%s %d of %d: %.9g, not %.9g", what,
+            (int)i, (int)n, (double)found[i], expected[i]);
   }
 }
 
@@ -63,14 +65,15 @@ static void adds_up(const float *dx, const float *before, const float *added, in
   for (int64_t i = 0; i < n; i++) {
     double expected = (double)dx[i] + (double)before[i];
     require(fabs((double)added[i] - expected) <= 1e-6 * (1 + fabs(expected)),
-                  "number %d: %g + %g gave %g", (int)i, (double)before[i], (double)dx[i],
-                  (double)added[i]);
+            "number %d: %g + %g gave %g", (int)i, (double)before[i], (double)dx[i],
+            (double)added[i]);
   }
 }
 
 /* Rows and columns that no width of a vector divides, none, and several blocks of work. */
-static const int64_t shapes[][2] = {{0, 0},  {0, 5},    {5, 0},   {1, 1},     {3, 7},    {17, 33},
-                                    {64, 64}, {130, 65}, {2, 300}, {1000, 70}, {3, 33000}, {9000, 9}};
+static const int64_t shapes[][2] = {{0, 0},   {0, 5},     {5, 0},     {1, 1},
+                                    {3, 7},   {17, 33},   {64, 64},   {130, 65},
+                                    {2, 300}, {1000, 70}, {3, 33000}, {9000, 9}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 START_TEST(bulk_random_numbers_are_the_same) {
@@ -149,28 +152,38 @@ END_TEST
 
 static double function(heed_activation f, double x) {
   switch (f) {
-    case HEED_ACTIVATION_NONE: return x;
-    case HEED_ACTIVATION_RELU: return x > 0 ? x : 0;
-    case HEED_ACTIVATION_LEAKY_RELU: return x > 0 ? x : (double)0.01f * x;
-    case HEED_ACTIVATION_ELU: return x > 0 ? x : expm1(x);
-    case HEED_ACTIVATION_GELU: return x * 0.5 * erfc(-x / sqrt(2));
+    case HEED_ACTIVATION_NONE:
+      return x;
+    case HEED_ACTIVATION_RELU:
+      return x > 0 ? x : 0;
+    case HEED_ACTIVATION_LEAKY_RELU:
+      return x > 0 ? x : (double)0.01f * x;
+    case HEED_ACTIVATION_ELU:
+      return x > 0 ? x : expm1(x);
+    case HEED_ACTIVATION_GELU:
+      return x * 0.5 * erfc(-x / sqrt(2));
   }
   return NAN;
 }
 
 static double slope(heed_activation f, double x) {
   switch (f) {
-    case HEED_ACTIVATION_NONE: return 1;
-    case HEED_ACTIVATION_RELU: return x > 0 ? 1 : 0;
-    case HEED_ACTIVATION_LEAKY_RELU: return x > 0 ? 1 : (double)0.01f;
-    case HEED_ACTIVATION_ELU: return x > 0 ? 1 : exp(x);
+    case HEED_ACTIVATION_NONE:
+      return 1;
+    case HEED_ACTIVATION_RELU:
+      return x > 0 ? 1 : 0;
+    case HEED_ACTIVATION_LEAKY_RELU:
+      return x > 0 ? 1 : (double)0.01f;
+    case HEED_ACTIVATION_ELU:
+      return x > 0 ? 1 : exp(x);
     case HEED_ACTIVATION_GELU:
       return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
   }
   return NAN;
 }
 
-/* Relative to the function and, for slopes, to the greater of what is added up: as loops.h promises. */
+/* Relative to the function and, for slopes, to the greater of what is added up: as loops.h
+ * promises. */
 START_TEST(activations_are_as_exact_as_promised) {
   heed_activation f = (heed_activation)_i;
   enum { N = 60001 };
@@ -192,15 +205,15 @@ START_TEST(activations_are_as_exact_as_promised) {
     double at = (double)x[i], value = function(f, at);
     double error = fabs((double)y[i] - value);
     double bound = f == HEED_ACTIVATION_GELU && at < -1 ? 1e-6 * fabs(value) * (1 + at * at / 8)
-                                                         : 4e-7 * fabs(value);
+                                                        : 4e-7 * fabs(value);
     if (fabs(value) > 0) worst = fmax(worst, error / fabs(value));
     require(error <= bound + 1e-37, "%s(%.9g) = %.9g, not %.9g", heed_activation_name(f), at,
-                  (double)y[i], value);
+            (double)y[i], value);
     double expected = slope(f, at) * (double)dy[i];
     error = fabs((double)dx[i] - expected);
     worst_slope = fmax(worst_slope, error);
     require(error <= 5e-7 * fabs((double)dy[i]), "%s'(%.9g): %.9g, not %.9g",
-                  heed_activation_name(f), at, (double)dx[i], expected);
+            heed_activation_name(f), at, (double)dx[i], expected);
     if (fabs(at) > 1e-3 && fabs(at) < 30) { /* the slope is that of the function */
       double h = 1e-5, difference = (function(f, at + h) - function(f, at - h)) / (2 * h);
       require(fabs(difference - slope(f, at)) < 1e-6, "%s' at %g", heed_activation_name(f), at);
@@ -257,7 +270,7 @@ START_TEST(dropout_is_by_number) {
       uint32_t half = i % 32 < 16 ? four[word % 4] & 0xffff : four[word % 4] >> 16;
       double expected = half < 39322 ? 0 : (double)x[i] * 65536 / (65536 - 39322); /* of p = 0.6 */
       require(fabs((double)y[i] - expected) <= 2e-7 * fabs(expected), "number %d: %g", (int)i,
-                    (double)y[i]);
+              (double)y[i]);
     }
     heed__dropout(7, 9, p, n, z, z, false);
     same(z, y, n, "in place");
@@ -373,7 +386,8 @@ static double layer_loss(const layer *l, const double *x, double *y) {
   return sum;
 }
 
-/* Gradients of the first `some` numbers of every `step`th of x (and of all parameters behind it). */
+/* Gradients of the first `some` numbers of every `step`th of x (and of all parameters behind
+ * it). */
 static void layer_gradient(const layer *l, double *x, int64_t from, int64_t n, const float *found,
                            double tolerance, const char *what) {
   double *y = malloc(((size_t)layer_outputs(l) + 1) * sizeof *y);
@@ -387,7 +401,7 @@ static void layer_gradient(const layer *l, double *x, int64_t from, int64_t n, c
     x[from + i] = old;
     double expected = (up - down) / (2 * h);
     require(fabs((double)found[i] - expected) <= tolerance * (1 + fabs(expected)),
-                  "%s %d of %d: %.9g, not %.9g", what, (int)i, (int)n, (double)found[i], expected);
+            "%s %d of %d: %.9g, not %.9g", what, (int)i, (int)n, (double)found[i], expected);
   }
   free(y);
 }
@@ -452,8 +466,8 @@ START_TEST(norms_and_their_gradients) {
                        room);
       for (int64_t i = 0; i < n; i++) {
         int64_t j = i % cols;
-        expected[i] = ((double)x[i] - (double)running[j]) /
-                          sqrt((double)running[cols + j] + 1e-5) * (double)gain[j] +
+        expected[i] = ((double)x[i] - (double)running[j]) / sqrt((double)running[cols + j] + 1e-5) *
+                          (double)gain[j] +
                       (double)shift[j];
       }
       near(y, expected, n, 1e-5, "norm by the running moments");
@@ -531,8 +545,8 @@ START_TEST(pooling_and_back) {
     float *x = numbers(1, n, 1), *dy = numbers(2, out, 1), *y = empty(out), *dx = empty(n);
     float *before = numbers(3, n, 1);
     int64_t *which = malloc(((size_t)out + 1) * sizeof *which);
-    layer l = {.kind = oracle, .rows = ptr[GROUPS], .cols = cols, .groups = GROUPS, .ptr = ptr,
-               .dy = dy};
+    layer l = {
+        .kind = oracle, .rows = ptr[GROUPS], .cols = cols, .groups = GROUPS, .ptr = ptr, .dy = dy};
     double *all = parameters(x, x, x, n, 0);
     double *expected = malloc(((size_t)out + 1) * sizeof *expected);
     layer_forward(&l, all, expected);
@@ -599,9 +613,9 @@ static heed_csr transpose_of(const heed_csr *a, int64_t **places) {
   return (heed_csr){a->cols, a->rows, indptr, indices, NULL};
 }
 
-static const int64_t sparse_sizes[][4] = {{0, 0, 0, 1},   {0, 5, 3, 1},    {5, 0, 3, 1},  {1, 1, 1, 1},
-                                          {7, 9, 0, 2},   {33, 20, 5, 3},  {40, 61, 64, 4}, {70, 30, 130, 2},
-                                          {9, 1100, 7, 2}, {9, 600, 64, 1}};
+static const int64_t sparse_sizes[][4] = {
+    {0, 0, 0, 1},   {0, 5, 3, 1},    {5, 0, 3, 1},     {1, 1, 1, 1},    {7, 9, 0, 2},
+    {33, 20, 5, 3}, {40, 61, 64, 4}, {70, 30, 130, 2}, {9, 1100, 7, 2}, {9, 600, 64, 1}};
 enum { SPARSE_SIZES = sizeof sparse_sizes / sizeof *sparse_sizes };
 
 START_TEST(transpose_of_a_sparse_matrix) {
@@ -681,8 +695,9 @@ START_TEST(sparse_products) {
 END_TEST
 
 /* m, n, k; the last ones are cut by k and by rows. */
-static const int64_t products[][3] = {{0, 3, 2},  {3, 0, 2},   {3, 2, 0},  {1, 1, 1},     {5, 7, 3},
-                                      {300, 9, 31}, {64, 7, 2708}, {7, 5, 4097}, {33, 20, 12345}, {700, 40, 10}};
+static const int64_t products[][3] = {{0, 3, 2},       {3, 0, 2},    {3, 2, 0},     {1, 1, 1},
+                                      {5, 7, 3},       {300, 9, 31}, {64, 7, 2708}, {7, 5, 4097},
+                                      {33, 20, 12345}, {700, 40, 10}};
 enum { PRODUCTS = sizeof products / sizeof *products };
 
 START_TEST(dense_products) {
