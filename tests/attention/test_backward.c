@@ -383,6 +383,42 @@ START_TEST(threads_do_not_change_a_bit) {
 }
 END_TEST
 
+/* Several plans at once, each called within a parallel region of the caller. */
+START_TEST(plans_run_side_by_side) {
+  enum { PLANS = 4 };
+  task k[PLANS];
+  double *expected[PLANS][ARRAYS];
+  heed_attention *plan[PLANS];
+  for (int i = 0; i < PLANS; i++) {
+    recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 8,
+                .n_queries = 200, .n_keys = 200, .density = 0.2, .hub = 0, .dropout = 0.5f,
+                .seed = (uint64_t)i};
+    task_make(k + i, &r);
+    task_run(k + i, kernels[i % 3], 2);
+    copy_gradients(k + i, expected[i]);
+    ck_assert_int_eq(heed_attention_new(plan + i, &k[i].t.spec, &k[i].t.mask), HEED_OK);
+    ck_assert_int_eq(heed_attention_prepare_backward(plan[i], NULL, NULL), HEED_OK);
+  }
+  heed_status status[PLANS];
+#pragma omp parallel for num_threads(2)
+  for (int i = 0; i < PLANS; i++) {
+    status[i] = heed_attention_forward(plan[i], &k[i].t.in, &k[i].t.to);
+    if (status[i] == HEED_OK) status[i] = heed_attention_backward(plan[i], &k[i].t.in, &k[i].to);
+  }
+  for (int i = 0; i < PLANS; i++) {
+    ck_assert_int_eq(status[i], HEED_OK);
+    for (int a = 0; a < ARRAYS; a++) {
+      for (int64_t x = 0; expected[i][a] != NULL && x < k[i].count[a]; x++) {
+        ck_assert((double)k[i].gradient[a][x] == expected[i][a][x]);
+      }
+      free(expected[i][a]);
+    }
+    heed_attention_free(plan[i]);
+    task_free(k + i);
+  }
+}
+END_TEST
+
 static heed_status backward(task *k, heed_attention *plan) {
   heed_status status = heed_attention_forward(plan, &k->t.in, &k->t.to);
   ck_assert_msg(status == HEED_OK, "%s", heed_message());
@@ -725,6 +761,7 @@ int main(void) {
   tcase_set_timeout(rules, 300);
   tcase_add_checked_fixture(rules, NULL, reset);
   tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
+  tcase_add_loop_test(rules, plans_run_side_by_side, 0, 4);
   tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 4);
   tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 4);
   tcase_add_loop_test(rules, dropout_can_be_changed, 0, 4);
