@@ -45,8 +45,8 @@ static void features(const run *r, double *y, int64_t width) {
   }
 }
 
-/* What dropout makes of ones is what it multiplies by; the non-zeros of sparse features have numbers
- * of their own. */
+/* What dropout makes of ones is what it multiplies by; the non-zeros of sparse features have
+ * numbers of their own. */
 static void dropout(const run *r, int number, const double *x, double *y, int64_t rows,
                     int64_t width) {
   const heed__layer *layer = r->model->layers + number;
@@ -144,7 +144,8 @@ static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, i
   return false;
 }
 
-/* What dropout multiplies the weight of (pair, head) by: equal logits have equal weights before it. */
+/* What dropout multiplies the weight of (pair, head) by: that of equal logits, over an equal share.
+ */
 static float *weight_factors(const run *r, int number) {
   const heed__layer *layer = r->model->layers + number;
   int64_t n = r->in->n_nodes;
@@ -318,7 +319,11 @@ static void layer_forward(run *r, int number) {
 
 double *oracle_forward(const heed_model *model, const heed_model_inputs *inputs,
                        const double *parameters, heed_mode mode, uint64_t seed, uint64_t step) {
-  run r = {.model = model, .in = inputs, .parameters = parameters, .mode = mode, .seed = seed,
+  run r = {.model = model,
+           .in = inputs,
+           .parameters = parameters,
+           .mode = mode,
+           .seed = seed,
            .step = step};
   r.values = room(model->n_values, sizeof *r.values);
   r.rows = room(model->n_values, sizeof *r.rows);
