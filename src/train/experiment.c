@@ -1,6 +1,7 @@
 /* Experiments: many runs, over seeds and splits. */
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ typedef struct campaign {
   void *context;
   heed_run *runs;   /* [n_runs] by number; one without epochs was not begun */
   int n_runs;
-  atomic_bool stop; /* all runs are to end: the watcher said so, or one failed */
+  pthread_mutex_t mutex; /* of watcher, runs, best and failure */
+  atomic_bool stop;      /* all runs are to end: the watcher said so, or one failed */
   int failed;       /* the first run that did; n_runs: none */
   heed_status status;
   char message[MESSAGE_BYTES];
@@ -76,7 +78,7 @@ static bool better(const campaign *x, int a, int b) {
   return p->val_loss != q->val_loss ? p->val_loss < q->val_loss : a < b;
 }
 
-/* Takes over the model if it is the best so far. Within the critical section. */
+/* Takes over the model if it is the best so far. With the mutex held. */
 static void offer(campaign *x, int number, single *one) {
   if (x->best != NULL && !better(x, number, x->best_run)) return;
   heed_model_free(x->best);
@@ -111,13 +113,12 @@ static heed_status epochs(campaign *x, int number, single *one, bool *stopped) {
     epoch.split = e->splits != NULL ? e->splits[split] : split;
     epoch.run = number;
     epoch.runs = x->n_runs;
-#pragma omp critical(heed_experiment)
-    {
-      if (!atomic_load(&x->stop) && x->watcher != NULL && !x->watcher(x->context, &epoch)) {
-        atomic_store(&x->stop, true);
-      }
-      *stopped = atomic_load(&x->stop);
+    pthread_mutex_lock(&x->mutex);
+    if (!atomic_load(&x->stop) && x->watcher != NULL && !x->watcher(x->context, &epoch)) {
+      atomic_store(&x->stop, true);
     }
+    *stopped = atomic_load(&x->stop);
+    pthread_mutex_unlock(&x->mutex);
     bool due = e->checkpoint_every > 0 && epoch.epoch % e->checkpoint_every == 0;
     if (e->checkpoint != NULL && (due || *stopped)) {
       HEED__TRY(heed_trainer_save(one->trainer, e->checkpoint));
@@ -141,11 +142,10 @@ static heed_status run(campaign *x, int number, single *one) {
       result.stopped = stopped;
       heed_trainer_free(one->trainer); /* another run may end the model as soon as it is offered */
       one->trainer = NULL;
-#pragma omp critical(heed_experiment)
-      {
-        x->runs[number] = result;
-        offer(x, number, one);
-      }
+      pthread_mutex_lock(&x->mutex);
+      x->runs[number] = result;
+      offer(x, number, one);
+      pthread_mutex_unlock(&x->mutex);
     }
   }
   single_free(one);
@@ -154,15 +154,14 @@ static heed_status run(campaign *x, int number, single *one) {
 
 /* Remembers the failure of the run of lowest number, for the caller's thread, and ends the others. */
 static void fail(campaign *x, int number, heed_status status) {
-#pragma omp critical(heed_experiment)
-  {
-    if (number < x->failed) {
-      x->failed = number;
-      x->status = status;
-      snprintf(x->message, sizeof x->message, "%s", heed_message());
-    }
-    atomic_store(&x->stop, true);
+  pthread_mutex_lock(&x->mutex);
+  if (number < x->failed) {
+    x->failed = number;
+    x->status = status;
+    snprintf(x->message, sizeof x->message, "%s", heed_message());
   }
+  atomic_store(&x->stop, true);
+  pthread_mutex_unlock(&x->mutex);
 }
 
 /* Makes the run and runs it, unless all are to stop. */
@@ -292,6 +291,7 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
   *result = (heed_experiment_result){.runs = runs};
   HEED__TRY(check(e));
   campaign x = {.of = e,
+                .mutex = PTHREAD_MUTEX_INITIALIZER,
                   .watcher = watcher,
                   .context = context,
                   .runs = runs,
@@ -315,6 +315,7 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
     heed_model_free(x.best);
   }
   heed__free(room);
+  pthread_mutex_destroy(&x.mutex);
   return status;
 }
 
