@@ -1,6 +1,7 @@
 /* The backward call: two passes, one by queries over the mask and one by keys over its transpose, so
  * that every gradient has one owner. */
 #include <float.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "attention/plan.h"
@@ -10,6 +11,11 @@
 
 static int64_t largest_dim(const heed_attention_spec *spec) {
   return spec->key_dim > spec->value_dim ? spec->key_dim : spec->value_dim;
+}
+
+/* Whether the dense kernel does it; it leaves the other scores to the sparse one. */
+static bool in_tiles(const heed__problem *problem) {
+  return problem->spec.kernel == HEED_KERNEL_DENSE && problem->spec.score == HEED_SCORE_DOT;
 }
 
 void heed__reserve_free(heed_attention *plan) {
@@ -81,7 +87,7 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
 }
 
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
-enum { MORE = 9 };
+enum { MORE = 12 };
 
 static heed_status reserve_scratch(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
@@ -89,7 +95,10 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t row = (size_t)problem->key_stride + 2 * WIDEST + (size_t)problem->period;
   row = (row + WIDEST - 1) / WIDEST * WIDEST;
   size_t quads = BLOCK_PAIRS * ((size_t)problem->spec.heads / 4 + 2) + WIDEST;
-  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, flat, row, row}, floats = 0;
+  size_t tile = in_tiles(problem) ? TILE_QUERIES * TILE_KEYS : 0;
+  size_t of_tile = tile > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat,
+                        flat,      row,       row,  tile, of_tile, of_tile};
   for (int i = 0; i < MORE; i++) floats += sizes[i];
   float *at = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
   plan->reserve->memory = at;
@@ -110,6 +119,9 @@ static heed_status reserve_scratch(heed_attention *plan) {
     s->deltas = arrays[6];
     s->key_sums = arrays[7];
     s->a_sums = arrays[8];
+    s->tile_gradients = arrays[9];
+    s->tile_compact = arrays[10];
+    s->tile_keep = arrays[11];
   }
   return HEED_OK;
 }
@@ -170,7 +182,7 @@ static heed_status reserve_fill(heed_attention *plan, const heed_mask *transpose
                                 const int64_t *pairs) {
   const heed__problem *problem = &plan->problem;
   heed__reserve *reserve = plan->reserve;
-  HEED__TRY(reserve_sides(reserve, problem->mask, transposed, pairs));
+  if (!in_tiles(problem)) HEED__TRY(reserve_sides(reserve, problem->mask, transposed, pairs));
   reserve->a_sums = heed__alloc((size_t)(GROUPS * 2 * problem->key_stride), sizeof(double));
   if (reserve->a_sums == NULL) return HEED_NOMEM;
   if (problem->spec.kernel != HEED_KERNEL_REFERENCE) return reserve_sparse(plan);
@@ -341,6 +353,77 @@ static void backward_sparse(heed_attention *plan, const heed__backward *back) {
   if (gat && (to->key != NULL || to->a_key != NULL)) node_gradients(plan, back, true);
 }
 
+/* What a thread of the dense kernel owns: the tiles of a head, of a stretch of queries or of keys. */
+typedef enum ownership { OWN_HEAD, OWN_QUERIES, OWN_KEYS } ownership;
+
+static heed_status own_tiles(heed_attention *plan, const heed__backward *back, ownership what,
+                             int32_t head, int64_t own, const heed__scratch *s) {
+  const heed_mask *mask = plan->problem.mask;
+  int64_t i0 = what == OWN_QUERIES ? own : 0, j0 = what == OWN_KEYS ? own : 0;
+  int64_t i_end = what == OWN_QUERIES ? own + 1 : mask->n_queries;
+  int64_t j_end = what == OWN_KEYS ? own + 1 : mask->n_keys;
+  for (int64_t j = j0; j < j_end; j += TILE_KEYS) {
+    for (int64_t i = i0; i < i_end; i += TILE_QUERIES) {
+      HEED__TRY(plan->kernels->dense_backward(&plan->problem, back, head, i, j, what != OWN_KEYS,
+                                              what != OWN_QUERIES, s));
+    }
+  }
+  return HEED_OK;
+}
+
+static heed_status dense_pass(heed_attention *plan, const heed__backward *back, ownership what) {
+  const heed__problem *problem = &plan->problem;
+  const heed_mask *mask = problem->mask;
+  int64_t heads = problem->spec.heads, tile = what == OWN_QUERIES ? TILE_QUERIES : TILE_KEYS;
+  int64_t n = what == OWN_QUERIES ? mask->n_queries : mask->n_keys;
+  int64_t tiles = what == OWN_HEAD ? 1 : (n + tile - 1) / tile;
+  /* All heads of a pair add to a bias they share: they then have one owner, in their order. */
+  bool heads_share = what == OWN_QUERIES && back->to.bias != NULL && problem->in.bias_heads == 1;
+  int64_t owners = heads_share ? tiles : tiles * heads;
+  atomic_int result = HEED_OK;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, owners))
+  for (int64_t owner = 0; owner < owners; owner++) {
+    int64_t first = heads_share ? 0 : owner / tiles, end = heads_share ? heads : first + 1;
+    for (int64_t head = first; head < end; head++) {
+      heed_status status = own_tiles(plan, back, what, (int32_t)head, owner % tiles * tile,
+                                     plan->scratch + heed__thread());
+      if (status != HEED_OK) atomic_store(&result, (int)status);
+    }
+  }
+  heed_status status = (heed_status)atomic_load(&result);
+  if (status != HEED_OK) {
+    return heed__fail(status, "the matrix library failed in the dense kernel backwards: %s",
+                      heed_status_sentence(status));
+  }
+  return HEED_OK;
+}
+
+/* Where heads can be the owners, every tile is made once. Otherwise one pass owns queries and a second
+ * one keys, each tile is made twice, and the sums and their order are the same. */
+static heed_status backward_dense(heed_attention *plan, const heed__backward *back) {
+  const heed__problem *problem = &plan->problem;
+  const heed_attention_gradients *to = &back->to;
+  size_t n_queries = (size_t)problem->mask->n_queries, n_keys = (size_t)problem->mask->n_keys;
+  size_t row = (size_t)problem->key_stride * sizeof(float);
+  if (to->query != NULL) memset(to->query, 0, n_queries * row);
+  if (to->key != NULL) memset(to->key, 0, n_keys * row);
+  if (to->value != NULL) {
+    memset(to->value, 0, n_keys * (size_t)problem->value_stride * sizeof(float));
+  }
+  row_statistics(plan, back);
+  bool by_queries = to->query != NULL || to->bias != NULL;
+  bool by_keys = to->key != NULL || to->value != NULL;
+  bool shared = back->add_key_below > 0 || back->add_value_below > 0;
+  bool heads_share = to->bias != NULL && problem->in.bias_heads == 1;
+  int threads = heed__threads_for_tasks(plan, INT32_MAX);
+  if (by_queries && by_keys && !shared && !heads_share && problem->spec.heads >= threads) {
+    return dense_pass(plan, back, OWN_HEAD);
+  }
+  if (by_queries) HEED__TRY(dense_pass(plan, back, OWN_QUERIES));
+  if (by_keys) HEED__TRY(dense_pass(plan, back, OWN_KEYS));
+  return HEED_OK;
+}
+
 /* The gradients of a_query, a_key and a: the groups' parts in their order. */
 static void sum_groups(const heed_attention *plan, const heed_attention_gradients *to) {
   const double *sums = plan->reserve->a_sums;
@@ -371,6 +454,8 @@ heed_status heed_attention_backward(heed_attention *plan, const heed_attention_i
   if (problem->spec.kernel == HEED_KERNEL_REFERENCE) {
     reference_pass(plan, &back, 0);
     reference_pass(plan, &back, 1);
+  } else if (in_tiles(problem)) {
+    HEED__TRY(backward_dense(plan, &back));
   } else {
     backward_sparse(plan, &back);
   }

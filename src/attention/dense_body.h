@@ -101,11 +101,30 @@ static float tile_softmax(float *logits, int pairs, float *maximum, float *sum) 
   return factor;
 }
 
+/* keep[p] = what dropout multiplies the weights of one head by, n <= TILE_KEYS pairs from number
+ * `first` on. */
+static void keep_of_head(const heed__problem *problem, int32_t head, int64_t first, int n,
+                         float *keep) {
+  uint64_t heads = (uint64_t)problem->spec.heads;
+  vq number = v_count() * heads + ((uint64_t)first * heads + (uint64_t)head);
+  for (int p = 0; p < n; p += QUADS, number += QUADS * heads) {
+    vq low, high;
+    random_halves(problem->spec.seed, number >> 2, &low, &high);
+    vq in_high = 0 - (number >> 1 & 1); /* all ones, or none */
+    vq own = ((high & in_high) | (low & ~in_high)) >> ((number & 1) * 32);
+    uint64_t wide[QUADS];
+    uint32_t random[QUADS];
+    memcpy(wide, &own, sizeof own);
+    for (int q = 0; q < QUADS; q++) random[q] = (uint32_t)wide[q];
+    keep_of(problem, random, QUADS, keep + p);
+  }
+}
+
 static void tile_drop(const heed__problem *problem, int32_t head, int64_t first, int pairs,
                       float *weights) {
-  for (int p = 0; p < pairs; p++) {
-    weights[p] *= heed__dropped(problem, first + p, head) ? 0 : problem->keep_scale;
-  }
+  float keep[TILE_KEYS + WIDEST];
+  keep_of_head(problem, head, first, pairs, keep);
+  for (int p = 0; p < pairs; p++) weights[p] *= keep[p];
 }
 
 static void rescale(float *x, int64_t n, float factor) {

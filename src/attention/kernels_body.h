@@ -15,6 +15,7 @@
 #include "attention/sparse_body.h"
 #include "attention/backward_body.h"
 #include "attention/dense_body.h"
+#include "attention/dense_backward_body.h"
 #include "attention/rate_body.h"
 /* clang-format on */
 
@@ -27,6 +28,7 @@ const heed__kernels KERNELS = {
     .weights = weights_of_row,
     .backward = backward_task,
     .backward_join = backward_join,
+    .dense_backward = dense_backward,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
     .multiply_adds = multiply_adds,

@@ -5,6 +5,7 @@ libheed_core_la_SOURCES += \
   src/attention/backward.c \
   src/attention/backward_body.h \
   src/attention/cost.c src/attention/cost.h \
+  src/attention/dense_backward_body.h \
   src/attention/dense_body.h \
   src/attention/forward.c \
   src/attention/isa.c \

@@ -43,9 +43,18 @@ INLINE vf v_leaky_relu(vf x, vf slope) {
 
 enum { QUADS = LANES / 2 };
 
-/* heed__random4() for QUADS counters at once, four numbers each into out [QUADS, 4]: Philox4x32-10 (Salmon
- * et al. 2011). The upper halves hold what is left over; v_product() does not read them. */
-INLINE void random_quads(uint64_t seed, vq counter, uint32_t *out) {
+/* 0, 1, 2, ... */
+INLINE vq v_count(void) {
+  static const uint64_t numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+  vq count;
+  memcpy(&count, numbers, sizeof count);
+  return count;
+}
+
+/* heed__random4() for QUADS counters at once: Philox4x32-10 (Salmon et al. 2011). Numbers 0 and 1 of a
+ * counter are the halves of `low`, 2 and 3 those of `high`, the lower half first. */
+INLINE void random_halves(uint64_t seed, vq counter, vq *low, vq *high) {
+  /* Upper halves hold what is left over; v_product() does not read them. */
   vq c0 = counter, c1 = counter >> 32, c2 = counter ^ counter, c3 = c2;
   c2 += DROPOUT_STREAM;
   uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
@@ -58,7 +67,14 @@ INLINE void random_quads(uint64_t seed, vq counter, uint32_t *out) {
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
-  vq low = (c0 & 0xffffffffu) | (c1 << 32), high = (c2 & 0xffffffffu) | (c3 << 32);
+  *low = (c0 & 0xffffffffu) | (c1 << 32);
+  *high = (c2 & 0xffffffffu) | (c3 << 32);
+}
+
+/* The same, four numbers each into out [QUADS, 4]. */
+INLINE void random_quads(uint64_t seed, vq counter, uint32_t *out) {
+  vq low, high;
+  random_halves(seed, counter, &low, &high);
   uint64_t pairs[2][QUADS];
   memcpy(pairs[0], &low, sizeof low);
   memcpy(pairs[1], &high, sizeof high);

@@ -170,10 +170,13 @@ static division_counts walk_rows(const heed_mask *mask, heed__task *tasks, heed_
   int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
   int64_t target = work / TASKS_WANTED;
   target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
+  /* Rows of a full mask are all alike: where they are many they need not be cut. */
+  bool alike = mask->indptr == NULL && mask->n_queries >= 4 * TASKS_WANTED;
+  int64_t longest = alike ? INT64_MAX : SEGMENT_PAIRS;
   int64_t i = 0, pair = 0;
   while (i < mask->n_queries) {
     int64_t end = row_end(mask, i);
-    if (end - pair > SEGMENT_PAIRS) {
+    if (end - pair > longest) {
       if (cuts != NULL) cuts[d.cuts] = (heed__cut){i, d.tasks, 0};
       int64_t n = 0;
       for (; pair < end; pair += SEGMENT_PAIRS, n++) {
@@ -193,7 +196,7 @@ static division_counts walk_rows(const heed_mask *mask, heed__task *tasks, heed_
     int64_t first = i, first_pair = pair;
     for (int64_t done = 0; i < mask->n_queries && done < target; i++) {
       end = row_end(mask, i);
-      if (end - pair > SEGMENT_PAIRS) break;
+      if (end - pair > longest) break;
       done += end - pair + ROW_WORK;
       pair = end;
     }

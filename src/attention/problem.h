@@ -115,6 +115,10 @@ typedef struct heed__scratch {
   float *deltas;     /* flat: d_out . out of each pair's query */
   float *key_sums;   /* [max(period, key_vectors * lanes)] of a row: its sum of keys, or GAT's heads */
   float *a_sums;     /* [key_vectors * lanes] of a task: what it gives the gradient of a */
+  /* backward, dense only */
+  float *tile_gradients; /* [TILE_QUERIES, TILE_KEYS] products, then gradients of the logits */
+  float *tile_compact;   /* [TILE_KEYS + WIDEST] one row's of those */
+  float *tile_keep;      /* [TILE_KEYS + WIDEST] */
 } heed__scratch;
 
 /* Kernels of one instruction set. */
@@ -141,6 +145,11 @@ typedef struct heed__kernels {
   void (*backward_join)(const heed__problem *problem, const heed__backward *back,
                         const heed__side *side, int64_t row, const float *partials, int64_t n,
                         int64_t stride, const heed__scratch *scratch);
+  /* Dot product: adds to the gradients what the tile of head `head`, queries from i0 and keys from j0
+   * on gives: those of queries and bias, or those of values and keys, or both. */
+  heed_status (*dense_backward)(const heed__problem *problem, const heed__backward *back,
+                                int32_t head, int64_t i0, int64_t j0, bool by_queries, bool by_keys,
+                                const heed__scratch *scratch);
   /* back->statistics of the queries [first, end) */
   void (*row_statistics)(const heed__problem *problem, const heed__backward *back, int64_t first,
                          int64_t end, const heed__scratch *scratch);

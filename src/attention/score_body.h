@@ -74,7 +74,7 @@ INLINE void sums_general(const block *b, float *logits, term t, const int dim) {
     vf v[LANES];
     for (int r = 0; r < LANES; r++) {
       const float *key = b->keys + b->columns[pair] * b->stride;
-      v[r] = head < b->heads ? sum_head(b, key, head, t, dim) : v_zero();
+      v[r] = head < b->heads && pair < b->pairs ? sum_head(b, key, head, t, dim) : v_zero();
       if (++head == b->padded) head = 0, pair++;
     }
     v_store(logits + done, v_sums(v, LANES));

@@ -38,10 +38,7 @@ static const uint32_t *draw(const heed__problem *problem, int64_t first, int pai
                             uint32_t *random) {
   uint64_t from = (uint64_t)first * (uint64_t)problem->spec.heads;
   uint64_t to = from + (uint64_t)pairs * (uint64_t)problem->spec.heads;
-  uint64_t lanes[QUADS];
-  for (int q = 0; q < QUADS; q++) lanes[q] = from / 4 + (uint64_t)q;
-  vq counter;
-  memcpy(&counter, lanes, sizeof counter);
+  vq counter = v_count() + from / 4;
   uint32_t *out = random;
   for (uint64_t quad = from / 4; quad * 4 < to; quad += QUADS, out += 4 * QUADS) {
     random_quads(problem->spec.seed, counter, out);

@@ -198,6 +198,76 @@ START_TEST(test_fixture) {
 }
 END_TEST
 
+/* The gradients of the peer's own backward pass, in the names of its inputs; where one array is
+ * several inputs its gradient is one array too. */
+START_TEST(test_gradients) {
+  static const heed_kernel kernels[] = {HEED_KERNEL_REFERENCE, HEED_KERNEL_SPARSE,
+                                        HEED_KERNEL_DENSE};
+  fixture f;
+  open_fixture(&f, names[_i]);
+  const heed_attention_inputs *in = &f.inputs;
+  int64_t heads = f.spec.heads, dim = f.spec.key_dim, value_dim = f.spec.value_dim;
+  int64_t out_shape[3] = {f.mask.n_queries, heads, value_dim};
+  const float *d_out = take(&f, "d_out", HEED_DTYPE_FLOAT32, 3, out_shape);
+  bool gat = in->a_query != NULL, gatv2 = in->a != NULL && in->value == NULL;
+  int64_t queries = f.mask.n_queries * heads * dim, keys = f.mask.n_keys * heads * dim;
+  struct {
+    const char *name;
+    const float *input;
+    int64_t n;
+    float *got;
+  } g[] = {{gat ? "d_h" : gatv2 ? "d_r" : "d_q", in->query, queries, NULL},
+           {gatv2 ? "d_l" : "d_k", gat ? NULL : in->key, keys, NULL},
+           {"d_v", in->value, f.mask.n_keys * heads * value_dim, NULL},
+           {"d_a_l", in->a_query, heads * dim, NULL},
+           {"d_a_r", in->a_key, heads * dim, NULL},
+           {"d_a", in->a, heads * dim, NULL},
+           {"d_bias", in->bias, f.mask.n_pairs * in->bias_heads, NULL}};
+  enum { N = sizeof g / sizeof *g };
+  float *out = malloc(f.n_out * sizeof *out);
+  float *log_sum_exp = malloc((size_t)(f.mask.n_queries * heads) * sizeof *log_sum_exp);
+  for (int i = 0; i < N; i++) {
+    if (g[i].input != NULL) g[i].got = malloc((size_t)g[i].n * sizeof(float));
+  }
+  for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+    heed_attention_spec spec = f.spec;
+    spec.kernel = kernels[k];
+    for (int i = 0; i < N; i++) {
+      for (int64_t x = 0; g[i].got != NULL && x < g[i].n; x++) g[i].got[x] = NAN;
+    }
+    heed_attention *plan;
+    must(heed_attention_new(&plan, &spec, &f.mask));
+    must(heed_attention_prepare_backward(plan, NULL, NULL));
+    heed_attention_outputs outputs = {.out = out, .log_sum_exp = log_sum_exp};
+    must(heed_attention_forward(plan, in, &outputs));
+    heed_attention_gradients to = {.out = out,
+                                   .log_sum_exp = log_sum_exp,
+                                   .d_out = d_out,
+                                   .query = g[0].got,
+                                   .key = gat ? g[0].got : g[1].got,
+                                   .value = g[2].got,
+                                   .a_query = g[3].got,
+                                   .a_key = g[4].got,
+                                   .a = g[5].got,
+                                   .bias = g[6].got};
+    must(heed_attention_backward(plan, in, &to));
+    heed_attention_free(plan);
+    for (int i = 0; i < N; i++) {
+      if (g[i].got == NULL) continue;
+      int64_t shape[3] = {-1, -1, -1};
+      int n_dims = i < 3 ? 3 : 2;
+      const float *expected = take(&f, g[i].name, HEED_DTYPE_FLOAT32, n_dims, shape);
+      check_close(g[i].name, spec.kernel, g[i].got, expected, (size_t)g[i].n);
+      heed_npz_free(f.held[--f.n_held]);
+    }
+  }
+  for (int i = 0; i < N; i++) free(g[i].got);
+  free(log_sum_exp);
+  free(out);
+  close_fixture(&f);
+}
+END_TEST
+
 /* A fixture in the folder that the list lacks would never be tested. */
 START_TEST(test_complete) {
   DIR *folder = opendir(FIXTURES);
@@ -223,6 +293,7 @@ int main(void) {
   TCase *tc = tcase_create("peers");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_fixture, 0, N_NAMES);
+  tcase_add_loop_test(tc, test_gradients, 0, N_NAMES);
   tcase_add_test(tc, test_complete);
   suite_add_tcase(suite, tc);
   SRunner *runner = srunner_create(suite);
