@@ -1,5 +1,6 @@
-/* heed__random_many() in vectors: 64-bit lanes that hold 32 bits of a counter each. Whoever includes this
- * says MANY, the name, and has LANES / 2 64-bit numbers in a `wide` and wide_product() of their low halves. */
+/* heed__random_many() in vectors: 64-bit lanes that hold 32 bits of a counter each. Whoever
+ * includes this says MANY, the name, and has LANES / 2 64-bit numbers in a `wide` and
+ * wide_product() of their low halves. */
 #include <string.h>
 
 #include "base/random.h"
@@ -7,7 +8,8 @@
 enum { HALF = LANES / 2 };
 
 /* 4 * HALF numbers from `counter` on. */
-static inline void quads(const wide *keys, uint64_t stream, uint64_t counter, wide *low, wide *high) {
+static inline void quads(const wide *keys, uint64_t stream, uint64_t counter, wide *low,
+                         wide *high) {
   const wide zero = {0};
   wide lane = zero;
   for (int i = 0; i < HALF; i++) lane[i] = (uint64_t)i;

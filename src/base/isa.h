@@ -1,5 +1,6 @@
-/* Which instruction set runs: the best the processor has, or what HEED_ISA names. What is written for
- * several is compiled once for each, from one body, into libheed-avx2.la and libheed-avx512.la. */
+/* Which instruction set runs: the best the processor has, or what HEED_ISA names. What is
+ * written for several is compiled once for each, from one body, into libheed-avx2.la and
+ * libheed-avx512.la. */
 #ifndef HEED_SRC_BASE_ISA_H
 #define HEED_SRC_BASE_ISA_H
 

@@ -16,14 +16,41 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
   for (int i = 0; i < 4; i++) out[i] = random.v[i];
 }
 
-/* One after the other, for processors without wide multiplications. */
+/* The rounds of Philox4x32-10 on counters side by side, which compilers turn into vectors. */
+enum { TOGETHER = 8 };
+
+static void side_by_side(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t *restrict out) {
+  for (uint32_t lane = 0; lane < TOGETHER; lane++) {
+    uint32_t a = (uint32_t)counter + lane, b = (uint32_t)(counter >> 32) + (a < lane);
+    uint32_t c = (uint32_t)stream, d = (uint32_t)(stream >> 32);
+    uint32_t first_key = (uint32_t)seed, second_key = (uint32_t)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+      uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
+      a = (uint32_t)(second >> 32) ^ b ^ first_key;
+      b = (uint32_t)second;
+      c = (uint32_t)(first >> 32) ^ d ^ second_key;
+      d = (uint32_t)first;
+      first_key += 0x9E3779B9u;
+      second_key += 0xBB67AE85u;
+    }
+    out[4 * lane] = a;
+    out[4 * lane + 1] = b;
+    out[4 * lane + 2] = c;
+    out[4 * lane + 3] = d;
+  }
+}
+
 void heed__random_many_portable(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
                                 uint32_t *out) {
-  for (int64_t i = 0; i < n; i += 4) {
-    uint32_t bits[4];
-    heed__random4(seed, stream, counter + (uint64_t)i / 4, bits);
-    memcpy(out + i, bits, (size_t)(n - i < 4 ? n - i : 4) * sizeof *out);
+  for (; n >= 4 * TOGETHER; n -= 4 * TOGETHER) {
+    side_by_side(seed, stream, counter, out);
+    counter += TOGETHER;
+    out += 4 * TOGETHER;
   }
+  if (n == 0) return;
+  uint32_t last[4 * TOGETHER];
+  side_by_side(seed, stream, counter, last);
+  memcpy(out, last, (size_t)n * sizeof *out);
 }
 
 void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {

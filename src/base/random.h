@@ -10,8 +10,8 @@ void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t ou
 /* n numbers from `counter` on: out[i] is number i % 4 of heed__random4() for counter + i / 4. */
 void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out);
 
-/* The same by one instruction set. Those that name vector instructions live in room attention with all
- * that does. */
+/* The same by one instruction set. Those that name vector instructions live in room attention
+ * with all that does. */
 typedef void heed__random_bulk(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
                                uint32_t *out);
 heed__random_bulk heed__random_many_portable, heed__random_many_avx2, heed__random_many_avx512;

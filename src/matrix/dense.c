@@ -109,9 +109,9 @@ heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, i
     int64_t from = k / parts * part, to = part + 1 == parts ? k : from + k / parts;
     const float *left = a + (transpose_a ? from * lda + i : i * lda + from);
     const float *right = b + (transpose_b ? from : from * ldb);
-    heed_status status = heed__product(
-        transpose_a, transpose_b, heed__smaller(m - i, rows), n, to - from, 1, left, lda, right, ldb,
-        parts > 1 ? 0 : beta, parts > 1 ? room + part * m * n : c + i * n, n);
+    heed_status status = heed__product(transpose_a, transpose_b, heed__smaller(m - i, rows), n,
+                                       to - from, 1, left, lda, right, ldb, parts > 1 ? 0 : beta,
+                                       parts > 1 ? room + part * m * n : c + i * n, n);
     if (status != HEED_OK) {
       HEED__PRAGMA(omp atomic write)
       result = status;
@@ -122,8 +122,7 @@ heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, i
                       (long long)m, (long long)n, (long long)k);
   }
   if (parts == 1) return HEED_OK;
-  HEED__BLOCKS(static, m * n, HEED__BLOCK, work, {
-    join(parts, m * n, room + first, beta, count, c + first);
-  });
+  HEED__BLOCKS(static, m * n, HEED__BLOCK, work,
+               { join(parts, m * n, room + first, beta, count, c + first); });
   return HEED_OK;
 }

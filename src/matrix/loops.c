@@ -47,9 +47,8 @@ static int64_t part_rows(int64_t rows, int64_t cols) {
 void heed__add_bias(int64_t rows, int64_t cols, const float *x, const float *b, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
   int64_t size = heed__block_rows(cols);
-  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
-    loops->add_bias(count, cols, x + first * cols, b, y + first * cols);
-  });
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols,
+               { loops->add_bias(count, cols, x + first * cols, b, y + first * cols); });
 }
 
 int64_t heed__column_room(int64_t rows, int64_t cols) {
@@ -70,50 +69,44 @@ static void join(int64_t parts, int64_t cols, const float *room, float *sums) {
 void heed__sum_columns(int64_t rows, int64_t cols, const float *dy, float *db, float *room) {
   const heed__loop_table *loops = heed__loops_chosen();
   int64_t size = part_rows(rows, cols), parts = heed__parts(rows, size);
-  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
-    loops->columns(count, cols, dy + first * cols, room + first / size * cols);
-  });
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)cols,
+               { loops->columns(count, cols, dy + first * cols, room + first / size * cols); });
   join(parts, cols, room, db);
 }
 
 void heed__accumulate(int64_t n, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
-    loops->accumulate(count, x + first, y + first);
-  });
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n,
+               { loops->accumulate(count, x + first, y + first); });
 }
 
 void heed__sum(int64_t n, const float *x, const float *z, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
-    loops->sum(count, x + first, z + first, y + first);
-  });
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n,
+               { loops->sum(count, x + first, z + first, y + first); });
 }
 
 void heed__activate(heed_activation f, int64_t n, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
-  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
-    loops->activate(f, count, x + first, y + first);
-  });
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n,
+               { loops->activate(f, count, x + first, y + first); });
 }
 
-void heed__activate_backward(heed_activation f, int64_t n, const float *x, const float *dy, float *dx,
-                             bool adds) {
+void heed__activate_backward(heed_activation f, int64_t n, const float *x, const float *dy,
+                             float *dx, bool adds) {
   const heed__loop_table *loops = heed__loops_chosen();
-  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
-    loops->activate_backward(f, count, x + first, dy + first, dx + first, adds);
-  });
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n,
+               { loops->activate_backward(f, count, x + first, dy + first, dx + first, adds); });
 }
 
 /* x NULL: all ones. */
 static void drop(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
                  bool adds) {
   const heed__loop_table *loops = heed__loops_chosen();
-  double share = (double)p; /* below 1: less than 2^32 of the random numbers are below the limit */
-  uint32_t limit = (uint32_t)(share * 0x1p32);
-  float factor = (float)(1 / (1 - share));
+  int32_t limit = (int32_t)((double)p * 0x1p16 + 0.5);
+  float factor = limit < 0x10000 ? (float)(0x1p16 / (0x1p16 - (double)limit)) : 0;
   HEED__BLOCKS(static, n, HEED__BLOCK, 2 * (double)n, {
-    loops->dropout(seed, stream, (uint64_t)first / 4, limit, factor, count,
+    loops->dropout(seed, stream, (uint64_t)first / 8, limit, factor, count,
                    x == NULL ? NULL : x + first, y + first, adds);
   });
 }
@@ -141,9 +134,8 @@ void heed__csr_dropout(const heed_csr *a, uint64_t seed, uint64_t stream, float 
 void heed__head_mean(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
   int64_t wide = heads * dim, size = heed__block_rows(wide);
-  HEED__BLOCKS(static, rows, size, (double)rows * (double)wide, {
-    loops->head_mean(count, heads, dim, x + first * wide, y + first * dim);
-  });
+  HEED__BLOCKS(static, rows, size, (double)rows * (double)wide,
+               { loops->head_mean(count, heads, dim, x + first * wide, y + first * dim); });
 }
 
 void heed__head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
@@ -151,8 +143,7 @@ void heed__head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const fl
   const heed__loop_table *loops = heed__loops_chosen();
   int64_t wide = heads * dim, size = heed__block_rows(wide);
   HEED__BLOCKS(static, rows, size, (double)rows * (double)wide, {
-    loops->head_mean_backward(count, heads, dim, dy + first * dim, dx + first * wide,
-                              adds);
+    loops->head_mean_backward(count, heads, dim, dy + first * dim, dx + first * wide, adds);
   });
 }
 
@@ -174,8 +165,8 @@ void heed__layer_norm_backward(int64_t rows, int64_t cols, const float *x, const
   float *second = room + parts * cols;
   HEED__BLOCKS(static, rows, size, 4 * (double)rows * (double)cols, {
     loops->layer_norm_backward(count, cols, x + first * cols, gain, stats + 2 * first,
-                               dy + first * cols, dx + first * cols, adds, room + first / size * cols,
-                               second + first / size * cols);
+                               dy + first * cols, dx + first * cols, adds,
+                               room + first / size * cols, second + first / size * cols);
   });
   join(parts, cols, room, dgain);
   join(parts, cols, second, dshift);
@@ -214,8 +205,7 @@ void heed__batch_norm(int64_t rows, int64_t cols, const float *x, const float *g
   for (int64_t j = 0; j < cols; j++) scale[j] = 1 / sqrtf(scale[j] + HEED__NORM_EPSILON);
   int64_t size = heed__block_rows(cols);
   HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
-    loops->normalise(count, cols, x + first * cols, mean, scale, gain, shift,
-                     y + first * cols);
+    loops->normalise(count, cols, x + first * cols, mean, scale, gain, shift, y + first * cols);
   });
 }
 
@@ -232,7 +222,7 @@ void heed__batch_norm_backward(int64_t rows, int64_t cols, const float *x, const
   join(parts, cols, room, dgain);
   join(parts, cols, second, dshift);
   HEED__BLOCKS(static, rows, size, 2 * (double)rows * (double)cols, {
-    loops->batch_backward(count, rows, cols, x + first * cols, gain, stats,
-                          dy + first * cols, dgain, dshift, dx + first * cols, adds);
+    loops->batch_backward(count, rows, cols, x + first * cols, gain, stats, dy + first * cols,
+                          dgain, dshift, dx + first * cols, adds);
   });
 }

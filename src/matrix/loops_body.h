@@ -1,5 +1,5 @@
-/* The loops of loops_table.h in plain C that compilers vectorise. Whoever includes this says LOOPS, the
- * name of the table, and LANES, the floats of a vector. */
+/* The loops of loops_table.h in plain C that compilers vectorise. Whoever includes this says
+ * LOOPS, the name of the table, and LANES, the floats of a vector. */
 #include <math.h>
 #include <string.h>
 
@@ -156,13 +156,13 @@ static void activate(heed_activation f, int64_t n, const float *x, float *y) {
 static inline float relu_slope(float x) { return x > 0 ? 1 : 0; }
 static inline float leaky_slope(float x) { return x > 0 ? 1 : 0.01f; }
 
-#define BACKWARD(slope)                                                       \
-  do {                                                                        \
-    if (adds) {                                                               \
+#define BACKWARD(slope)                                                                 \
+  do {                                                                                  \
+    if (adds) {                                                                         \
       _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] += dy[i] * slope(x[i]); \
-    } else {                                                                  \
-      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]); \
-    }                                                                         \
+    } else {                                                                            \
+      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]);  \
+    }                                                                                   \
   } while (0)
 
 static void activate_backward(heed_activation f, int64_t n, const float *x, const float *dy,
@@ -175,35 +175,69 @@ static void activate_backward(heed_activation f, int64_t n, const float *x, cons
         memcpy(dx, dy, (size_t)n * sizeof *dx);
       }
       return;
-    case HEED_ACTIVATION_RELU: BACKWARD(relu_slope); return;
-    case HEED_ACTIVATION_LEAKY_RELU: BACKWARD(leaky_slope); return;
-    case HEED_ACTIVATION_ELU: BACKWARD(elu_slope); return;
-    case HEED_ACTIVATION_GELU: BACKWARD(gelu_slope); return;
+    case HEED_ACTIVATION_RELU:
+      BACKWARD(relu_slope);
+      return;
+    case HEED_ACTIVATION_LEAKY_RELU:
+      BACKWARD(leaky_slope);
+      return;
+    case HEED_ACTIVATION_ELU:
+      BACKWARD(elu_slope);
+      return;
+    case HEED_ACTIVATION_GELU:
+      BACKWARD(gelu_slope);
+      return;
   }
 }
 #undef BACKWARD
 
-/* Random numbers at a time: a buffer that stays in the first cache. */
-enum { DRAWN = 1024 };
+/* Random numbers at a time, which stay in the first cache, and numbers that share a word: the
+ * first HALF take the lower halves of HALF words, the next HALF the upper ones. */
+enum { DRAWN = 1024, HALF = 16 };
 
-static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t limit, float factor,
+/* y = x (`ones`: 1) by the halves of `bits` that `shift` says. */
+static inline __attribute__((always_inline)) void drop(const int n, const uint32_t *bits,
+                                                       const int shift, int32_t limit, float factor,
+                                                       const bool ones, const float *x, float *y,
+                                                       const bool adds) {
+#pragma omp simd
+  for (int i = 0; i < n; i++) {
+    int32_t half = (int32_t)(bits[i] >> shift & 0xffff);
+    uint32_t keep = half < limit ? 0 : 0xffffffffu; /* a mask: some sets have no choice of floats */
+    float kept = number_of(bits_of(ones ? factor : factor * x[i]) & keep);
+    y[i] = adds ? y[i] + kept : kept;
+  }
+}
+
+static inline __attribute__((always_inline)) void drop_all(int64_t n, const uint32_t *bits,
+                                                           int32_t limit, float factor,
+                                                           const bool ones, const float *x,
+                                                           float *y, const bool adds) {
+  int64_t i = 0;
+  for (; i + 2 * HALF <= n; i += 2 * HALF, bits += HALF) {
+    drop(HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
+    drop(HALF, bits, 16, limit, factor, ones, ones ? x : x + i + HALF, y + i + HALF, adds);
+  }
+  int left = (int)(n - i);
+  drop(left < HALF ? left : HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
+  if (left <= HALF) return;
+  i += HALF;
+  drop(left - HALF, bits, 16, limit, factor, ones, ones ? x : x + i, y + i, adds);
+}
+
+static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
                     int64_t n, const float *x, float *y, bool adds) {
   uint32_t bits[DRAWN];
-  for (int64_t first = 0; first < n; first += DRAWN) {
-    int64_t part = n - first < DRAWN ? n - first : DRAWN;
-    heed__random_many(seed, stream, counter + (uint64_t)first / 4, part, bits);
-    float *to = y + first;
+  for (int64_t first = 0; first < n; first += 2 * DRAWN) {
+    int64_t part = n - first < 2 * DRAWN ? n - first : 2 * DRAWN;
+    int64_t words = (part + 2 * HALF - 1) / (2 * HALF) * HALF;
+    heed__random_many(seed, stream, counter + (uint64_t)first / 8, words, bits);
     if (x == NULL) {
-#pragma omp simd
-      for (int64_t i = 0; i < part; i++) to[i] = bits[i] < limit ? 0 : factor;
+      drop_all(part, bits, limit, factor, true, NULL, y + first, false);
     } else if (adds) {
-      const float *from = x + first;
-#pragma omp simd
-      for (int64_t i = 0; i < part; i++) to[i] += bits[i] < limit ? 0 : factor * from[i];
+      drop_all(part, bits, limit, factor, false, x + first, y + first, true);
     } else {
-      const float *from = x + first;
-#pragma omp simd
-      for (int64_t i = 0; i < part; i++) to[i] = bits[i] < limit ? 0 : factor * from[i];
+      drop_all(part, bits, limit, factor, false, x + first, y + first, false);
     }
   }
 }
@@ -325,8 +359,8 @@ static void head_mean(int64_t rows, int32_t heads, int64_t dim, const float *x, 
   }
 }
 
-static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy,
-                               float *dx, bool adds) {
+static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
+                               bool adds) {
   float share = 1 / (float)heads;
   for (int64_t i = 0; i < rows; i++) {
     const float *from = dy + i * dim;
@@ -349,11 +383,13 @@ typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias))
 /* Non-zeros of a row at a time. */
 enum { GATHERED = 256 };
 
-/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for `width`
- * vectors of columns, whose sums stay in registers. */
-static inline __attribute__((always_inline)) void gather_vectors(
-    const int width, int count, const int64_t *row, const float *factor, const float *b,
-    const float *start, float *c) {
+/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for
+ * `width` vectors of columns, whose sums stay in registers. */
+static inline __attribute__((always_inline)) void gather_vectors(const int width, int count,
+                                                                 const int64_t *row,
+                                                                 const float *factor,
+                                                                 const float *b, const float *start,
+                                                                 float *c) {
   vec sums[8] = {{0}};
   for (int v = 0; start != NULL && v < width; v++) sums[v] = *(const vec *)(start + v * LANES);
   for (int p = 0; p < count; p++) {
@@ -367,8 +403,8 @@ static inline __attribute__((always_inline)) void gather_vectors(
 static inline void gather(int count, const int64_t *row, const float *factor, int64_t n,
                           const float *b, const float *start, float *c) {
   int64_t j = 0;
-#define GATHER(width)                                                                         \
-  for (; j + width * LANES <= n; j += width * LANES)                                          \
+#define GATHER(width)                                \
+  for (; j + width * LANES <= n; j += width * LANES) \
   gather_vectors(width, count, row, factor, b + j, start == NULL ? NULL : start + j, c + j)
   GATHER(8);
   GATHER(4);
@@ -403,14 +439,14 @@ static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const int64_
         for (; p < stop; p++) {
           row[count] = a->indices[p] * n;
           factor[count] = values[p];
-          count += values[p] != 0;
+          count += bits_of(values[p]) << 1 != 0; /* no zero of either sign */
         }
       } else {
         for (; p < stop; p++) {
           float value = values[places[p]];
           row[count] = a->indices[p] * n;
           factor[count] = value;
-          count += value != 0;
+          count += bits_of(value) << 1 != 0;
         }
       }
       gather(count, row, factor, n, b, start, to);

@@ -18,9 +18,9 @@ typedef struct heed__loop_table {
   void (*activate)(heed_activation f, int64_t n, const float *x, float *y);
   void (*activate_backward)(heed_activation f, int64_t n, const float *x, const float *dy,
                             float *dx, bool adds);
-  /* By the numbers 4 * counter and on: where one is below `limit` y is 0, else x times `factor`.
-   * x NULL: all ones. */
-  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t limit, float factor,
+  /* By the words of random numbers 4 * counter and on, 16 bits a number of x: where they are below
+   * `limit` y is 0, else x times `factor`. x NULL: all ones. */
+  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
                   int64_t n, const float *x, float *y, bool adds);
   void (*layer_norm)(int64_t rows, int64_t cols, const float *x, const float *gain,
                      const float *shift, float *y, float *stats);
@@ -36,8 +36,8 @@ typedef struct heed__loop_table {
                      const float *dy, float *dgain, float *dshift);
   /* dgain, dshift: of all `total` rows. */
   void (*batch_backward)(int64_t rows, int64_t total, int64_t cols, const float *x,
-                         const float *gain, const float *stats, const float *dy,
-                         const float *dgain, const float *dshift, float *dx, bool adds);
+                         const float *gain, const float *stats, const float *dy, const float *dgain,
+                         const float *dshift, float *dx, bool adds);
   void (*head_mean)(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y);
   void (*head_mean_backward)(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
                              bool adds);

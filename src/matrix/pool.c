@@ -58,8 +58,8 @@ void heed__pool_rows(heed__pool kind, int64_t groups, const int64_t *ptr, int64_
   });
 }
 
-static void pool_backward(heed__pool kind, int64_t top, int64_t bottom, int64_t cols, const float *dy,
-                          const int64_t *which, float *dx, bool adds) {
+static void pool_backward(heed__pool kind, int64_t top, int64_t bottom, int64_t cols,
+                          const float *dy, const int64_t *which, float *dx, bool adds) {
   float factor = kind == HEED__POOL_MEAN ? 1 / (float)(bottom - top) : 1;
   if (!adds && cols > 0) memset(dx + top * cols, 0, (size_t)((bottom - top) * cols) * sizeof *dx);
   if (kind == HEED__POOL_MAX) {

@@ -10,9 +10,8 @@ static void product(const heed_csr *a, const int64_t *places, const float *value
   const heed__loop_table *loops = heed__loops_chosen();
   if (n == 0) return;
   double work = (double)(a->indptr[a->rows] + a->rows) * (double)n;
-  HEED__BLOCKS(dynamic, a->rows, ROWS, work, {
-    loops->csr_rows(a, first, first + count, places, values, n, b, bias, c);
-  });
+  HEED__BLOCKS(dynamic, a->rows, ROWS, work,
+               { loops->csr_rows(a, first, first + count, places, values, n, b, bias, c); });
 }
 
 void heed__csr_product(const heed_csr *a, const float *values, int64_t n, const float *b,

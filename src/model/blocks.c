@@ -44,8 +44,10 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   }
   bool v2 = options->score == HEED_SCORE_GATV2;
   if (!v2 && options->score != HEED_SCORE_GAT) {
-    return heed__model_failed(model, heed__fail(HEED_ARGUMENT, "layer %s: score %s, neither gat nor "
-                                                "gatv2", name, heed_score_name(options->score)));
+    return heed__model_failed(model, heed__fail(HEED_ARGUMENT,
+                                                "layer %s: score %s, neither gat nor "
+                                                "gatv2",
+                                                name, heed_score_name(options->score)));
   }
   int64_t width = (int64_t)options->heads * options->dim;
   heed_value key = linear(model, name, v2 ? ".lin_l" : ".lin", x, width, v2 && options->bias);
@@ -84,16 +86,18 @@ heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
   int64_t width = model->values[x].width;
   if (options->heads < 1 || width % options->heads != 0) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer %s: %d heads do not divide a "
-                                                "width of %lld", name, (int)options->heads,
-                                                (long long)width));
+    return heed__model_failed(model, heed__fail(HEED_SHAPE,
+                                                "layer %s: %d heads do not divide a "
+                                                "width of %lld",
+                                                name, (int)options->heads, (long long)width));
   }
   double hidden = floor((double)options->expansion * (double)width);
-  if (!(options->expansion >= 0) || hidden > INT32_MAX ||
-      (options->expansion > 0 && hidden < 1)) {
-    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: expansion %g of a width of "
-                                                "%lld", name, (double)options->expansion,
-                                                (long long)width));
+  if (!(options->expansion >= 0) || hidden > INT32_MAX || (options->expansion > 0 && hidden < 1)) {
+    return heed__model_failed(model,
+                              heed__fail(HEED_RANGE,
+                                         "layer %s: expansion %g of a width of "
+                                         "%lld",
+                                         name, (double)options->expansion, (long long)width));
   }
   bool before = options->pre_norm;
   heed_attention_spec spec =

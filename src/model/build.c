@@ -132,11 +132,8 @@ static int add_tensor(heed_model *model, const char *name, const char *suffix, h
 }
 
 static heed_parameter weight_shape(int64_t rows, int64_t cols) {
-  return (heed_parameter){.n_dims = 2,
-                          .shape = {rows, cols, 0},
-                          .transposed = true,
-                          .decays = true,
-                          .trained = true};
+  return (heed_parameter){
+      .n_dims = 2, .shape = {rows, cols, 0}, .transposed = true, .decays = true, .trained = true};
 }
 
 static heed_parameter row_shape(int64_t cols) {
@@ -144,8 +141,7 @@ static heed_parameter row_shape(int64_t cols) {
 }
 
 static heed_parameter vectors_shape(int32_t heads, int32_t dim) {
-  return (heed_parameter){
-      .n_dims = 3, .shape = {1, heads, dim}, .decays = true, .trained = true};
+  return (heed_parameter){.n_dims = 3, .shape = {1, heads, dim}, .decays = true, .trained = true};
 }
 
 heed_status heed_model_new(heed_model **result, int64_t features) {
@@ -187,9 +183,10 @@ heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, 
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
   if (width < 1 || width > MOST_WIDTH) {
-    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: width %lld, not between 1 "
-                                                "and %lld", name, (long long)width,
-                                                (long long)MOST_WIDTH));
+    return heed__model_failed(model, heed__fail(HEED_RANGE,
+                                                "layer %s: width %lld, not between 1 "
+                                                "and %lld",
+                                                name, (long long)width, (long long)MOST_WIDTH));
   }
   heed__layer layer = layer_over(HEED__LINEAR, x);
   layer.tensors[0] =
@@ -213,8 +210,10 @@ heed_value heed_model_bias(heed_model *model, const char *name, heed_value x) {
 
 static bool is_probability(heed_model *model, const char *name, float p) {
   if (p >= 0 && p < 1) return true;
-  (void)heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: dropout %g, not at least 0 and "
-                                             "below 1", name, (double)p));
+  (void)heed__model_failed(model, heed__fail(HEED_RANGE,
+                                             "layer %s: dropout %g, not at least 0 and "
+                                             "below 1",
+                                             name, (double)p));
   return false;
 }
 
@@ -238,8 +237,7 @@ heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation 
   return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
 }
 
-heed_value heed_model_normalize(heed_model *model, const char *name, heed_value x,
-                                heed_norm norm) {
+heed_value heed_model_normalize(heed_model *model, const char *name, heed_value x, heed_norm norm) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
   if ((unsigned)norm > HEED_NORM_BATCH) {
@@ -267,10 +265,11 @@ heed_value heed_model_add(heed_model *model, heed_value x, heed_value y) {
   if (!heed__model_takes(model, "add", x) || !heed__model_takes(model, "add", y)) return -1;
   if (width_of(model, x) != width_of(model, y) || of_graphs(model, x) != of_graphs(model, y)) {
     return heed__model_failed(
-        model, heed__fail(HEED_SHAPE, "layer add: a value of width %lld over %s and one of width "
-                          "%lld over %s", (long long)width_of(model, x),
-                          of_graphs(model, x) ? "graphs" : "nodes", (long long)width_of(model, y),
-                          of_graphs(model, y) ? "graphs" : "nodes"));
+        model, heed__fail(HEED_SHAPE,
+                          "layer add: a value of width %lld over %s and one of width "
+                          "%lld over %s",
+                          (long long)width_of(model, x), of_graphs(model, x) ? "graphs" : "nodes",
+                          (long long)width_of(model, y), of_graphs(model, y) ? "graphs" : "nodes"));
   }
   heed__layer layer = layer_over(HEED__ADD, x);
   layer.n_inputs = 2;
@@ -282,8 +281,8 @@ static heed_status check_attention(const heed_model *model, const char *name,
                                    const heed_attention_spec *spec, heed_scope scope,
                                    const heed_value values[3]) {
   static const char *const names[3] = {"queries", "keys", "values"};
-  if ((unsigned)spec->score > HEED_SCORE_ADDITIVE || (unsigned)spec->kernel > HEED_KERNEL_REFERENCE ||
-      (unsigned)scope > HEED_SCOPE_FULL) {
+  if ((unsigned)spec->score > HEED_SCORE_ADDITIVE ||
+      (unsigned)spec->kernel > HEED_KERNEL_REFERENCE || (unsigned)scope > HEED_SCOPE_FULL) {
     return heed__fail(HEED_ARGUMENT, "layer %s: score %d, kernel %d, scope %d: there is none", name,
                       (int)spec->score, (int)spec->kernel, (int)scope);
   }
@@ -320,8 +319,7 @@ static heed_status check_attention(const heed_model *model, const char *name,
 
 heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
-                                 heed_value query, heed_value key, heed_value value,
-                                 bool vectors) {
+                                 heed_value query, heed_value key, heed_value value, bool vectors) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, query) ||
       !heed__model_takes(model, name, key) || !heed__model_takes(model, name, value)) {
@@ -351,8 +349,8 @@ heed_value heed__model_attention(heed_model *model, const char *name,
 }
 
 heed_value heed_model_attention(heed_model *model, const char *name,
-                                const heed_attention_spec *spec, heed_scope scope,
-                                heed_value query, heed_value key, heed_value value) {
+                                const heed_attention_spec *spec, heed_scope scope, heed_value query,
+                                heed_value key, heed_value value) {
   return heed__model_attention(model, name, spec, scope, query, key, value, true);
 }
 
@@ -360,9 +358,10 @@ heed_value heed_model_head_mean(heed_model *model, heed_value x, int32_t heads) 
   if (!heed__model_takes(model, "head mean", x)) return -1;
   int64_t width = width_of(model, x);
   if (heads < 1 || width % heads != 0) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer head mean: %d heads do not "
-                                                "divide a width of %lld", (int)heads,
-                                                (long long)width));
+    return heed__model_failed(model, heed__fail(HEED_SHAPE,
+                                                "layer head mean: %d heads do not "
+                                                "divide a width of %lld",
+                                                (int)heads, (long long)width));
   }
   if (heads == 1) return x;
   heed__layer layer = layer_over(HEED__HEAD_MEAN, x);
@@ -377,7 +376,8 @@ heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling
                               heed__fail(HEED_ARGUMENT, "pooling %d: there is none", (int)pooling));
   }
   if (of_graphs(model, x)) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer pool: a value over graphs, "
+    return heed__model_failed(model, heed__fail(HEED_SHAPE,
+                                                "layer pool: a value over graphs, "
                                                 "pooled already"));
   }
   heed__layer layer = layer_over(HEED__POOL, x);

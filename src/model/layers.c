@@ -72,8 +72,8 @@ static heed_status forward_linear(heed_pass *pass, const heed__layer *layer, con
     heed__csr_product(pass->sparse, x->values, out, weight, bias, y->data);
     return HEED_OK;
   }
-  HEED__TRY(heed__dense_product(false, false, x->rows, out, in, x->data, weight, 0, y->data,
-                                pass->room));
+  HEED__TRY(
+      heed__dense_product(false, false, x->rows, out, in, x->data, weight, 0, y->data, pass->room));
   if (bias != NULL) heed__add_bias(x->rows, out, y->data, bias, y->data);
   return HEED_OK;
 }
@@ -87,16 +87,16 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
   float *d_bias = gradient(pass, layer->tensors[1]);
   if (d_bias != NULL) heed__sum_columns(x->rows, out, y->gradient, d_bias, pass->room);
   if (x->sparse) {
-    heed__csr_product_backward(pass->sparse, &pass->features_transposed,
-                               pass->transpose_arrays[2], x->values, out, y->gradient, d_weight);
+    heed__csr_product_backward(pass->sparse, &pass->features_transposed, pass->transpose_arrays[2],
+                               x->values, out, y->gradient, d_weight);
   } else {
     HEED__TRY(heed__dense_product(true, false, in, out, x->rows, x->data, y->gradient, 0, d_weight,
                                   pass->room));
   }
   if (!x->needs_gradient) return HEED_OK;
   return heed__dense_product(false, true, x->rows, in, out, y->gradient,
-                             parameter(pass, layer->tensors[0]), step->adds[0] ? 1 : 0,
-                             x->gradient, pass->room);
+                             parameter(pass, layer->tensors[0]), step->adds[0] ? 1 : 0, x->gradient,
+                             pass->room);
 }
 
 /* Evaluation passes its input on: the output lies where the input lies. */
@@ -308,8 +308,7 @@ heed_status heed__layer_backward(heed_pass *pass, int number) {
     case HEED__LINEAR:
       return backward_linear(pass, layer, step, x, y);
     case HEED__BIAS:
-      heed__sum_columns(y->rows, width, y->gradient, gradient(pass, layer->tensors[0]),
-                        pass->room);
+      heed__sum_columns(y->rows, width, y->gradient, gradient(pass, layer->tensors[0]), pass->room);
       if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
     case HEED__DROPOUT:

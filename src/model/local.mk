@@ -1,11 +1,12 @@
 # Room model: layers and whole models over attention.
 heedinclude_HEADERS += include/heed/model.h
 libheed_core_la_SOURCES += \
+  src/model/bind.c \
   src/model/blocks.c \
   src/model/build.c \
   src/model/layers.c \
   src/model/model.h \
   src/model/parameters.c \
   src/model/pass.c src/model/pass.h \
-  src/model/plan.c \
+  src/model/plan.c src/model/plan.h \
   src/model/spec.c

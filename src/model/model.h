@@ -22,8 +22,8 @@ typedef struct heed__layer {
   int n_inputs;
   heed_value inputs[3]; /* attention: query, key, value */
   heed_value output;
-  int tensors[2];       /* weight and bias, gain and shift, a_query and a_key, a; -1: none */
-  int state;            /* the running mean, before the running variance; -1: none */
+  int tensors[2]; /* weight and bias, gain and shift, a_query and a_key, a; -1: none */
+  int state;      /* the running mean, before the running variance; -1: none */
   heed_activation activation;
   heed_norm norm;
   heed_pooling pooling;
@@ -31,7 +31,7 @@ typedef struct heed__layer {
   heed_attention_spec spec;
   int32_t heads;
   float p;
-  char *name;           /* of attention, else NULL */
+  char *name; /* of attention, else NULL */
 } heed__layer;
 
 typedef struct heed__value {
@@ -77,7 +77,8 @@ enum { HEED__NAME_BYTES = 256 };
 bool heed__model_name(heed_model *model, char text[HEED__NAME_BYTES], const char *name,
                       const char *suffix);
 
-/* heed_model_attention(), with or without trained vectors in the scores: without, they are all ones. */
+/* heed_model_attention(), with or without trained vectors in the scores: without, they are all
+ * ones. */
 heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
                                  heed_value query, heed_value key, heed_value value, bool vectors);

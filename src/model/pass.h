@@ -7,25 +7,26 @@
 /* What a pass knows of a value. */
 typedef struct heed__slot {
   int64_t rows;
-  float *data;         /* [rows, width], where it lies in this call; NULL if it exists only sparsely */
-  float *own;          /* its buffer; NULL if it shares another's */
-  const float *values; /* of a sparse value: its numbers in this call, NULL: those of the features */
-  float *own_values;   /* their buffer, after dropout */
-  float *gradient;     /* [rows, width] */
-  bool sparse;         /* the features of a sparse pass, or they after dropout */
-  bool dense;          /* written out densely: what is not sparse, and what a dense layer reads */
+  float *data; /* [rows, width], where it lies in this call; NULL if it exists only sparsely */
+  float *own;  /* its buffer; NULL if it shares another's */
+  const float
+      *values;       /* of a sparse value: its numbers in this call, NULL: those of the features */
+  float *own_values; /* their buffer, after dropout */
+  float *gradient;   /* [rows, width] */
+  bool sparse;       /* the features of a sparse pass, or they after dropout */
+  bool dense;        /* written out densely: what is not sparse, and what a dense layer reads */
   bool needs_gradient;
-  bool callers;        /* its gradient is the caller's d_output itself, not to be written to */
+  bool callers; /* its gradient is the caller's d_output itself, not to be written to */
 } heed__slot;
 
 /* What a pass knows of a layer. */
 typedef struct heed__step {
-  bool live;     /* the output depends on it */
-  bool backward; /* it has a part in the backward pass */
-  int in_place;  /* the input whose buffer its output takes over; -1: none */
-  bool adds[3];  /* the gradient of that input is added to, else overwritten */
+  bool live;       /* the output depends on it */
+  bool backward;   /* it has a part in the backward pass */
+  int in_place;    /* the input whose buffer its output takes over; -1: none */
+  bool adds[3];    /* the gradient of that input is added to, else overwritten */
   float *apart[3]; /* where that gradient goes first, if the operator cannot add */
-  float *keep;   /* log_sum_exp, statistics of a norm, row numbers of a maximum */
+  float *keep;     /* log_sum_exp, statistics of a norm, row numbers of a maximum */
   heed_attention *plan;
   heed_attention_spec spec;
   const heed_mask *mask;
@@ -39,22 +40,22 @@ struct heed_pass {
   int64_t whole[2];         /* graph_ptr of one graph */
   int64_t n_nodes, n_graphs;
   bool training;
-  bool trained;             /* the last forward call was in mode TRAIN and its activations stand */
-  uint64_t seed, step;      /* of that call */
-  heed__slot *slots;        /* [values] */
-  heed__step *steps;        /* [layers] */
-  float *arena;             /* activations and gradients, at places planned */
-  float *room;              /* of one loop at a time */
-  float *ones;              /* score vectors of attention without trained ones */
-  float *gradients;         /* [parameters] */
+  bool trained;        /* the last forward call was in mode TRAIN and its activations stand */
+  uint64_t seed, step; /* of that call */
+  heed__slot *slots;   /* [values] */
+  heed__step *steps;   /* [layers] */
+  float *arena;        /* activations and gradients, at places planned */
+  float *room;         /* of one loop at a time */
+  float *ones;         /* score vectors of attention without trained ones */
+  float *gradients;    /* [parameters] */
   const float *d_output;
-  heed_mask mask;           /* that of the inputs, without its edges */
-  heed_mask full;           /* of HEED_SCOPE_FULL */
+  heed_mask mask; /* that of the inputs, without its edges */
+  heed_mask full; /* of HEED_SCOPE_FULL */
   heed_mask transposed, full_transposed;
   int64_t *pairs, *full_pairs;
   heed_csr features_transposed;
   void *transpose_arrays[3];
-  int capture;              /* attention layer whose weights are wanted; -1: none */
+  int capture; /* attention layer whose weights are wanted; -1: none */
   float *weights;
   size_t bytes;
 };
@@ -67,8 +68,5 @@ heed_status heed__layer_backward(heed_pass *pass, int layer);
  * counter `step` of stream 2^32 + layer of the seed gives. Parameters are drawn from lower streams.
  * The dropout of attention weights has the key as its seed. */
 void heed__dropout_key(uint64_t seed, uint64_t step, int layer, uint64_t *key, uint64_t *stream);
-
-/* A block of memory of the pass, counted in its bytes. */
-void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size);
 
 #endif

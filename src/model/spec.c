@@ -75,8 +75,6 @@ heed_model_spec heed_model_spec_default(heed_model_kind kind) {
   return spec;
 }
 
-/* --- Building --- */
-
 enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024 };
 
 static bool with_attention(const heed_model_spec *spec) { return spec->kind != HEED_MODEL_MLP; }
@@ -89,8 +87,10 @@ static heed_status check_blocks(const heed_model_spec *spec) {
   }
   for (size_t i = 0; i < n; i++) {
     if (spec->blocks[i] != 'M' && spec->blocks[i] != 'S') {
-      return heed__fail(HEED_ARGUMENT, "model: blocks: block %zu is 0x%02x, neither M (masked) nor S "
-                        "(full)", i + 1, (unsigned)(unsigned char)spec->blocks[i]);
+      return heed__fail(HEED_ARGUMENT,
+                        "model: blocks: block %zu is 0x%02x, neither M (masked) nor S "
+                        "(full)",
+                        i + 1, (unsigned)(unsigned char)spec->blocks[i]);
     }
   }
   return HEED_OK;
@@ -184,8 +184,8 @@ static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
   return x;
 }
 
-/* The attention of Platonov et al. 2023: each head's scores are LeakyReLU(u_j + v_i), both linear in
- * the whole projected row; GAT over keys and queries of one number, its vectors being ones. */
+/* The attention of Platonov et al. 2023: each head's scores are LeakyReLU(u_j + v_i), both linear
+ * in the whole projected row; GAT over keys and queries of one number, its vectors being ones. */
 static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int layer,
                            heed_value x) {
   char name[TEXT_BYTES];
@@ -292,8 +292,6 @@ heed_status heed_model_build(heed_model **result, const heed_model_spec *spec, u
   *result = model;
   return HEED_OK;
 }
-
-/* --- Text --- */
 
 typedef enum type { KIND, INT64, INT32, BLOCKS, FLAG, NORM, ACTIVATION, FLOAT, KERNEL } type;
 

@@ -45,8 +45,8 @@ static void features(const run *r, double *y, int64_t width) {
   }
 }
 
-/* What dropout makes of ones is what it multiplies by; the non-zeros of sparse features have numbers
- * of their own. */
+/* What dropout makes of ones is what it multiplies by; the non-zeros of sparse features have
+ * numbers of their own. */
 static void dropout(const run *r, int number, const double *x, double *y, int64_t rows,
                     int64_t width) {
   const heed__layer *layer = r->model->layers + number;
@@ -144,28 +144,29 @@ static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, i
   return false;
 }
 
-/* What dropout multiplies the weight of (pair, head) by: equal logits have equal weights before it. */
-static float *weight_factors(const run *r, int number, int64_t *pairs) {
+/* What dropout multiplies the weight of (pair, head) by: that of equal logits, over an equal share.
+ */
+static float *weight_factors(const run *r, int number) {
   const heed__layer *layer = r->model->layers + number;
   int64_t n = r->in->n_nodes;
   heed_attention_spec spec = heed_attention_spec_default(layer->spec.heads, 1);
   spec.kernel = HEED_KERNEL_REFERENCE;
   uint64_t stream;
   heed__dropout_key(r->seed, r->step, number, &spec.seed, &stream);
-  spec.dropout = r->mode == HEED_MODE_TRAIN ? layer->spec.dropout : 0;
+  spec.dropout = layer->spec.dropout;
   int64_t *indptr = room(n + 1, sizeof *indptr);
   int32_t *indices = room(n * n, sizeof *indices);
-  *pairs = 0;
+  int64_t pairs = 0;
   for (int64_t i = 0; i < n; i++) {
     for (int64_t j = 0; j < n; j++) {
       int64_t pair;
-      if (sees(r, layer, i, j, &pair)) indices[(*pairs)++] = (int32_t)j;
+      if (sees(r, layer, i, j, &pair)) indices[pairs++] = (int32_t)j;
     }
-    indptr[i + 1] = *pairs;
+    indptr[i + 1] = pairs;
   }
   heed_mask mask;
   float *zeros = room(3 * n * spec.heads, sizeof *zeros);
-  float *weights = room(*pairs * spec.heads, sizeof *weights);
+  float *weights = room(pairs * spec.heads, sizeof *weights);
   heed_attention_inputs in = {.query = zeros, .key = zeros};
   heed_attention_outputs out = {.out = zeros + 2 * n * spec.heads, .weights = weights};
   if (heed_mask_view(&mask, n, n, indptr, indices) != HEED_OK ||
@@ -218,8 +219,9 @@ static void attention(const run *r, int number, double *y) {
   const double *q = r->values[layer->inputs[0]], *k = r->values[layer->inputs[1]];
   const double *v = r->values[layer->inputs[2]];
   int32_t heads = layer->spec.heads, dim = layer->spec.key_dim, dim_v = layer->spec.value_dim;
-  int64_t n = r->in->n_nodes, pairs;
-  float *factors = weight_factors(r, number, &pairs);
+  int64_t n = r->in->n_nodes;
+  bool drops = r->mode == HEED_MODE_TRAIN && layer->spec.dropout > 0;
+  float *factors = drops ? weight_factors(r, number) : NULL;
   for (int64_t i = 0; i < n; i++) {
     for (int32_t h = 0; h < heads; h++) {
       double sum = 0, *out = y + (i * heads + h) * dim_v;
@@ -229,7 +231,8 @@ static void attention(const run *r, int number, double *y) {
         double e = exp(logit_of(r, layer, q + (i * heads + h) * dim, k + (j * heads + h) * dim, h));
         sum += e;
         for (int32_t d = 0; d < dim_v; d++) {
-          out[d] += e * (double)factors[pair * heads + h] * v[(j * heads + h) * dim_v + d];
+          double kept = drops ? (double)factors[pair * heads + h] : 1;
+          out[d] += e * kept * v[(j * heads + h) * dim_v + d];
         }
       }
       for (int32_t d = 0; d < dim_v && sum > 0; d++) out[d] /= sum;
@@ -244,7 +247,7 @@ static void pool(const run *r, const heed__layer *layer, const double *x, double
   const int64_t *ptr = r->in->n_graphs == 0 ? whole : r->in->graph_ptr;
   for (int64_t g = 0; g < graphs; g++) {
     for (int64_t j = 0; j < width; j++) {
-      double sum = 0, most = -INFINITY;
+      double sum = 0, most = -(double)INFINITY;
       int64_t n = ptr[g + 1] - ptr[g];
       for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
         sum += x[i * width + j];
@@ -316,7 +319,11 @@ static void layer_forward(run *r, int number) {
 
 double *oracle_forward(const heed_model *model, const heed_model_inputs *inputs,
                        const double *parameters, heed_mode mode, uint64_t seed, uint64_t step) {
-  run r = {.model = model, .in = inputs, .parameters = parameters, .mode = mode, .seed = seed,
+  run r = {.model = model,
+           .in = inputs,
+           .parameters = parameters,
+           .mode = mode,
+           .seed = seed,
            .step = step};
   r.values = room(model->n_values, sizeof *r.values);
   r.rows = room(model->n_values, sizeof *r.rows);

@@ -1,5 +1,5 @@
-/* Heed's layers against PyTorch Geometric's, forward and backward. The fixtures and the script that made
- * them are in FIXTURES, described in the README there. */
+/* Heed's layers against PyTorch Geometric's, forward and backward. The fixtures and the script that
+ * made them are in FIXTURES, described in the README there. */
 #include <check.h>
 #include <heed/data.h>
 #include <heed/model.h>
@@ -16,11 +16,11 @@ static const char *const names[] = {
 };
 enum { N_NAMES = sizeof names / sizeof *names };
 
-#define must(call)                                                                       \
-  do {                                                                                   \
-    heed_status must_status = (call);                                                    \
-    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call,                           \
-                  heed_status_name(must_status), heed_message());                        \
+#define must(call)                                                                            \
+  do {                                                                                        \
+    heed_status must_status = (call);                                                         \
+    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call, heed_status_name(must_status), \
+                  heed_message());                                                            \
   } while (0)
 
 static void near(const char *what, const float *got, const float *expected, int64_t n) {
@@ -104,10 +104,12 @@ START_TEST(test_layer) {
   must(heed_pass_new(&pass, model, &inputs, true));
   must(heed_pass_forward(pass, HEED_MODE_TRAIN, 0, 0, &output));
   int64_t out_shape[2] = {output.rows, output.cols};
-  float *out = read_floats(npz, "out", 2, out_shape), *d_out = read_floats(npz, "d_out", 2, out_shape);
+  float *out = read_floats(npz, "out", 2, out_shape),
+        *d_out = read_floats(npz, "d_out", 2, out_shape);
   near("out", output.data, out, output.rows * output.cols);
   must(heed_pass_backward(pass, d_out));
-  float whole = 0; /* the gradient of the keys' bias is nothing but rounding: softmax does not see it */
+  float whole =
+      0; /* the gradient of the keys' bias is nothing but rounding: softmax does not see it */
   for (int64_t i = 0; i < heed_model_parameter_count(model); i++) {
     whole = fmaxf(whole, fabsf(heed_pass_gradients(pass)[i]));
   }

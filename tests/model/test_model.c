@@ -9,25 +9,23 @@
 #include "model/oracle.h"
 #include "model/pass.h"
 
-#define must(call)                                                                       \
-  do {                                                                                   \
-    heed_status must_status = (call);                                                    \
-    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call,                           \
-                  heed_status_name(must_status), heed_message());                        \
+#define must(call)                                                                            \
+  do {                                                                                        \
+    heed_status must_status = (call);                                                         \
+    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call, heed_status_name(must_status), \
+                  heed_message());                                                            \
   } while (0)
 
-#define must_fail(call, status, words)                                                   \
-  do {                                                                                   \
-    heed_status fail_status = (call);                                                    \
-    ck_assert_msg(fail_status == (status), "%s: %s: %s", #call,                          \
-                  heed_status_name(fail_status), heed_message());                        \
-    ck_assert_msg(strstr(heed_message(), words) != NULL, "'%s' not in '%s'", words,      \
-                  heed_message());                                                       \
+#define must_fail(call, status, words)                                                         \
+  do {                                                                                         \
+    heed_status fail_status = (call);                                                          \
+    ck_assert_msg(fail_status == (status), "%s: %s: %s", #call, heed_status_name(fail_status), \
+                  heed_message());                                                             \
+    ck_assert_msg(strstr(heed_message(), words) != NULL, "'%s' not in '%s'", words,            \
+                  heed_message());                                                             \
   } while (0)
 
 enum { NODES = 23, FEATURES = 9, GRAPHS = 4 };
-
-/* --- Inputs --- */
 
 static const int64_t graph_ptr[GRAPHS + 1] = {0, 8, 8, 9, NODES}; /* one graph is empty */
 
@@ -82,8 +80,6 @@ static void make_inputs(inputs *in, bool graphs) {
   in->sparse.dense = NULL;
   in->sparse.sparse = &in->csr;
 }
-
-/* --- Models --- */
 
 static heed_value linear(heed_model *m) {
   return heed_model_linear(m, "l", heed_model_features(m), 5, true);
@@ -149,9 +145,15 @@ static heed_value batch_norms(heed_model *m) {
 
 static heed_value gat_stack(heed_model *m, heed_score score, heed_scope scope, bool share,
                             float dropout) {
-  heed_gat_options options = {.score = score, .heads = 3, .dim = 4, .scope = scope, .slope = 0.2F,
-                              .attention_dropout = dropout, .value_dropout = dropout,
-                              .share_weights = share, .bias = true};
+  heed_gat_options options = {.score = score,
+                              .heads = 3,
+                              .dim = 4,
+                              .scope = scope,
+                              .slope = 0.2F,
+                              .attention_dropout = dropout,
+                              .value_dropout = dropout,
+                              .share_weights = share,
+                              .bias = true};
   heed_value x = heed_model_dropout(m, heed_model_features(m), dropout);
   x = heed_model_gat(m, "conv1", x, &options);
   x = heed_model_activate(m, x, HEED_ACTIVATION_ELU);
@@ -203,9 +205,14 @@ static heed_value conv_mean(heed_model *m) {
 }
 
 static heed_value blocks(heed_model *m, bool pre_norm, heed_norm norm, heed_score score) {
-  heed_block_options options = {.heads = 2, .score = score, .norm = norm, .pre_norm = pre_norm,
-                                .activation = HEED_ACTIVATION_GELU, .expansion = 1.5F,
-                                .dropout = 0.2F, .attention_dropout = 0.2F};
+  heed_block_options options = {.heads = 2,
+                                .score = score,
+                                .norm = norm,
+                                .pre_norm = pre_norm,
+                                .activation = HEED_ACTIVATION_GELU,
+                                .expansion = 1.5F,
+                                .dropout = 0.2F,
+                                .attention_dropout = 0.2F};
   heed_value x = heed_model_linear(m, "in", heed_model_features(m), 6, true);
   x = heed_model_block(m, "b1", x, &options);
   options.scope = HEED_SCOPE_FULL;
@@ -236,25 +243,38 @@ static const struct {
   heed_value (*build)(heed_model *); /* NULL: the name is a spec's text */
   bool graphs;
 } models[] = {
-    {"linear", linear, false},           {"linear without bias", linear_plain, false},
-    {"mlp with dropout", mlp_dropout, false}, {"activations", activations, false},
-    {"shared buffers", sharing, false},  {"raw features", raw_features, false},
-    {"layer norm", layer_norms, false},  {"batch norm", batch_norms, false},
-    {"gat", gat, false},                 {"gat with dropout", gat_dropout, false},
-    {"full gat", gat_full, false},       {"gatv2", gatv2, false},
-    {"gatv2, shared weights", gatv2_shared, false}, {"mixed attention", attention_mixed, false},
-    {"transformer conv", conv_concat, false}, {"transformer conv, mean", conv_mean, false},
-    {"pre-norm block", block_pre, false}, {"post-norm block", block_post, false},
-    {"batch-norm gatv2 block", block_batch, false}, {"pre-norm block of graphs", block_pre, true},
-    {"mean pool", pool_mean, true},      {"sum pool", pool_sum, true},
-    {"max pool", pool_max, true},        {"mean pool of one graph", pool_mean, false},
+    {"linear", linear, false},
+    {"linear without bias", linear_plain, false},
+    {"mlp with dropout", mlp_dropout, false},
+    {"activations", activations, false},
+    {"shared buffers", sharing, false},
+    {"raw features", raw_features, false},
+    {"layer norm", layer_norms, false},
+    {"batch norm", batch_norms, false},
+    {"gat", gat, false},
+    {"gat with dropout", gat_dropout, false},
+    {"full gat", gat_full, false},
+    {"gatv2", gatv2, false},
+    {"gatv2, shared weights", gatv2_shared, false},
+    {"mixed attention", attention_mixed, false},
+    {"transformer conv", conv_concat, false},
+    {"transformer conv, mean", conv_mean, false},
+    {"pre-norm block", block_pre, false},
+    {"post-norm block", block_post, false},
+    {"batch-norm gatv2 block", block_batch, false},
+    {"pre-norm block of graphs", block_pre, true},
+    {"mean pool", pool_mean, true},
+    {"sum pool", pool_sum, true},
+    {"max pool", pool_max, true},
+    {"mean pool of one graph", pool_mean, false},
     {"kind=gat features=9 outputs=3 hidden=6 heads=2 output-heads=2", NULL, false},
     {"kind=gat features=9 outputs=3 hidden=6 heads=3 layers=3 norm=layer", NULL, false},
     {"kind=gatv2 features=9 outputs=4 hidden=6 heads=2", NULL, false},
     {"kind=gat features=9 outputs=2 hidden=6 heads=2 residual=yes norm=layer activation=gelu", NULL,
      false},
     {"kind=gat features=9 outputs=2 hidden=4 heads=2 residual=yes norm=batch pre-norm=no "
-     "expansion=0", NULL, false},
+     "expansion=0",
+     NULL, false},
     {"kind=gatv2 features=9 outputs=2 hidden=4 heads=2 residual=yes expansion=1.5", NULL, false},
     {"kind=mlp features=9 outputs=3 hidden=5 layers=3", NULL, false},
     {"kind=mlp features=9 outputs=3 hidden=5 residual=yes norm=layer", NULL, false},
@@ -294,8 +314,8 @@ static double largest_of(const double *x, int64_t n) {
   return largest;
 }
 
-/* Errors against `largest`: where all cancels, as the gradient of a bias before a norm, nothing is left
- * of the numbers but their rounding. */
+/* Errors against `largest`: where all cancels, as the gradient of a bias before a norm, nothing is
+ * left of the numbers but their rounding. */
 static void near(const char *what, const float *got, const double *expected, int64_t n,
                  double tolerance, double largest) {
   double worst = 0;
@@ -307,9 +327,8 @@ static void near(const char *what, const float *got, const double *expected, int
       at = i;
     }
   }
-  ck_assert_msg(worst <= tolerance * largest,
-                "%s: number %lld of %lld: %.9g, not %.9g; largest %g", what, (long long)at,
-                (long long)n, (double)got[at], expected[at], largest);
+  ck_assert_msg(worst <= tolerance * largest, "%s: number %lld of %lld: %.9g, not %.9g; largest %g",
+                what, (long long)at, (long long)n, (double)got[at], expected[at], largest);
 }
 
 static void same_bits(const char *what, const float *a, const float *b, int64_t n) {
@@ -340,7 +359,7 @@ static double weighted(const double *output, const float *weights, int64_t n) {
 /* Rounding in single precision against the oracle: some hundred roundings of 6e-8, relative to the
  * largest number. */
 static const double OUTPUT_TOLERANCE = 2e-5, GRADIENT_TOLERANCE = 5e-5;
-enum { SEED = 11, STEP = 5 };
+enum { SEED = 11, STEP = 5, MOST_SAMPLES = 20 };
 
 /* The same pass in each mode and its gradient, against the oracle. */
 static void against_oracle(int number, bool sparse) {
@@ -370,28 +389,34 @@ static void against_oracle(int number, bool sparse) {
   float *kept = copy(d_output, n);
   must(heed_pass_backward(pass, d_output));
   same_bits("the caller's gradient", d_output, kept, n);
-  double *gradient = malloc((size_t)n_parameters * sizeof *gradient);
-  for (int64_t i = 0; i < n_parameters; i++) {
-    double value = parameters[i], sides[2], step = 1e-8; /* kinks are further away */
-    for (int side = 0; side < 2; side++) {
-      parameters[i] = side == 0 ? value - step : value + step;
-      double *moved = oracle_forward(model, given, parameters, HEED_MODE_TRAIN, SEED, STEP);
-      sides[side] = weighted(moved, d_output, n);
-      free(moved);
-    }
-    parameters[i] = value;
-    gradient[i] = (sides[1] - sides[0]) / (2 * step);
-  }
-  for (int i = 0; i < heed_model_tensors(model); i++) {
-    heed_parameter is = heed_model_tensor(model, i);
+  const float *gradients = heed_pass_gradients(pass);
+  double *as_doubles = doubles(gradients, n_parameters);
+  double whole = largest_of(as_doubles, n_parameters);
+  for (int t = 0; t < heed_model_tensors(model); t++) {
+    heed_parameter is = heed_model_tensor(model, t);
     if (!is.trained) continue;
+    double expected[MOST_SAMPLES];
+    float got[MOST_SAMPLES];
+    int samples = is.size < MOST_SAMPLES ? (int)is.size : MOST_SAMPLES;
+    for (int s = 0; s < samples; s++) { /* a prime apart: all columns and rows */
+      int64_t i = is.offset + (is.size < MOST_SAMPLES ? s : s * INT64_C(7919) % is.size);
+      double value = parameters[i], sides[2], step = 1e-8; /* kinks are further away */
+      for (int side = 0; side < 2; side++) {
+        parameters[i] = side == 0 ? value - step : value + step;
+        double *moved = oracle_forward(model, given, parameters, HEED_MODE_TRAIN, SEED, STEP);
+        sides[side] = weighted(moved, d_output, n);
+        free(moved);
+      }
+      parameters[i] = value;
+      expected[s] = (sides[1] - sides[0]) / (2 * step);
+      got[s] = gradients[i];
+    }
     snprintf(what, sizeof what, "%s, %s, gradient of %s", models[number].name,
              sparse ? "sparse" : "dense", is.name);
-    near(what, heed_pass_gradients(pass) + is.offset, gradient + is.offset, is.size,
-         GRADIENT_TOLERANCE,
-         fmax(largest_of(gradient + is.offset, is.size), 0.01 * largest_of(gradient, n_parameters)));
+    near(what, got, expected, samples, GRADIENT_TOLERANCE,
+         fmax(largest_of(expected, samples), 0.01 * whole));
   }
-  free(gradient);
+  free(as_doubles);
   free(d_output);
   free(kept);
   free(state);
@@ -406,7 +431,70 @@ END_TEST
 START_TEST(test_oracle_sparse) { against_oracle(_i, true); }
 END_TEST
 
-/* Threads, repeats, passes for evaluation alone, forms of features: the same numbers; no memory moves. */
+/* More rows than any loop takes in one block: forward, and the gradient along random directions. */
+START_TEST(test_many_rows) {
+  enum { ROWS = 700, DEGREE = 6 };
+  static const int which[] = {2, 5, 7, 9, 11, 13, 16, 18, 27, 33};
+  float *x = malloc(sizeof *x * ROWS * FEATURES), chance[DEGREE];
+  heed_random_uniform(8, 1, x, ROWS * FEATURES, -1, 1);
+  int64_t indptr[ROWS + 1] = {0};
+  int32_t indices[ROWS * DEGREE];
+  for (int i = 0; i < ROWS; i++) { /* one key out of each stretch */
+    indptr[i + 1] = indptr[i] + DEGREE;
+    heed_random_uniform(8, 2 + (uint64_t)i, chance, DEGREE, 0, ROWS / DEGREE);
+    for (int k = 0; k < DEGREE; k++) {
+      indices[indptr[i] + k] = (int32_t)(k * (ROWS / DEGREE)) + (int32_t)chance[k];
+    }
+  }
+  heed_mask mask;
+  must(heed_mask_view(&mask, ROWS, ROWS, indptr, indices));
+  heed_matrix features = heed_matrix_view(x, ROWS, FEATURES), output;
+  heed_model_inputs in = {.n_nodes = ROWS, .dense = &features, .mask = &mask};
+  heed_model *model = model_new(which[_i]);
+  heed_pass *pass;
+  must(heed_pass_new(&pass, model, &in, true));
+  int64_t n_parameters = heed_model_parameter_count(model);
+  int64_t n = ROWS * heed_model_output_count(model);
+  double *parameters = doubles(heed_model_parameters(model), n_parameters);
+  double *expected = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
+  near(models[which[_i]].name, output.data, expected, n, OUTPUT_TOLERANCE, largest_of(expected, n));
+  float *d_output = malloc((size_t)n * sizeof *d_output);
+  heed_random_uniform(5, 5, d_output, n, -1, 1);
+  must(heed_pass_backward(pass, d_output));
+  float *direction = malloc((size_t)n_parameters * sizeof *direction);
+  for (uint64_t d = 0; d < 3; d++) {
+    heed_random_uniform(6, d, direction, n_parameters, -1, 1);
+    double along = 0, size = 0, sides[2], step = 1e-8;
+    for (int64_t i = 0; i < n_parameters; i++) {
+      double product = (double)direction[i] * (double)heed_pass_gradients(pass)[i];
+      along += product;
+      size += product * product;
+    }
+    for (int side = 0; side < 2; side++) {
+      double sign = side == 0 ? -step : step;
+      for (int64_t i = 0; i < n_parameters; i++) parameters[i] += sign * (double)direction[i];
+      double *moved = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
+      sides[side] = weighted(moved, d_output, n);
+      free(moved);
+      for (int64_t i = 0; i < n_parameters; i++) parameters[i] -= sign * (double)direction[i];
+    }
+    double difference = (sides[1] - sides[0]) / (2 * step);
+    ck_assert_msg(fabs(along - difference) <= 1e-4 * sqrt(size), "%s: %.9g, not %.9g; terms of %g",
+                  models[which[_i]].name, along, difference, sqrt(size));
+  }
+  free(direction);
+  free(d_output);
+  free(expected);
+  free(parameters);
+  free(x);
+  heed_pass_free(pass);
+  heed_model_free(model);
+}
+END_TEST
+
+/* Threads, repeats, passes for evaluation alone, forms of features: the same numbers; no memory
+ * moves. */
 START_TEST(test_same) {
   inputs in;
   make_inputs(&in, models[_i].graphs);
@@ -470,21 +558,19 @@ START_TEST(test_same) {
 }
 END_TEST
 
-/* --- Building --- */
-
 static heed_model *empty(void) {
   heed_model *model;
   must(heed_model_new(&model, 6));
   return model;
 }
 
-#define refused(model, value, status, words)                          \
-  do {                                                                \
-    heed_value refused_value = (value);                               \
-    ck_assert_int_eq(refused_value, -1);                              \
-    must_fail(heed_model_finish(model, 0, 1), status, words);         \
-    heed_model_free(model);                                           \
-    model = empty();                                                  \
+#define refused(model, value, status, words)                  \
+  do {                                                        \
+    heed_value refused_value = (value);                       \
+    ck_assert_int_eq(refused_value, -1);                      \
+    must_fail(heed_model_finish(model, 0, 1), status, words); \
+    heed_model_free(model);                                   \
+    model = empty();                                          \
   } while (0)
 
 START_TEST(test_build_errors) {
@@ -528,10 +614,12 @@ START_TEST(test_build_errors) {
   refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE, "0 heads");
   spec = heed_attention_spec_default(2, 3);
   spec.dropout = 1;
-  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE, "dropout 1");
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE,
+          "dropout 1");
   spec.dropout = 0;
   spec.slope = INFINITY;
-  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_VALUE, "slope inf");
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_VALUE,
+          "slope inf");
   heed_gat_options gat_options = {.score = HEED_SCORE_DOT, .heads = 2, .dim = 2};
   refused(m, heed_model_gat(m, "g", 0, &gat_options), HEED_ARGUMENT, "score dot");
   gat_options.score = HEED_SCORE_GAT;
@@ -671,8 +759,6 @@ START_TEST(test_memory) {
 }
 END_TEST
 
-/* --- Specs --- */
-
 static void spec_read_fails(const char *text, const char *words) {
   heed_model_spec spec = heed_model_spec_default(HEED_MODEL_GATV2), kept = spec;
   must_fail(heed_model_spec_read(&spec, text), HEED_FORMAT, words);
@@ -797,8 +883,6 @@ START_TEST(test_spec_errors) {
 }
 END_TEST
 
-/* --- Parameters --- */
-
 static heed_parameter named(const heed_model *model, const char *name) {
   heed_parameter is = {0};
   for (int i = 0; i < heed_model_tensors(model); i++) {
@@ -840,7 +924,8 @@ START_TEST(test_parameters) {
   ck_assert_ptr_null(heed_model_tensor(model, 8).name);
   ck_assert_ptr_null(heed_model_tensor(model, -1).name);
 
-  /* Glorot: uniform in a known range, its ends reached; a stream of its own for each; by the seed. */
+  /* Glorot: uniform in a known range, its ends reached; a stream of its own for each; by the seed.
+   */
   heed_parameter weight = named(model, "conv1.lin.weight");
   double limit = sqrt(6.0 / (64 + 1433)), low = 0, high = 0, sum = 0;
   for (int64_t i = 0; i < weight.size; i++) {
@@ -908,8 +993,6 @@ START_TEST(test_parameters) {
 }
 END_TEST
 
-/* --- Passes --- */
-
 START_TEST(test_batch_norm_state) {
   inputs in;
   make_inputs(&in, false);
@@ -956,7 +1039,8 @@ START_TEST(test_dropout) {
     ck_assert(y == 0 || y == 2 || y == 4);
     counts[(int)y / 2]++;
   }
-  for (int c = 0; c < 3; c++) { /* a quarter, a half, a quarter: two layers that know nothing of each other */
+  for (int c = 0; c < 3;
+       c++) { /* a quarter, a half, a quarter: two layers that know nothing of each other */
     double expected = c == 1 ? 0.5 : 0.25, n = ROWS * 6;
     ck_assert(fabs(counts[c] / n - expected) < 5 * sqrt(expected * (1 - expected) / n));
   }
@@ -1083,6 +1167,43 @@ START_TEST(test_inputs) {
 }
 END_TEST
 
+/* Buffers are shared: a pass for evaluation needs a few at a time, however deep the model; a
+ * training one keeps what its layers need to go backward, and no gradient of a layer beyond the
+ * next. */
+START_TEST(test_plan) {
+  enum { ROWS = 1000, WIDTH = 32, BUFFER = ROWS * WIDTH * 4, ROOM = 100000 };
+  float *x = calloc((size_t)ROWS * WIDTH, sizeof *x);
+  heed_matrix features = heed_matrix_view(x, ROWS, WIDTH);
+  heed_model_inputs in = {.n_nodes = ROWS, .dense = &features};
+  static const int depths[] = {5, 20};
+  size_t bytes[2][2];
+  for (int d = 0; d < 2; d++) {
+    heed_model *model;
+    must(heed_model_new(&model, WIDTH));
+    heed_value value = 0;
+    for (int i = 0; i < depths[d]; i++) {
+      char name[16];
+      snprintf(name, sizeof name, "l%d", i);
+      heed_value y = heed_model_linear(model, name, value, WIDTH, false);
+      y = heed_model_activate(model, y, HEED_ACTIVATION_RELU);
+      value = heed_model_add(model, value, heed_model_dropout(model, y, 0.5F));
+    }
+    must(heed_model_finish(model, value, 1));
+    for (int training = 0; training < 2; training++) {
+      heed_pass *pass;
+      must(heed_pass_new(&pass, model, &in, training == 1));
+      bytes[d][training] = heed_pass_bytes(pass);
+      heed_pass_free(pass);
+    }
+    heed_model_free(model);
+  }
+  ck_assert_uint_le(bytes[1][0], 4 * BUFFER + ROOM);
+  size_t layers = (bytes[1][1] - bytes[0][1]) / (size_t)(depths[1] - depths[0]);
+  ck_assert_uint_le(layers, 2 * BUFFER + BUFFER / 4); /* before and after the activation */
+  free(x);
+}
+END_TEST
+
 static void reset(void) {
   heed__alloc_fail_after(-1);
   must(heed_set_threads(0));
@@ -1095,6 +1216,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, test_oracle_dense, 0, MODELS);
   tcase_add_loop_test(tests, test_oracle_sparse, 0, MODELS);
+  tcase_add_loop_test(tests, test_many_rows, 0, 10);
   tcase_add_loop_test(tests, test_same, 0, MODELS);
   tcase_add_loop_test(tests, test_memory, 0, MODELS);
   tcase_add_test(tests, test_build_errors);
@@ -1106,6 +1228,7 @@ int main(void) {
   tcase_add_test(tests, test_dropout);
   tcase_add_test(tests, test_weights);
   tcase_add_test(tests, test_inputs);
+  tcase_add_test(tests, test_plan);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

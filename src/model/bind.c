@@ -1,0 +1,323 @@
+/* Passes made and ended: inputs checked, layers that run, masks and attention. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "mask/mask.h"
+#include "model/plan.h"
+
+void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size) {
+  void *block = heed__alloc((size_t)count, size);
+  if (block != NULL) pass->bytes += (size_t)count * size;
+  return block;
+}
+
+static heed_status check_features(const heed_model *model, const heed_model_inputs *in) {
+  if ((in->dense != NULL) == (in->sparse != NULL)) {
+    return heed__fail(HEED_ARGUMENT, "pass: features must be dense or sparse, one of them");
+  }
+  int64_t rows = in->dense != NULL ? in->dense->rows : in->sparse->rows;
+  int64_t cols = in->dense != NULL ? in->dense->cols : in->sparse->cols;
+  if (in->n_nodes < 0 || in->n_nodes > INT32_MAX) {
+    return heed__fail(HEED_RANGE, "pass: %lld nodes, not between 0 and %d", (long long)in->n_nodes,
+                      INT32_MAX);
+  }
+  if (rows != in->n_nodes || cols != heed_model_feature_count(model)) {
+    return heed__fail(HEED_SHAPE,
+                      "pass: features [%lld, %lld], but %lld nodes and a model of %lld "
+                      "features",
+                      (long long)rows, (long long)cols, (long long)in->n_nodes,
+                      (long long)heed_model_feature_count(model));
+  }
+  if (in->sparse != NULL) return heed_csr_check(in->sparse);
+  if (in->dense->stride < cols || (in->dense->data == NULL && rows > 0)) {
+    return heed__fail(HEED_SHAPE, "pass: features of %lld columns with stride %lld",
+                      (long long)cols, (long long)in->dense->stride);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_graphs(const heed_model_inputs *in) {
+  if (in->n_graphs == 0) return HEED_OK;
+  if (in->n_graphs < 0 || in->n_graphs > INT32_MAX || in->graph_ptr == NULL) {
+    return heed__fail(HEED_ARGUMENT, "pass: %lld graphs%s", (long long)in->n_graphs,
+                      in->graph_ptr == NULL ? " without graph_ptr" : "");
+  }
+  for (int64_t g = 0; g < in->n_graphs; g++) {
+    if (in->graph_ptr[g + 1] < in->graph_ptr[g]) {
+      return heed__fail(HEED_RANGE, "pass: graph %lld ends at node %lld, before its start %lld",
+                        (long long)g, (long long)in->graph_ptr[g + 1], (long long)in->graph_ptr[g]);
+    }
+  }
+  if (in->graph_ptr[0] != 0 || in->graph_ptr[in->n_graphs] != in->n_nodes) {
+    return heed__fail(HEED_SHAPE, "pass: the graphs have the nodes %lld to %lld, not 0 to %lld",
+                      (long long)in->graph_ptr[0], (long long)in->graph_ptr[in->n_graphs],
+                      (long long)in->n_nodes);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_inputs(const heed_model *model, const heed_model_inputs *in) {
+  if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
+  HEED__TRY(check_features(model, in));
+  HEED__TRY(check_graphs(in));
+  if (in->mask != NULL && (in->mask->n_queries != in->n_nodes || in->mask->n_keys != in->n_nodes)) {
+    return heed__fail(HEED_SHAPE, "pass: a mask of %lld queries and %lld keys for %lld nodes",
+                      (long long)in->mask->n_queries, (long long)in->mask->n_keys,
+                      (long long)in->n_nodes);
+  }
+  return HEED_OK;
+}
+
+static void find_live(heed__plan *p) {
+  const heed_model *model = p->model;
+  heed_pass *pass = p->pass;
+  pass->steps[model->values[model->output].layer].live = true;
+  for (int l = model->n_layers - 1; l >= 0; l--) {
+    const heed__layer *layer = model->layers + l;
+    pass->steps[l].in_place = -1;
+    if (!pass->steps[l].live) continue;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      pass->steps[model->values[layer->inputs[i]].layer].live = true;
+      p->uses[layer->inputs[i]]++;
+    }
+  }
+}
+
+static void find_gradients(heed__plan *p) {
+  const heed_model *model = p->model;
+  heed_pass *pass = p->pass;
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    heed__step *step = pass->steps + l;
+    if (!step->live || !pass->training) continue;
+    bool needs = layer->tensors[0] >= 0;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      needs = needs || pass->slots[layer->inputs[i]].needs_gradient;
+    }
+    step->backward = needs;
+    pass->slots[layer->output].needs_gradient = needs;
+  }
+}
+
+/* Rows of each value, and how those of a sparse pass are kept. */
+static void find_forms(heed__plan *p) {
+  const heed_model *model = p->model;
+  heed_pass *pass = p->pass;
+  for (int v = 0; v < model->n_values; v++) {
+    const heed__layer *layer = model->layers + model->values[v].layer;
+    heed__slot *slot = pass->slots + v;
+    slot->rows = model->values[v].graphs ? pass->n_graphs : pass->n_nodes;
+    slot->sparse = pass->sparse != NULL &&
+                   (layer->kind == HEED__FEATURES ||
+                    (layer->kind == HEED__DROPOUT && pass->slots[layer->inputs[0]].sparse));
+    slot->dense = !slot->sparse || v == model->output;
+  }
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    if (!pass->steps[l].live || layer->kind == HEED__LINEAR || layer->kind == HEED__DROPOUT) {
+      continue;
+    }
+    for (int i = 0; i < layer->n_inputs; i++) pass->slots[layer->inputs[i]].dense = true;
+  }
+}
+
+static heed_status block_diagonal(heed_mask *mask, int64_t n_nodes, int64_t n_graphs,
+                                  const int64_t *ptr) {
+  int64_t pairs = 0;
+  for (int64_t g = 0; g < n_graphs; g++) {
+    int64_t n = ptr[g + 1] - ptr[g], square;
+    if (__builtin_mul_overflow(n, n, &square) || __builtin_add_overflow(pairs, square, &pairs)) {
+      return heed__fail(HEED_OVERFLOW,
+                        "pass: full attention in graph %lld of %lld nodes: its pairs "
+                        "do not fit",
+                        (long long)g, (long long)n);
+    }
+  }
+  int64_t *indptr;
+  int32_t *indices;
+  HEED__TRY(heed__mask_new(mask, n_nodes, n_nodes, pairs, -1, false, &indptr, &indices, NULL, NULL,
+                           NULL));
+  int64_t pair = 0;
+  indptr[0] = 0;
+  for (int64_t g = 0; g < n_graphs; g++) {
+    for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
+      for (int64_t j = ptr[g]; j < ptr[g + 1]; j++) indices[pair++] = (int32_t)j;
+      indptr[i + 1] = pair;
+    }
+  }
+  return HEED_OK;
+}
+
+static size_t mask_bytes(const heed_mask *mask) {
+  if (mask->indptr == NULL) return 0;
+  return (size_t)(mask->n_queries + 1) * sizeof *mask->indptr +
+         (size_t)mask->n_pairs * sizeof *mask->indices;
+}
+
+static heed_status transpose(heed_pass *pass, const heed_mask *mask, heed_mask *transposed,
+                             int64_t **pairs) {
+  if (!pass->training || heed_mask_is_full(mask)) return HEED_OK;
+  *pairs = heed__pass_alloc(pass, mask->n_pairs, sizeof **pairs);
+  if (*pairs == NULL) return HEED_NOMEM;
+  HEED__TRY(heed_mask_transpose(transposed, mask, *pairs));
+  pass->bytes += mask_bytes(transposed);
+  return HEED_OK;
+}
+
+/* The masks that live layers look at, and for training their transposes, once for all layers. */
+static heed_status make_masks(heed__plan *p, const heed_model_inputs *in) {
+  heed_pass *pass = p->pass;
+  bool masked = false, full = false;
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    if (!pass->steps[l].live || layer->kind != HEED__ATTENTION) continue;
+    if (layer->scope == HEED_SCOPE_MASKED && in->mask == NULL) {
+      return heed__fail(HEED_ARGUMENT, "pass: layer %s is masked, but there is no mask",
+                        layer->name);
+    }
+    masked = masked || layer->scope == HEED_SCOPE_MASKED;
+    full = full || layer->scope == HEED_SCOPE_FULL;
+  }
+  if (masked) {
+    pass->mask = *in->mask;
+    pass->mask.edge_ptr = pass->mask.edge_ids = NULL;
+    pass->mask.origins = NULL;
+    pass->mask.owned = NULL;
+    HEED__TRY(transpose(pass, &pass->mask, &pass->transposed, &pass->pairs));
+  }
+  if (!full) return HEED_OK;
+  if (pass->n_graphs == 1) return heed_mask_full(&pass->full, pass->n_nodes, pass->n_nodes);
+  HEED__TRY(block_diagonal(&pass->full, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
+  pass->bytes += mask_bytes(&pass->full);
+  return transpose(pass, &pass->full, &pass->full_transposed, &pass->full_pairs);
+}
+
+static heed_status make_attentions(heed__plan *p) {
+  heed_pass *pass = p->pass;
+  int64_t ones = 0;
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    heed__step *step = pass->steps + l;
+    if (!step->live || layer->kind != HEED__ATTENTION) continue;
+    bool full = layer->scope == HEED_SCOPE_FULL;
+    step->mask = full ? &pass->full : &pass->mask;
+    step->spec = layer->spec;
+    if (step->spec.kernel == HEED_KERNEL_AUTO) { /* never measured: the same bits in every run */
+      step->spec.kernel = heed_mask_is_full(step->mask) ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
+    }
+    HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
+    if (step->backward) {
+      const heed_mask *transposed = full ? &pass->full_transposed : &pass->transposed;
+      const int64_t *pairs = full ? pass->full_pairs : pass->pairs;
+      HEED__TRY(
+          heed_attention_prepare_backward(step->plan, pairs == NULL ? NULL : transposed, pairs));
+    }
+    pass->bytes += heed_attention_plan_cost(step->plan).bytes;
+    int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
+    if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
+  }
+  if (ones == 0) return HEED_OK;
+  pass->ones = heed__pass_alloc(pass, ones, sizeof *pass->ones);
+  if (pass->ones == NULL) return HEED_NOMEM;
+  for (int64_t i = 0; i < ones; i++) pass->ones[i] = 1;
+  return HEED_OK;
+}
+
+static heed_status transpose_features(heed__plan *p) {
+  heed_pass *pass = p->pass;
+  bool wanted = false;
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    wanted = wanted || (pass->steps[l].backward && layer->kind == HEED__LINEAR &&
+                        pass->slots[layer->inputs[0]].sparse);
+  }
+  if (!wanted) return HEED_OK;
+  const heed_csr *a = pass->sparse;
+  int64_t n = a->indptr[a->rows];
+  int64_t *indptr = heed__pass_alloc(pass, a->cols + 1, sizeof *indptr);
+  int32_t *indices = heed__pass_alloc(pass, n, sizeof *indices);
+  int64_t *places = heed__pass_alloc(pass, n, sizeof *places);
+  pass->transpose_arrays[0] = indptr;
+  pass->transpose_arrays[1] = indices;
+  pass->transpose_arrays[2] = places;
+  if (indptr == NULL || indices == NULL || places == NULL) return HEED_NOMEM;
+  HEED__TRY(heed_csr_transpose(a, indptr, indices, places));
+  pass->features_transposed =
+      (heed_csr){.rows = a->cols, .cols = a->rows, .indptr = indptr, .indices = indices};
+  return HEED_OK;
+}
+
+static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
+  heed_pass *pass = p->pass;
+  size_t n = (size_t)p->model->n_values;
+  pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
+  pass->steps = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->steps);
+  p->uses = heed__alloc_zero(n * 5, sizeof *p->uses);
+  p->passed_on = heed__alloc_zero(n, sizeof *p->passed_on);
+  if (pass->slots == NULL || pass->steps == NULL || p->uses == NULL || p->passed_on == NULL) {
+    return HEED_NOMEM;
+  }
+  pass->bytes += n * sizeof *pass->slots + (size_t)p->model->n_layers * sizeof *pass->steps;
+  p->last = p->uses + n;
+  p->writer = p->last + n;
+  p->root = p->writer + n;
+  p->last_gradient = p->root + n;
+  find_live(p);
+  find_gradients(p);
+  find_forms(p);
+  HEED__TRY(make_masks(p, in));
+  HEED__TRY(make_attentions(p));
+  HEED__TRY(transpose_features(p));
+  return heed__plan_buffers(p);
+}
+
+heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_model_inputs *inputs,
+                          bool training) {
+  *result = NULL;
+  HEED__TRY(check_inputs(model, inputs));
+  heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
+  if (pass == NULL) return HEED_NOMEM;
+  pass->bytes = sizeof *pass;
+  pass->model = model;
+  pass->dense = inputs->dense;
+  pass->sparse = inputs->sparse;
+  pass->n_nodes = inputs->n_nodes;
+  pass->whole[1] = inputs->n_nodes;
+  pass->n_graphs = inputs->n_graphs == 0 ? 1 : inputs->n_graphs;
+  pass->graph_ptr = inputs->n_graphs == 0 ? pass->whole : inputs->graph_ptr;
+  pass->training = training;
+  pass->capture = -1;
+  heed__plan p = {.pass = pass, .model = model};
+  heed_status status = bind(&p, inputs);
+  heed__free(p.uses);
+  heed__free(p.passed_on);
+  heed__free(p.items);
+  heed__free(p.order);
+  if (status != HEED_OK) {
+    heed_pass_free(pass);
+    return status;
+  }
+  *result = pass;
+  return HEED_OK;
+}
+
+void heed_pass_free(heed_pass *pass) {
+  if (pass == NULL) return;
+  for (int l = 0; pass->steps != NULL && l < pass->model->n_layers; l++) {
+    heed_attention_free(pass->steps[l].plan);
+  }
+  heed_mask_free(&pass->full);
+  heed_mask_free(&pass->transposed);
+  heed_mask_free(&pass->full_transposed);
+  heed__free(pass->pairs);
+  heed__free(pass->full_pairs);
+  for (int i = 0; i < 3; i++) heed__free(pass->transpose_arrays[i]);
+  heed__free(pass->slots);
+  heed__free(pass->steps);
+  heed__free(pass->arena);
+  heed__free(pass->room);
+  heed__free(pass->ones);
+  heed__free(pass->gradients);
+  heed__free(pass);
+}
