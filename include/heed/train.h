@@ -23,13 +23,18 @@ typedef enum heed_loss {
   HEED_LOSS_ABSOLUTE = 3              /**< |x - target| */
 } heed_loss;
 
-/** What is measured. */
+/** What is measured. The first five go by labels, or, without them, by target values: then every column
+ *  is a question of its own, its sign the answer and a target of at least 0.5 a yes. RMSE and MAE go by
+ *  target values, over all entries that count. */
 typedef enum heed_metric {
   HEED_METRIC_ACCURACY = 0,
   HEED_METRIC_MACRO_F1 = 1, /**< over the classes that occur as a label or as a prediction */
   HEED_METRIC_MICRO_F1 = 2,
-  HEED_METRIC_ROC_AUC = 3,  /**< ties count half (Hand and Till 2001 for the rank form); the mean over columns */
-  HEED_METRIC_MCC = 4,      /**< R_K for more than two classes (Gorodkin 2004) */
+  HEED_METRIC_ROC_AUC = 3,  /**< ties count half (Hand and Till 2001 for the rank form); the mean over
+                                 columns, of more than two classes each against the rest; a column with
+                                 one class only does not count */
+  HEED_METRIC_MCC = 4,      /**< R_K for more than two classes (Gorodkin 2004); 0 if all labels or all
+                                 predictions are one class */
   HEED_METRIC_RMSE = 5,
   HEED_METRIC_MAE = 6
 } heed_metric;
@@ -52,7 +57,7 @@ HEED_API HEED_CHECKED heed_status heed_loss_compute(heed_loss loss, const heed_m
 
 /** The metric over the same rows. With one output column a class is its sign.
  *  @return HEED_ARGUMENT without any row that counts, or where it is not defined (one class in ROC AUC);
- *  HEED_NOMEM */
+ *  HEED_RANGE for a label the output has no column for, HEED_VALUE if ROC AUC meets NaN, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_metric_compute(heed_metric metric, const heed_matrix *output,
                                                       const heed_targets *targets,
                                                       const uint8_t *rows, double *value);
@@ -75,8 +80,9 @@ typedef enum heed_optimizer_kind {
 
 typedef enum heed_schedule {
   HEED_SCHEDULE_CONSTANT = 0,
-  HEED_SCHEDULE_COSINE = 1, /**< linear warm-up over `warmup` epochs, then half a cosine down to 0 at the
-                                 last (Loshchilov and Hutter 2017) */
+  HEED_SCHEDULE_COSINE = 1, /**< linear warm-up, (epoch + 1) / warmup of the rate in the first `warmup`
+                                 epochs, then half a cosine from the rate to 0 at the last epoch
+                                 (Loshchilov and Hutter 2017) */
   HEED_SCHEDULE_PLATEAU = 2 /**< times `factor` whenever the validation loss has not improved for
                                  `schedule_patience` epochs */
 } heed_schedule;
@@ -136,6 +142,7 @@ typedef struct heed_fit_spec {
   heed_watch watch;
 } heed_fit_spec;
 
+/** Cross-entropy, accuracy, the default optimiser, 1000 epochs, patience 100, METRIC. */
 HEED_API heed_fit_spec heed_fit_spec_default(void);
 
 /** What is to be learnt: inputs, targets and which rows are for what. All the caller's. */
@@ -191,11 +198,13 @@ HEED_API HEED_CHECKED heed_status heed_trainer_new(heed_trainer **trainer, heed_
 HEED_API void heed_trainer_free(heed_trainer *trainer);
 
 /** One epoch: forward, backward, step, validation. Allocates nothing after the first. `done` is set
- *  when patience or epochs have run out. @return HEED_VALUE if the loss is not finite, with the epoch */
+ *  when patience or epochs have run out. @return HEED_VALUE if the loss is not finite, with the epoch;
+ *  HEED_ARGUMENT after the last epoch */
 HEED_API HEED_CHECKED heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch,
                                                      bool *done);
 
-/** Puts the best parameters into the model and measures the test. */
+/** Puts the best parameters into the model and measures the test.
+ *  @return HEED_ARGUMENT before the first epoch */
 HEED_API HEED_CHECKED heed_status heed_trainer_finish(heed_trainer *trainer, heed_run *run);
 
 /** All epochs and the finish. `watcher` may be NULL. */
@@ -205,8 +214,10 @@ HEED_API HEED_CHECKED heed_status heed_fit(heed_trainer *trainer, heed_watcher *
 /** @}
  *  @name Checkpoints
  *  safetensors files: every parameter under its PyTorch name and in its PyTorch shape; the metadata has
- *  "heed.model" (heed_model_spec_write()) and, of a fit in progress, its state, with the tensors
- *  "optimizer.m", "optimizer.v", "best.parameters", "best.state". Written beside the target and renamed.
+ *  "heed.model" (heed_model_spec_write(), but for a model built by hand), "heed.version" and, of a fit in
+ *  progress, "heed.fit" (spec and seed) and "heed.progress", both "name=value ..." with the bits of
+ *  floats as hexadecimal numbers, with the tensors "optimizer.m", "optimizer.v", "best.parameters",
+ *  "best.state". Written beside the target and renamed.
  *  @{ */
 
 /** Saves a model. @param extra pairs of key and value for the metadata, ended by NULL; may be NULL
@@ -263,7 +274,7 @@ typedef struct heed_experiment_result {
   double test_std;   /**< n - 1 in the denominator; 0 for one run */
   double val_mean;
   double ms_per_epoch; /**< training and validation, the median over runs */
-  int64_t peak_bytes;  /**< the library's own, of one run beyond the data */
+  int64_t peak_bytes;  /**< the library's own, of one run with one thread, beyond the data */
   int64_t parameters;
   heed_model *best;  /**< of the run with the best validation metric; the caller's to end */
   int best_run;

@@ -139,6 +139,8 @@ static heed_status run(campaign *x, int number, single *one) {
       int split = number / e->n_seeds;
       result.split = e->splits != NULL ? e->splits[split] : split;
       result.stopped = stopped;
+      heed_trainer_free(one->trainer); /* another run may end the model as soon as it is offered */
+      one->trainer = NULL;
 #pragma omp critical(heed_experiment)
       {
         x->runs[number] = result;
@@ -183,10 +185,10 @@ static double epoch_work(const heed_experiment *e, int64_t parameters) {
   }
   double pairs = e->inputs.mask != NULL ? (double)e->inputs.mask->n_pairs : 0;
   if (spec->kind == HEED_MODEL_MLP) pairs = 0;
-  for (int32_t l = 0; l < spec->layers; l++) {
-    bool full = spec->kind == HEED_MODEL_TRANSFORMER && l < HEED_MAX_BLOCKS &&
-                spec->blocks[l] == 'S';
-    work += 2 * width * (full ? nodes * nodes : pairs);
+  bool blocks = spec->kind == HEED_MODEL_TRANSFORMER;
+  int32_t layers = blocks ? (int32_t)strnlen(spec->blocks, HEED_MAX_BLOCKS) : spec->layers;
+  for (int32_t l = 0; l < layers; l++) {
+    work += 2 * width * (blocks && spec->blocks[l] == 'S' ? nodes * nodes : pairs);
   }
   return 4 * work;
 }
@@ -200,8 +202,7 @@ static bool together(const campaign *x, heed__order order) {
 }
 
 static void run_together(campaign *x) {
-  int threads = heed_threads();
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(heed_threads())
   {
     bool before = heed__alone(true);
 #pragma omp for schedule(dynamic, 1)

@@ -132,6 +132,7 @@ static partial over_blocks(const problem *p, block_function *function, double wo
   int64_t rows = p->output->rows;
   int64_t step = (rows + BLOCKS - 1) / BLOCKS;
   int threads = heed__threads_for(work);
+  (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int b = 0; b < BLOCKS; b++) {
     int64_t begin = b * step, end = begin + step < rows ? begin + step : rows;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/isa.h"
 #include "base/status.h"
 #include "matrix/loops.h"
 
@@ -187,8 +188,9 @@ static void adam_portable(const step *s, int64_t n, const float *gradient, float
   adam_body(s, n, gradient, p, m, v);
 }
 
-/* Twice as wide; without fused multiply-adds, so the bits are those of any x86-64. */
-#if defined __x86_64__ && defined __GNUC__
+/* Twice as wide, and no wider, for square roots and divisions are what it waits for; without fused
+ * multiply-adds, so that the bits are the same for every instruction set of x86-64. */
+#ifdef __x86_64__
 __attribute__((target("avx2"))) static void adam_avx2(const step *s, int64_t n,
                                                       const float *gradient, float *p, float *m,
                                                       float *v) {
@@ -196,7 +198,7 @@ __attribute__((target("avx2"))) static void adam_avx2(const step *s, int64_t n,
 }
 
 static adam_function *adam_chosen(void) {
-  return __builtin_cpu_supports("avx2") ? adam_avx2 : adam_portable;
+  return heed__isa_chosen() == HEED__PORTABLE ? adam_portable : adam_avx2;
 }
 #else
 static adam_function *adam_chosen(void) { return adam_portable; }
@@ -205,6 +207,7 @@ static adam_function *adam_chosen(void) { return adam_portable; }
 /* The factor that clipping puts before the gradient, as torch.nn.utils.clip_grad_norm_ has it. */
 static heed_status clip(heed_optimizer *o, const float *gradients, int threads, float *scale) {
   bool norm_wanted = o->spec.clip > 0;
+  (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (int64_t b = 0; b < o->n_pieces; b++) {
     const float *g = gradients + o->pieces[b].begin;

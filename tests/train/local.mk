@@ -17,3 +17,10 @@ EXTRA_DIST += \
   tests/train/fixtures/README.md tests/train/fixtures/make_fixtures.py \
   tests/train/fixtures/gat.safetensors tests/train/fixtures/gat-older.safetensors \
   tests/train/fixtures/gatv2.safetensors tests/train/fixtures/transformer.safetensors
+
+# The GAT paper's experiment, where HEED_DATASETS names a folder with cora.npz.
+check_PROGRAMS += tests/train/test_real
+TESTS += tests/train/test_real
+tests_train_test_real_SOURCES = tests/train/test_real.c tests/train/train_test.h
+tests_train_test_real_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_train_test_real_LDADD = $(TEST_LIBS)
