@@ -414,15 +414,15 @@ int main(void) {
   tcase_add_test(failing, a_bad_target_is_told);
   tcase_add_test(failing, every_allocation_may_fail);
   suite_add_tcase(suite, failing);
-  TCase *drawing = tcase_create("with");
-  tcase_set_timeout(drawing, 120);
-  tcase_add_test(drawing, curves_leave_out_what_is_no_number);
-  tcase_add_test(drawing, bars_have_names_and_error_bars);
-  tcase_add_loop_test(drawing, labels_are_text_alone, 0, sizeof labels / sizeof *labels);
-  tcase_add_test(drawing, odd_figures_are_drawn);
-  tcase_add_test(drawing, numbers_do_not_follow_the_locale);
   bool whole = have_gnuplot();
   if (whole) {
+    TCase *drawing = tcase_create("with");
+    tcase_set_timeout(drawing, 120);
+    tcase_add_test(drawing, curves_leave_out_what_is_no_number);
+    tcase_add_test(drawing, bars_have_names_and_error_bars);
+    tcase_add_loop_test(drawing, labels_are_text_alone, 0, sizeof labels / sizeof *labels);
+    tcase_add_test(drawing, odd_figures_are_drawn);
+    tcase_add_test(drawing, numbers_do_not_follow_the_locale);
     suite_add_tcase(suite, drawing);
   } else {
     printf("no gnuplot: figures that are drawn are not tested\n");
