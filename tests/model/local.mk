@@ -25,3 +25,9 @@ EXTRA_DIST += tests/model/fixtures/README.md tests/model/fixtures/make_fixtures.
   tests/model/fixtures/transformer-concat-h8-d8-loops.npz \
   tests/model/fixtures/transformer-mean-h2-d7-loops.npz \
   tests/model/fixtures/transformer-mean-h3-d5.npz
+
+check_PROGRAMS += tests/model/test_field
+TESTS += tests/model/test_field
+tests_model_test_field_SOURCES = tests/model/test_field.c
+tests_model_test_field_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_field_LDADD = $(TEST_LIBS)
