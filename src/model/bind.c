@@ -6,12 +6,6 @@
 #include "mask/mask.h"
 #include "model/plan.h"
 
-void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size) {
-  void *block = heed__alloc((size_t)count, size);
-  if (block != NULL) pass->bytes += (size_t)count * size;
-  return block;
-}
-
 static heed_status check_features(const heed_model *model, const heed_model_inputs *in) {
   if ((in->dense != NULL) == (in->sparse != NULL)) {
     return heed__fail(HEED_ARGUMENT, "pass: features must be dense or sparse, one of them");
@@ -149,19 +143,11 @@ static heed_status block_diagonal(heed_mask *mask, int64_t n_nodes, int64_t n_gr
   return HEED_OK;
 }
 
-static size_t mask_bytes(const heed_mask *mask) {
-  if (mask->indptr == NULL) return 0;
-  return (size_t)(mask->n_queries + 1) * sizeof *mask->indptr +
-         (size_t)mask->n_pairs * sizeof *mask->indices;
-}
-
 static heed_status transpose(heed_pass *pass, heed__view *view) {
   if (!pass->training || heed_mask_is_full(&view->mask)) return HEED_OK;
-  view->pairs = heed__pass_alloc(pass, view->mask.n_pairs, sizeof *view->pairs);
+  view->pairs = heed__alloc((size_t)view->mask.n_pairs, sizeof *view->pairs);
   if (view->pairs == NULL) return HEED_NOMEM;
-  HEED__TRY(heed_mask_transpose(&view->transposed, &view->mask, view->pairs));
-  pass->bytes += mask_bytes(&view->transposed);
-  return HEED_OK;
+  return heed_mask_transpose(&view->transposed, &view->mask, view->pairs);
 }
 
 static heed_status take_mask(heed__plan *p, const heed_model_inputs *in) {
@@ -189,7 +175,6 @@ static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64
     HEED__TRY(heed_mask_full(&view->mask, n_queries, n_keys));
   } else if (full) {
     HEED__TRY(block_diagonal(&view->mask, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
-    pass->bytes += mask_bytes(&view->mask);
   } else {
     view->mask = pass->mask;
     view->mask.n_queries = n_queries;
@@ -235,12 +220,11 @@ static heed_status make_attentions(heed__plan *p) {
       HEED__TRY(heed_attention_prepare_backward(
           step->plan, view->pairs == NULL ? NULL : &view->transposed, view->pairs));
     }
-    pass->bytes += heed_attention_plan_cost(step->plan).bytes;
     int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
     if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
   }
   if (ones == 0) return HEED_OK;
-  pass->ones = heed__pass_alloc(pass, ones, sizeof *pass->ones);
+  pass->ones = heed__alloc((size_t)ones, sizeof *pass->ones);
   if (pass->ones == NULL) return HEED_NOMEM;
   for (int64_t i = 0; i < ones; i++) pass->ones[i] = 1;
   return HEED_OK;
@@ -257,9 +241,9 @@ static heed_status transpose_features(heed__plan *p) {
   if (!wanted) return HEED_OK;
   const heed_csr *a = pass->sparse;
   int64_t n = a->indptr[a->rows];
-  int64_t *indptr = heed__pass_alloc(pass, a->cols + 1, sizeof *indptr);
-  int32_t *indices = heed__pass_alloc(pass, n, sizeof *indices);
-  int64_t *places = heed__pass_alloc(pass, n, sizeof *places);
+  int64_t *indptr = heed__alloc((size_t)(a->cols + 1), sizeof *indptr);
+  int32_t *indices = heed__alloc((size_t)n, sizeof *indices);
+  int64_t *places = heed__alloc((size_t)n, sizeof *places);
   pass->transpose_arrays[0] = indptr;
   pass->transpose_arrays[1] = indices;
   pass->transpose_arrays[2] = places;
@@ -282,7 +266,6 @@ static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
       p->passed_on == NULL) {
     return HEED_NOMEM;
   }
-  pass->bytes += n * sizeof *pass->slots + (size_t)p->model->n_layers * sizeof *pass->steps;
   p->last = p->uses + n;
   p->writer = p->last + n;
   p->root = p->writer + n;
@@ -301,9 +284,9 @@ heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_mode
                           bool training) {
   *result = NULL;
   HEED__TRY(check_inputs(model, inputs));
+  int64_t before = heed__alloc_held_here();
   heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
   if (pass == NULL) return HEED_NOMEM;
-  pass->bytes = sizeof *pass;
   pass->model = model;
   pass->dense = inputs->dense;
   pass->sparse = inputs->sparse;
@@ -323,6 +306,7 @@ heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_mode
     heed_pass_free(pass);
     return status;
   }
+  pass->bytes = (size_t)(heed__alloc_held_here() - before);
   *result = pass;
   return HEED_OK;
 }

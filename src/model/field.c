@@ -81,8 +81,8 @@ static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t ro
   for (int64_t r = 0; r < rows; r++) {
     pairs += mask->indptr[pass->nodes[r] + 1] - mask->indptr[pass->nodes[r]];
   }
-  int64_t *indptr = heed__pass_alloc(pass, rows + 1, sizeof *indptr);
-  int32_t *indices = heed__pass_alloc(pass, pairs, sizeof *indices);
+  int64_t *indptr = heed__alloc((size_t)(rows + 1), sizeof *indptr);
+  int32_t *indices = heed__alloc((size_t)pairs, sizeof *indices);
   pass->mask_arrays[0] = indptr;
   pass->mask_arrays[1] = indices;
   if (indptr == NULL || indices == NULL) return HEED_NOMEM;
@@ -109,7 +109,7 @@ static heed_status order_dense(heed_pass *pass, int64_t rows) {
     return heed__fail(HEED_OVERFLOW, "pass: %lld rows of %lld features do not fit",
                       (long long)rows, (long long)x->cols);
   }
-  float *data = heed__pass_alloc(pass, numbers, sizeof *data);
+  float *data = heed__alloc((size_t)numbers, sizeof *data);
   pass->feature_arrays[0] = data;
   if (data == NULL) return HEED_NOMEM;
   for (int64_t r = 0; r < rows; r++) {
@@ -127,9 +127,9 @@ static heed_status order_sparse(heed_pass *pass, int64_t rows) {
   for (int64_t r = 0; r < rows; r++) {
     n += x->indptr[pass->nodes[r] + 1] - x->indptr[pass->nodes[r]];
   }
-  int64_t *indptr = heed__pass_alloc(pass, rows + 1, sizeof *indptr);
-  int32_t *indices = heed__pass_alloc(pass, n, sizeof *indices);
-  float *values = x->values == NULL ? NULL : heed__pass_alloc(pass, n, sizeof *values);
+  int64_t *indptr = heed__alloc((size_t)(rows + 1), sizeof *indptr);
+  int32_t *indices = heed__alloc((size_t)n, sizeof *indices);
+  float *values = x->values == NULL ? NULL : heed__alloc((size_t)n, sizeof *values);
   pass->feature_arrays[0] = indptr;
   pass->feature_arrays[1] = indices;
   pass->feature_arrays[2] = values;
@@ -172,8 +172,8 @@ heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint
       hops = of;
     }
   }
-  pass->nodes = heed__pass_alloc(pass, pass->n_nodes, sizeof *pass->nodes);
-  pass->place = heed__pass_alloc(pass, pass->n_nodes, sizeof *pass->place);
+  pass->nodes = heed__alloc((size_t)pass->n_nodes, sizeof *pass->nodes);
+  pass->place = heed__alloc((size_t)pass->n_nodes, sizeof *pass->place);
   if (pass->nodes == NULL || pass->place == NULL) return HEED_NOMEM;
   int64_t ends[MOST_HOPS + 1], queries = 0;
   reach(pass, mask, wanted, hops, all, ends);

@@ -37,7 +37,4 @@ heed_status heed__plan_buffers(heed__plan *p);
  * slot its rows. Does nothing where that cannot be told. */
 heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted);
 
-/* A block of memory of the pass, counted in its bytes. */
-void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size);
-
 #endif
