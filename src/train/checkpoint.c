@@ -105,8 +105,8 @@ static const char *shape_text(char text[128], const int64_t *shape, int n_dims) 
   return text;
 }
 
-/* A name under the prefix that stands for "...lin.weight" in files of PyTorch Geometric before 2.5, where
- * sources and targets had a linear map each, which were one and the same. */
+/* The name that stands for "...lin.weight" in files of older versions of PyTorch Geometric, where sources
+ * and targets had a linear map each, which were one and the same. */
 static bool older_name(char older[HEED__NAME_BYTES * 2], const char *name, const char *side) {
   static const char *const lin = "lin.weight";
   size_t n = strlen(name), tail = strlen(lin);

@@ -215,12 +215,12 @@ static void run_together(campaign *x) {
  * the figure should not depend on the machine. */
 static heed_status measure(campaign *x) {
   single one;
-  size_t held = heed_memory_held();
+  int64_t held = heed__alloc_held_here();
   bool before = heed__alone(true);
   heed_status status = single_new(x, 0, &one);
   (void)heed__alone(before);
   if (status != HEED_OK) return status;
-  x->bytes = (int64_t)(heed_memory_held() - held);
+  x->bytes = heed__alloc_held_here() - held;
   x->parameters = heed_model_parameter_count(one.model);
   single_free(&one);
   return HEED_OK;

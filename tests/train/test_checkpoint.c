@@ -343,6 +343,64 @@ START_TEST(finished_fits_resume_too) {
 }
 END_TEST
 
+/* Whole graphs, by a model built by hand: eight nodes each, with a hint in one of them. */
+START_TEST(graphs_are_learnt_and_resumed) {
+  enum { GRAPHS = 30, EACH = 8, WIDTH = 4, EPOCHS = 60 };
+  static float x[GRAPHS * EACH * WIDTH];
+  int64_t ptr[GRAPHS + 1];
+  int32_t labels[GRAPHS];
+  uint8_t train[GRAPHS], rest[GRAPHS];
+  heed_random_normal(1, 0, x, GRAPHS * EACH * WIDTH, 0, 1);
+  for (int g = 0; g <= GRAPHS; g++) ptr[g] = g * EACH;
+  for (int g = 0; g < GRAPHS; g++) {
+    labels[g] = g % 3 == 0;
+    x[(g * EACH + g % EACH) * WIDTH + 1] += labels[g] != 0 ? 6.0F : 0.0F;
+    train[g] = g < 20;
+    rest[g] = g >= 20;
+  }
+  heed_matrix features = heed_matrix_view(x, GRAPHS * EACH, WIDTH);
+  heed_task task = {.inputs = {.n_nodes = GRAPHS * EACH,
+                               .dense = &features,
+                               .n_graphs = GRAPHS,
+                               .graph_ptr = ptr},
+                    .targets = {labels, NULL},
+                    .train = train,
+                    .validation = rest,
+                    .test = rest};
+  heed_fit_spec fit = heed_fit_spec_default();
+  fit.epochs = EPOCHS;
+  fit.loss = HEED_LOSS_BINARY_CROSS_ENTROPY;
+  fit.metric = HEED_METRIC_ROC_AUC;
+  fit.optimizer.rate = 0.02F;
+  heed_model *models[2];
+  heed_run runs[2];
+  for (int i = 0; i < 2; i++) {
+    heed_model *m;
+    heed_trainer *trainer;
+    ok(heed_model_new(&m, WIDTH));
+    heed_value y = heed_model_linear(m, "one", heed_model_features(m), 8, true);
+    y = heed_model_pool(m, heed_model_activate(m, y, HEED_ACTIVATION_RELU), HEED_POOLING_MAX);
+    ok(heed_model_finish(m, heed_model_linear(m, "two", y, 1, true), 3));
+    ok(heed_trainer_new(&trainer, m, &task, &fit, 1));
+    heed_epoch epoch;
+    bool done;
+    if (i == 1) ok(heed_trainer_resume(trainer, path));
+    for (int k = 0; k < 20 && i == 0; k++) ok(heed_trainer_epoch(trainer, &epoch, &done));
+    if (i == 0) ok(heed_trainer_save(trainer, path));
+    ok(heed_fit(trainer, NULL, NULL, &runs[i]));
+    heed_trainer_free(trainer);
+    models[i] = m;
+  }
+  ck_assert_double_gt(runs[0].test, 0.95);
+  ck_assert_int_eq(runs[0].best_epoch, runs[1].best_epoch);
+  ck_assert(runs[0].val_loss == runs[1].val_loss);
+  ck_assert_mem_eq(heed_model_parameters(models[0]), heed_model_parameters(models[1]),
+                   parameter_bytes(models[0]));
+  heed_model_free(models[0]);
+  heed_model_free(models[1]);
+}
+END_TEST
+
 START_TEST(resume_refuses_another_fit) {
   heed_fit_spec good = fit_spec();
   heed_epoch epochs[3];
@@ -504,6 +562,7 @@ TCase *checkpoint_tests(void) {
   tcase_add_test(tests, load_refuses_hostile_files);
   tcase_add_test(tests, resumed_fits_go_on_bit_for_bit);
   tcase_add_test(tests, finished_fits_resume_too);
+  tcase_add_test(tests, graphs_are_learnt_and_resumed);
   tcase_add_test(tests, resume_refuses_another_fit);
   tcase_add_test(tests, resume_refuses_hostile_files);
   tcase_add_test(tests, killed_while_saving);
