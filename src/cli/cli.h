@@ -95,6 +95,9 @@ extern const struct argp cli_graph_argp;
 extern const struct argp cli_shape_argp;
 extern const struct argp cli_global_argp;
 
+/* Reads the options of a subcommand; what is wrong with them leaves through argp. */
+int cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
 /* Gives the children what they fill in; for ARGP_KEY_INIT. */
 void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
                    cli_global *global);

@@ -438,9 +438,7 @@ int cmd_attend(cli_global *global, int argc, char **argv) {
       .mask = {CLI_MASK_GRAPH, 1, "graph"},
       .repeat = 1,
   };
-  if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
-    return cli_fail("the options could not be read");
-  }
+  if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
   options.graph.options.seed = global->seed;
 
   attend run = {.options = &options, .spec = cli_spec(&options.shape, global->seed)};

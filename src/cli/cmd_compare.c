@@ -517,9 +517,7 @@ int cmd_compare(cli_global *global, int argc, char **argv) {
              "kernels, and compares time, memory and results. With --train: trains the same model "
              "under several masks, and compares what it learns and what that costs.",
       .children = children};
-  if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
-    return cli_fail("the options could not be read");
-  }
+  if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
   options.graph.options.seed = global->seed;
   if (options.train) return cli_compare_trained(&options.trained);
 

@@ -148,9 +148,7 @@ static int run_step(const step *now, const char *folder, const cli_global *globa
 int cmd_demo(cli_global *global, int argc, char **argv) {
   demo_input input = {.global = global};
   char fresh[4096];
-  if (argp_parse(&argp, argc, argv, 0, NULL, &input)) {
-    return cli_fail("the options could not be read");
-  }
+  if (cli_parse(&argp, argc, argv, &input)) return CLI_FAILED;
   const char *folder = input.output;
   if (folder == NULL) {
     if (fresh_folder(fresh, sizeof fresh)) return CLI_FAILED;

@@ -146,8 +146,7 @@ int cmd_info(cli_global *global, int argc, char **argv) {
       .shape = cli_shape_default(),
       .masks = {2, {{CLI_MASK_GRAPH, 1, "graph"}, {CLI_MASK_FULL, 1, "full"}}},
   };
-  error_t error = argp_parse(&argp, argc, argv, 0, NULL, &input);
-  if (error) return cli_fail("the options could not be read");
+  if (cli_parse(&argp, argc, argv, &input)) return CLI_FAILED;
   input.graph.options.seed = global->seed;
 
   heed_data *data = NULL;

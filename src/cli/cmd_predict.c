@@ -334,9 +334,7 @@ int cmd_predict(cli_global *global, int argc, char **argv) {
   predict_input options = {
       .global = global, .graph = cli_graph_default(), .mask = {CLI_MASK_GRAPH, 1, "graph"}};
   options.graph.training = true;
-  if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
-    return cli_fail("the options could not be read");
-  }
+  if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
   predict run = {.options = &options};
   heed_report *report = NULL;
   int failed = open_all(&run);

@@ -296,9 +296,7 @@ int cmd_train(cli_global *global, int argc, char **argv) {
                             .args_doc = "DATA",
                             .doc = "Trains a model to tell the labels of nodes.",
                             .children = children};
-  if (argp_parse(&argp, argc, argv, 0, NULL, &options)) {
-    return cli_fail("the options could not be read");
-  }
+  if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
   options.graph.options.seed = global->seed;
 
   train run = {.options = &options};

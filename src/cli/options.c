@@ -301,6 +301,11 @@ const struct argp_child cli_children[] = {{&cli_graph_argp, 0, "The graph:", 2},
                                           {&cli_global_argp, 0, "Global options:", 4},
                                           {0}};
 
+int cli_parse(const struct argp *argp, int argc, char **argv, void *input) {
+  error_t error = argp_parse(argp, argc, argv, 0, NULL, input);
+  return error ? cli_fail("the options could not be read: %s", strerror(error)) : CLI_OK;
+}
+
 void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
                    cli_global *global) {
   state->child_inputs[0] = graph;
