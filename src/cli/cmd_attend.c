@@ -33,7 +33,8 @@ enum {
 };
 
 static const struct argp_option option_table[] = {
-    {"mask", KEY_MASK, "MASK", 0, "Who attends to whom: graph (default), khop:K, full or none: each node alone", 0},
+    {"mask", KEY_MASK, "MASK", 0,
+     "Who attends to whom: graph (default), khop:K, full or none: each node alone", 0},
     {"edge-weight", KEY_EDGE_WEIGHT, "ATTR[:log]", 0,
      "Add this edge attribute, or its logarithm, to the logits", 0},
     {"kernel", KEY_KERNEL, "NAME", 0, "auto (default), sparse, dense or reference", 0},

@@ -35,8 +35,8 @@ enum {
 
 static const struct argp_option option_table[] = {
     {"masks", KEY_MASKS, "LIST", 0,
-     "Masks, separated by commas: graph, khop:K, full, none (default graph,khop:2,full; with --train "
-     "none too)", 0},
+     "Masks, separated by commas: graph, khop:K, full, none (default graph,khop:2,full; with "
+     "--train none too)", 0},
     {"kernels", KEY_KERNELS, "LIST", 0,
      "Kernels, separated by commas: sparse, dense, reference (default sparse,dense, and reference "
      "where that is little work)", 0},

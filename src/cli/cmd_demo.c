@@ -1,7 +1,7 @@
 /* heed demo: learning on built-in graphs, where the mask matters. It is made of other subcommands,
  * each shown as it would be typed. */
-#include <errno.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +48,9 @@ static const struct argp_child children[] = {{&cli_global_argp, 0, "Global optio
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
-    .doc = "Trains models on built-in graphs, in seconds: on the karate club, and on communities "
-           "whose members only their acquaintances tell apart.",
+    .doc =
+        "Trains models on built-in graphs, in seconds: on the karate club, and on communities "
+        "whose members only their acquaintances tell apart.",
     .children = children};
 
 /* --- The folder ---------------------------------------------------------------------------- */
@@ -90,8 +91,8 @@ typedef struct step {
 } step;
 
 static const step steps[] = {
-    {"A karate club fell in two. A graph attention network is told the side of eight members, sees\n"
-     "who is friends with whom, and names the side of the others:",
+    {"A karate club fell in two. A graph attention network is told the side of eight members,\n"
+     "sees who is friends with whom, and names the side of the others:",
      cmd_train,
      "train karate --model gat --layers 2 --hidden 16 --heads 2 --output-heads 1 --dropout 0.3 "
      "--attn-dropout 0.3 --lr 0.01 --epochs 200 --patience 50 --watch loss --seeds 0-4 "
@@ -109,8 +110,8 @@ static const step steps[] = {
 };
 
 /* The words of a step with the folder in its place, as argv; `text` holds them. */
-static int split_words(const char *words, const char *folder, char *text, size_t size,
-                       char **argv, int most) {
+static int split_words(const char *words, const char *folder, char *text, size_t size, char **argv,
+                       int most) {
   size_t n = 0;
   int argc = 0;
   for (const char *at = words; *at != '\0'; at += strspn(at, " ")) {
@@ -162,8 +163,9 @@ int cmd_demo(cli_global *global, int argc, char **argv) {
     int failed = run_step(&steps[i], folder, global);
     if (failed) return failed;
   }
-  printf("\nFigures, models and results are in %s: karate/curves.svg, communities/comparison.svg,\n"
-         "communities/time.svg, and a results.json in each.\n",
-         folder);
+  printf(
+      "\nFigures, models and results are in %s: karate/curves.svg, communities/comparison.svg,\n"
+      "communities/time.svg, and a results.json in each.\n",
+      folder);
   return CLI_OK;
 }

@@ -61,16 +61,16 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
-                                             {&cli_global_argp, 0, "Global options:", 3},
-                                             {0}};
+static const struct argp_child children[] = {
+    {&cli_graph_argp, 0, "The graph:", 2}, {&cli_global_argp, 0, "Global options:", 3}, {0}};
 
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "DATA",
-    .doc = "Predicts the labels of nodes by a trained model. How the data is read is as it was in "
-           "training, where the options do not say otherwise.",
+    .doc =
+        "Predicts the labels of nodes by a trained model. How the data is read is as it was in "
+        "training, where the options do not say otherwise.",
     .children = children};
 
 /* Everything a prediction holds. */
@@ -84,7 +84,7 @@ typedef struct predict {
   heed_matrix logits; /* the pass's */
   int32_t *labels;    /* predicted */
   float *probabilities;
-  float **weights;    /* of every attention layer */
+  float **weights; /* of every attention layer */
   int n_attentions;
 } predict;
 
@@ -151,8 +151,7 @@ static int compute(predict *run) {
   const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
   heed_model_inputs inputs = cli_task_inputs(&run->task, mask);
   if (cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), NULL)) return CLI_FAILED;
-  heed_status status =
-      heed_pass_forward(run->pass, HEED_MODE_EVALUATE, 0, 0, &run->logits);
+  heed_status status = heed_pass_forward(run->pass, HEED_MODE_EVALUATE, 0, 0, &run->logits);
   if (cli_check(status, NULL)) return CLI_FAILED;
   if (!run->options->weights) return CLI_OK;
   run->n_attentions = heed_pass_attentions(run->pass);
@@ -209,8 +208,8 @@ static heed_array attention(const predict *run, int a, char *name, size_t size,
   heed_attention_spec spec;
   (void)heed_pass_attention(run->pass, a, &spec, mask);
   snprintf(name, size, "attention_%d", a);
-  heed_array result = {name, HEED_DTYPE_FLOAT32, 2, {(*mask)->n_pairs, spec.heads},
-                       run->weights[a]};
+  heed_array result = {
+      name, HEED_DTYPE_FLOAT32, 2, {(*mask)->n_pairs, spec.heads}, run->weights[a]};
   if ((*mask)->indptr == NULL) {
     result.n_dims = 3;
     result.shape[0] = (*mask)->n_queries;
@@ -258,13 +257,12 @@ static int write_output(const predict *run) {
 /* The metric over some rows; NAN where it is not defined. */
 static double measure(const predict *run, heed_metric metric, const uint8_t *rows) {
   double value;
-  heed_status status =
-      heed_metric_compute(metric, &run->logits, &run->task.targets, rows, &value);
+  heed_status status = heed_metric_compute(metric, &run->logits, &run->task.targets, rows, &value);
   return status == HEED_OK ? value : NAN;
 }
 
-/* How well it does where labels are known, on all nodes and on the parts of the split that the model
- * was trained on. */
+/* How well it does where labels are known, on all nodes and on the parts of the split that the
+ * model was trained on. */
 static int report_quality(heed_report *report, predict *run) {
   static const char *const names[] = {"train", "validation", "test"};
   static const char *const labels[] = {"training nodes", "validation nodes", "test nodes"};
@@ -274,7 +272,7 @@ static int report_quality(heed_report *report, predict *run) {
   heed_metric metric = HEED_METRIC_ACCURACY;
   if (task->targets.labels == NULL) return CLI_OK;
   int64_t outputs = run->logits.cols;
-  if (task->classes > (outputs == 1 ? 2 : outputs)) return CLI_OK; /* other labels than those learnt */
+  if (task->classes > (outputs == 1 ? 2 : outputs)) return CLI_OK; /* not the labels learnt */
   if (wanted != NULL && heed_metric_from_name(wanted, &metric) != HEED_OK) {
     metric = HEED_METRIC_ACCURACY;
   }

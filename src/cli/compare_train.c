@@ -41,8 +41,10 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
       snprintf(blocks, sizeof blocks, "%.*s", (int)(n < sizeof blocks ? n : sizeof blocks - 1),
                part);
       if (!cli_blocks_valid(blocks)) {
-        argp_error(state, "--blocks takes blocks separated by commas, each 1 to %d letters M and "
-                          "S, not '%.*s'", HEED_MAX_BLOCKS, (int)n, part);
+        argp_error(state,
+                   "--blocks takes blocks separated by commas, each 1 to %d letters M and "
+                   "S, not '%.*s'",
+                   HEED_MAX_BLOCKS, (int)n, part);
       }
       if (part == options->blocks) memcpy(options->first, blocks, sizeof options->first);
       part += n;
@@ -61,10 +63,11 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
     options->splits = cli_list(state, "--splits", training->splits, &options->n_splits);
   }
   if (options->masks.n == 0) {
-    options->masks = (cli_mask_list){4, {{CLI_MASK_NONE, 1, "none"},
-                                         {CLI_MASK_GRAPH, 1, "graph"},
-                                         {CLI_MASK_KHOP, 2, "khop:2"},
-                                         {CLI_MASK_FULL, 1, "full"}}};
+    options->masks = (cli_mask_list){4,
+                                     {{CLI_MASK_NONE, 1, "none"},
+                                      {CLI_MASK_GRAPH, 1, "graph"},
+                                      {CLI_MASK_KHOP, 2, "khop:2"},
+                                      {CLI_MASK_FULL, 1, "full"}}};
   }
 }
 
@@ -177,10 +180,14 @@ static int draw(const comparison *run, const char *name, const char *label, cons
     values[i] = of_time ? run->variants[i].ms : run->variants[i].mean;
     spread[i] = run->variants[i].deviation;
   }
-  heed_series series = {.label = label, .y = values, .spread = of_time ? NULL : spread,
-                        .n = run->n_done};
-  heed_figure figure = {.title = title, .x_label = "mask", .y_label = label, .categories = names,
-                        .series = &series, .n_series = 1};
+  heed_series series = {
+      .label = label, .y = values, .spread = of_time ? NULL : spread, .n = run->n_done};
+  heed_figure figure = {.title = title,
+                        .x_label = "mask",
+                        .y_label = label,
+                        .categories = names,
+                        .series = &series,
+                        .n_series = 1};
   char *path = cli_join(run->options->output, name);
   int failed = path == NULL ? CLI_FAILED : cli_draw(&figure, path, &drawn);
   free(path);

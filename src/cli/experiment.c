@@ -126,11 +126,11 @@ void cli_history_read(cli_history *history, const char *path, int epoch) {
 /* --- Progress ------------------------------------------------------------------------------ */
 
 typedef struct progress {
-  const char *title;  /* NULL: nobody looks */
+  const char *title; /* NULL: nobody looks */
   const char *metric;
   double started;
-  double shown;       /* when the line was last drawn */
-  int finished;       /* runs */
+  double shown; /* when the line was last drawn */
+  int finished; /* runs */
   int last_run;
   cli_history *history;
   const cli_checkpoint *checkpoint;

@@ -10,10 +10,10 @@
 typedef struct cli_recipe {
   heed_model_spec model; /* features and outputs are the task's */
   heed_fit_spec fit;
-  int metric;            /* a heed_metric, or -1: ROC AUC where there are two classes, else accuracy */
-  int loss;              /* a heed_loss, or -1: what the metric asks for */
+  int metric; /* a heed_metric, or -1: ROC AUC where there are two classes, else accuracy */
+  int loss;   /* a heed_loss, or -1: what the metric asks for */
   cli_mask mask;
-  bool normalize;        /* divide the features of a node by their sum */
+  bool normalize; /* divide the features of a node by their sum */
 } cli_recipe;
 
 enum { CLI_MOST_SETTINGS = 40 };
@@ -28,7 +28,8 @@ typedef struct cli_training {
 } cli_training;
 
 /* The options of training, for a parser's children; its input is a cli_training. Without those that
- * have a meaning of their own in `heed compare`: --heads, --slope, --blocks and --mask, if not `whole`. */
+ * have a meaning of their own in `heed compare`: --heads, --slope, --blocks and --mask, if not
+ * `whole`. */
 const struct argp *cli_training_argp(bool whole);
 
 /* As if --name=text had been given. */
@@ -143,7 +144,8 @@ enum { CLI_STOPPED = 130 };
 /* Writes all epochs as CSV. */
 int cli_history_write(const cli_history *history, const char *path);
 
-/* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out. */
+/* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out.
+ */
 void cli_history_read(cli_history *history, const char *path, int epoch);
 
 /* --- heed compare --train (compare_train.c) -------------------------------------------------- */

@@ -4,8 +4,8 @@
 
 #include "cli/learn.h"
 
-/* Velickovic et al., "Graph attention networks", ICLR 2018, section 3.3 (transductive learning): two
- * layers, 8 heads of 8 features, then one head a class (Pubmed: 8 output heads, averaged); ELU,
+/* Velickovic et al., "Graph attention networks", ICLR 2018, section 3.3 (transductive learning):
+ * two layers, 8 heads of 8 features, then one head a class (Pubmed: 8 output heads, averaged); ELU,
  * dropout 0.6 of inputs and weights, L2 0.0005 (Pubmed: 0.001), Adam at 0.005 (Pubmed: 0.01), early
  * stopping on loss and accuracy with a patience of 100 epochs. The limit of 100,000 epochs and the
  * division of each bag of words by its sum are those of the authors' code. */
@@ -16,18 +16,18 @@
 #define GAT_SMALL GAT_PAPER "output-heads=1 lr=0.005 weight-decay=0.0005 "
 #define GAT_PUBMED GAT_PAPER "output-heads=8 lr=0.01 weight-decay=0.001 "
 
-/* Platonov et al., "A critical look at the evaluation of GNNs under heterophily", ICLR 2023, section
- * 5 and appendix: hidden 512, 8 heads, layer norm before each module, GELU, dropout 0.2 but none of
- * attention weights, AdamW at 0.00003 without decay, 1000 steps, the best by validation; 1 to 5
- * layers, of which 3 is our choice; ROC AUC where there are two classes, else accuracy. */
+/* Platonov et al., "A critical look at the evaluation of GNNs under heterophily", ICLR 2023,
+ * section 5 and appendix: hidden 512, 8 heads, layer norm before each module, GELU, dropout 0.2 but
+ * none of attention weights, AdamW at 0.00003 without decay, 1000 steps, the best by validation; 1
+ * to 5 layers, of which 3 is our choice; ROC AUC where there are two classes, else accuracy. */
 #define HETEROPHILOUS                                                                         \
   "layers=3 hidden=512 heads=8 norm=layer pre-norm=yes residual=yes activation=gelu "         \
   "expansion=1 dropout=0.2 attn-dropout=0 optimizer=adamw lr=0.00003 weight-decay=0 "         \
   "schedule=constant epochs=1000 patience=0 watch=metric metric=auto "
 
 /* Buterez et al., "An end-to-end attention-based approach for learning on graphs", Nature
- * Communications 2025 (node-set attention). The paper's: masked (M) and self-attention (S) blocks in
- * turn, layer norm before each module, AdamW, early stopping on validation. The sizes, which the
+ * Communications 2025 (node-set attention). The paper's: masked (M) and self-attention (S) blocks
+ * in turn, layer norm before each module, AdamW, early stopping on validation. The sizes, which the
  * paper searches for each data set, are our choice, small enough for the graphs of a few thousand
  * nodes: hidden 128, 8 heads, two masked blocks and a full one, rate 0.0005, dropout 0.3. */
 #define NODE_SET                                                                              \

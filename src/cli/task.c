@@ -60,10 +60,8 @@ int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t las
     return cli_fail("%s: split %lld, but there are random splits 0 to 65535", source,
                     (long long)last);
   }
-  heed_split_options options = {.seed = seed,
-                                .splits = (int)last + 1,
-                                .train = train_share,
-                                .validation = validation_share};
+  heed_split_options options = {
+      .seed = seed, .splits = (int)last + 1, .train = train_share, .validation = validation_share};
   task->drawn = true;
   return cli_check(heed_data_make_splits(task->data, &options), source);
 }
@@ -91,8 +89,8 @@ static int choose_splits(cli_task *task, const char *source, const int64_t *numb
   for (int s = 0; s < task->n_splits; s++) {
     int64_t number = n_numbers > 0 ? numbers[s] : s;
     if (number >= there) {
-      return cli_fail("%s: split %lld, but there are %d splits, 0 to %d", source,
-                      (long long)number, there, there - 1);
+      return cli_fail("%s: split %lld, but there are %d splits, 0 to %d", source, (long long)number,
+                      there, there - 1);
     }
     task->splits[s] = (int)number;
     for (int part = 0; part < 3; part++) {

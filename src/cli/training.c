@@ -521,7 +521,8 @@ static void write_value(const setting *s, const cli_recipe *recipe, char *text, 
       return;
     case NAME:
     case CHOICE:
-      snprintf(text, size, "%s", *(const int *)place < 0 ? "auto" : s->name_of(*(const int *)place));
+      snprintf(text, size, "%s",
+               *(const int *)place < 0 ? "auto" : s->name_of(*(const int *)place));
       return;
     case BLOCKS:
       snprintf(text, size, "%s", (const char *)place);

@@ -38,8 +38,8 @@ static void put_text(FILE *script, const char *text, bool tic) {
   while (text != NULL && *text != '\0') {
     size_t n = heed__utf8_length(text);
     unsigned char c = (unsigned char)*text;
-    bool noncharacter = n == 3 && (memcmp(text, "\xef\xbf\xbe", 3) == 0 ||
-                                   memcmp(text, "\xef\xbf\xbf", 3) == 0);
+    bool noncharacter =
+        n == 3 && (memcmp(text, "\xef\xbf\xbe", 3) == 0 || memcmp(text, "\xef\xbf\xbf", 3) == 0);
     if (n == 0) {
       fputs("\xef\xbf\xbd", script);
     } else if (c <= 0x20 || c == 0x7f || noncharacter) {
@@ -107,7 +107,9 @@ static void put_head(FILE *script, const heed_figure *figure) {
   fputc('\n', script);
   if (figure->log_x && figure->categories == NULL) fputs("set logscale x\n", script);
   if (figure->log_y) fputs("set logscale y\n", script);
-  fputs(figure->n_series > 1 ? "set key outside right top Left reverse samplen 2\n" : "set key off\n", script);
+  fputs(
+      figure->n_series > 1 ? "set key outside right top Left reverse samplen 2\n" : "set key off\n",
+      script);
 }
 
 /* Names under the bars, and room at both ends. */
@@ -282,8 +284,7 @@ static heed_status draw(FILE *script, FILE *image, FILE *errors) {
   if (error != 0) return no_gnuplot(program, strerror(error));
   while (waitpid(child, &status, 0) < 0) {
     if (errno == EINTR) continue;
-    return heed__fail(HEED_LIBRARY, "gnuplot: what it came to cannot be told: %s",
-                      strerror(errno));
+    return heed__fail(HEED_LIBRARY, "gnuplot: what it came to cannot be told: %s", strerror(errno));
   }
   char said[300];
   gather(errors, said, sizeof said);
@@ -294,8 +295,7 @@ static heed_status draw(FILE *script, FILE *image, FILE *errors) {
     return heed__fail(HEED_LIBRARY, "gnuplot was ended by signal %d: %s", WTERMSIG(status), said);
   }
   if (WEXITSTATUS(status) != 0) {
-    return heed__fail(HEED_LIBRARY, "gnuplot failed with status %d: %s", WEXITSTATUS(status),
-                      said);
+    return heed__fail(HEED_LIBRARY, "gnuplot failed with status %d: %s", WEXITSTATUS(status), said);
   }
   if (lseek(fileno(image), 0, SEEK_END) <= 0) {
     return heed__fail(HEED_LIBRARY, "gnuplot drew nothing: %s", said);

@@ -142,11 +142,8 @@ static const double scores[] = {0.3, 0.5, 0.55, INFINITY, 0.6};
 static const double spreads[] = {0.05, 0.04, 0.02, 0.01, NAN};
 
 static heed_figure figure_of(const heed_series *series, int n) {
-  return (heed_figure){.title = "title",
-                       .x_label = "epoch",
-                       .y_label = "loss",
-                       .series = series,
-                       .n_series = n};
+  return (heed_figure){
+      .title = "title", .x_label = "epoch", .y_label = "loss", .series = series, .n_series = n};
 }
 
 static void draw(const heed_figure *figure) {
@@ -233,7 +230,8 @@ START_TEST(labels_are_text_alone) {
   make_folder();
   ck_assert_int_eq(chdir(folder), 0);
   const char *label = labels[_i].label;
-  heed_series series[] = {{.label = label, .y = losses, .n = 5}, {.label = "b", .y = losses, .n = 5}};
+  heed_series series[] = {{.label = label, .y = losses, .n = 5},
+                          {.label = "b", .y = losses, .n = 5}};
   heed_figure figure = figure_of(series, 2);
   figure.title = figure.x_label = figure.y_label = label;
   draw(&figure);
@@ -257,10 +255,14 @@ START_TEST(odd_figures_are_drawn) {
   ck_assert_ptr_nonnull(many);
   for (int i = 0; i < 5000; i++) many[i] = sin(i * 0.01);
   const heed_series all[] = {
-      {.label = "nothing", .y = nothing, .n = 2}, {.label = "empty"},
-      {.label = "zero", .y = zero, .n = 2},       {.label = "one", .y = one, .n = 1},
-      {.label = "wide", .y = wide, .n = 4},       {.label = "many", .y = many, .n = 5000},
-      {.label = "x", .x = nothing, .y = zero, .n = 2}, {.y = one, .spread = one, .n = 1},
+      {.label = "nothing", .y = nothing, .n = 2},
+      {.label = "empty"},
+      {.label = "zero", .y = zero, .n = 2},
+      {.label = "one", .y = one, .n = 1},
+      {.label = "wide", .y = wide, .n = 4},
+      {.label = "many", .y = many, .n = 5000},
+      {.label = "x", .x = nothing, .y = zero, .n = 2},
+      {.y = one, .spread = one, .n = 1},
   };
   for (int i = 0; i < 8; i++) {
     for (int logs = 0; logs < 4; logs++) {
