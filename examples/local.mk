@@ -1,5 +1,6 @@
 # Examples: programs over the public headers, built and run by make check.
-EXAMPLES = examples/karate examples/masked_full examples/own_csr
+EXAMPLES = examples/from_pytorch examples/karate examples/masked_full examples/own_csr \
+  examples/own_loop examples/train_karate
 check_PROGRAMS += $(EXAMPLES)
 TESTS += $(EXAMPLES)
 
@@ -12,3 +13,13 @@ examples_masked_full_LDADD = libheed.la $(IGRAPH_LIBS)
 examples_own_csr_SOURCES = examples/own_csr.c
 examples_own_csr_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_own_csr_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_from_pytorch_SOURCES = examples/from_pytorch.c
+examples_from_pytorch_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS) \
+  -DEXAMPLE_MODEL=\"$(srcdir)/tests/train/fixtures/gat.safetensors\"
+examples_from_pytorch_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+examples_own_loop_SOURCES = examples/own_loop.c
+examples_own_loop_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_own_loop_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_train_karate_SOURCES = examples/train_karate.c
+examples_train_karate_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_train_karate_LDADD = libheed.la $(IGRAPH_LIBS)
