@@ -26,8 +26,8 @@ char *heed__strdup(const char *text);
 /* Frees what the functions above gave; NULL is fine. */
 void heed__free(void *block);
 
-/* Bytes that the calling thread has allocated less those it has freed; only differences mean anything:
- * what a call took, whatever other threads do meanwhile. */
+/* Bytes that the calling thread has allocated less those it has freed; only differences mean
+ * anything: what a call took, whatever other threads do meanwhile. */
 int64_t heed__alloc_held_here(void);
 
 /* a * b; false if it does not fit. */
