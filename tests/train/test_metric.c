@@ -6,8 +6,7 @@
 #include "base/alloc.h"
 #include "train/train_test.h"
 
-/* Seven rows and three classes; predictions 0 0 1 1 2 0 0, labels 0 1 1 1 2 2 0, and one without.
- */
+/* Seven rows and three classes; predictions 0 0 1 1 2 0 0, labels 0 1 1 1 2 2 0, and one without. */
 static float logits[] = {3, 1, 2, 5, 4, 0, 0, 2, 1, -3, -1, -2, 0, 0, 1, 9, 1, 8, 2, 2, 2, 0, 1, 0};
 static int32_t labels[] = {0, 1, 1, 1, 2, 2, 0, -1};
 static const heed_targets targets = {labels, NULL};
