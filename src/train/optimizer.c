@@ -13,7 +13,7 @@
 enum { PIECE = 1 << 14 };
 
 /* What a number costs in the currency of heed__threads_for(). */
-enum { STEP_WORK = 8 };
+enum { STEP_WORK = 4 };
 
 heed_optimizer_spec heed_optimizer_spec_default(void) {
   return (heed_optimizer_spec){.kind = HEED_OPTIMIZER_ADAM,
