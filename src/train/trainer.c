@@ -167,8 +167,9 @@ bool heed__trainer_done(const heed_trainer *trainer) {
          (trainer->spec.patience > 0 && trainer->at.waited >= trainer->spec.patience);
 }
 
-/* Whether the epoch is to be kept; restarts the patience or counts. Of equally good epochs the first is
- * kept, but for BOTH, which is the GAT authors' code: as good as the best is good enough there. */
+/* Whether the epoch is to be kept; restarts the patience or counts. Of equally good epochs the
+ * first is kept, but for BOTH, which is the GAT authors' code: as good as the best is good enough
+ * there. */
 static bool improve(const heed_fit_spec *spec, heed__progress *at, double val, double loss) {
   double merit = heed_metric_larger_is_better(spec->metric) ? val : -val;
   bool restart, keep;
@@ -176,8 +177,8 @@ static bool improve(const heed_fit_spec *spec, heed__progress *at, double val, d
     restart = merit >= at->best_merit || loss <= at->best_loss;
     keep = merit >= at->best_merit && loss <= at->best_loss;
   } else {
-    restart = keep = spec->watch == HEED_WATCH_METRIC ? merit > at->best_merit
-                                                      : loss < at->best_loss;
+    restart = keep =
+        spec->watch == HEED_WATCH_METRIC ? merit > at->best_merit : loss < at->best_loss;
   }
   at->waited = restart ? 0 : at->waited + 1;
   if (merit > at->best_merit) at->best_merit = merit;
@@ -246,8 +247,7 @@ heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch, bool *d
     return heed__fail(HEED_ARGUMENT, "epoch %d: there are to be %d", number, t->spec.epochs);
   }
   bool plateau = optimizer->schedule == HEED_SCHEDULE_PLATEAU;
-  float rate =
-      plateau ? at->rate : heed_schedule_rate(optimizer, at->epoch, t->spec.epochs);
+  float rate = plateau ? at->rate : heed_schedule_rate(optimizer, at->epoch, t->spec.epochs);
   heed_status status = train(t, rate, &train_loss);
   const char *part = "training";
   if (status == HEED_OK) {

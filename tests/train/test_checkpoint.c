@@ -95,7 +95,8 @@ END_TEST
 START_TEST(weights_have_pytorchs_shape) {
   heed_model *model;
   ok(heed_model_new(&model, 3));
-  ok(heed_model_finish(model, heed_model_linear(model, "a", heed_model_features(model), 2, true), 1));
+  ok(heed_model_finish(model, heed_model_linear(model, "a", heed_model_features(model), 2, true),
+                       1));
   float weight[] = {1, 2, 3, 4, 5, 6}, back[6];
   for (int i = 0; i < heed_model_tensors(model); i++) {
     heed_parameter p = heed_model_tensor(model, i);
@@ -119,9 +120,10 @@ END_TEST
 
 START_TEST(save_refuses_what_makes_no_sense) {
   heed_model *model = new_model(HEED_MODEL_GAT, 1);
-  fails(heed_model_save(model, "no-such-folder/model.safetensors", NULL), HEED_IO, "no-such-folder");
-  fails(heed_model_save(model, path, (const char *const[]){"heed.model", "x", NULL}),
-        HEED_ARGUMENT, "heed.model");
+  fails(heed_model_save(model, "no-such-folder/model.safetensors", NULL), HEED_IO,
+        "no-such-folder");
+  fails(heed_model_save(model, path, (const char *const[]){"heed.model", "x", NULL}), HEED_ARGUMENT,
+        "heed.model");
   fails(heed_model_save(model, path, (const char *const[]){"lonely", NULL, NULL}), HEED_ARGUMENT,
         "lonely");
   size_t held = heed_memory_held();
@@ -152,8 +154,8 @@ START_TEST(save_refuses_what_makes_no_sense) {
 }
 END_TEST
 
-/* Rewrites a file with other metadata, and, where `tensor` is given, without that tensor or with its
- * shape made flat. */
+/* Rewrites a file with other metadata, and, where `tensor` is given, without that tensor or with
+ * its shape made flat. */
 static void rewrite(const char *from, const char *to, const char *const *metadata,
                     const char *tensor, bool leave_out) {
   heed_safetensors *file;
@@ -464,8 +466,8 @@ START_TEST(resume_refuses_hostile_files) {
   strcpy(fit_text, heed_safetensors_metadata(file, "heed.fit"));
   strcpy(model_text, heed_safetensors_metadata(file, "heed.model"));
   heed_safetensors_close(file);
-  const char *metadata[] = {"heed.model", model_text, "heed.fit",
-                            fit_text,     "heed.progress", progress, NULL};
+  const char *metadata[] = {"heed.model",    model_text, "heed.fit", fit_text,
+                            "heed.progress", progress,   NULL};
   size_t bytes = parameter_bytes(one.model);
   float *before = malloc(bytes);
   memcpy(before, heed_model_parameters(one.model), bytes);
@@ -477,10 +479,12 @@ START_TEST(resume_refuses_hostile_files) {
   }
   static const struct {
     const char *from, *to;
-  } edits[] = {{"epoch=4", "epoch=0"},    {"epoch=4", "epoch=400"}, {"epoch=4", "epoch=four"},
-               {"epoch=4", "epoch=+4"},   {"epoch=4", "wpoch=4"},   {"waited=", "waited=-"},
-               {"steps=4", "steps=5"},    {"rate=0x", "rate=0xz"},  {"rate=0x", "rate=0x7"},
-               {"steps=4", "steps=99999999999999999999"},           {"seconds=0x", "seconds=0xff"}};
+  } edits[] = {{"epoch=4", "epoch=0"},        {"epoch=4", "epoch=400"},
+               {"epoch=4", "epoch=four"},     {"epoch=4", "epoch=+4"},
+               {"epoch=4", "wpoch=4"},        {"waited=", "waited=-"},
+               {"steps=4", "steps=5"},        {"rate=0x", "rate=0xz"},
+               {"rate=0x", "rate=0x7"},       {"steps=4", "steps=99999999999999999999"},
+               {"seconds=0x", "seconds=0xff"}};
   for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
     char edited[1200];
     const char *place = strstr(progress, edits[i].from);

@@ -93,8 +93,11 @@ START_TEST(results_are_the_same_however_they_are_run) {
   static const struct {
     int threads;
     heed__order order;
-  } ways[] = {{2, HEED__ORDER_IN_TURN},  {1, HEED__ORDER_TOGETHER}, {2, HEED__ORDER_TOGETHER},
-              {3, HEED__ORDER_TOGETHER}, {2, HEED__ORDER_AUTO}};
+  } ways[] = {{2, HEED__ORDER_IN_TURN},
+              {1, HEED__ORDER_TOGETHER},
+              {2, HEED__ORDER_TOGETHER},
+              {3, HEED__ORDER_TOGETHER},
+              {2, HEED__ORDER_AUTO}};
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     w = (witness){0};
     heed_experiment_result next = run_it(ways[i].threads, ways[i].order, &w, other);

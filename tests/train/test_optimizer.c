@@ -8,7 +8,7 @@
 #include "train/optimizer.h"
 #include "train/train_test.h"
 
-/* Two linear layers: weights that decay and biases that do not, beyond one piece of the optimiser. */
+/* Two linear layers: weights that decay and biases that do not, beyond one piece. */
 enum { WIDTH = 170 };
 
 static heed_model *model;
