@@ -18,6 +18,7 @@ typedef struct header {
 } header;
 
 static atomic_size_t held;
+static _Thread_local int64_t held_here;
 static atomic_size_t peak;
 static atomic_long fail_after = -1;
 
@@ -60,6 +61,7 @@ void *heed__alloc(size_t count, size_t size) {
 #endif
   ((header *)start)->bytes = bytes;
   count_in(bytes);
+  held_here += (int64_t)bytes;
   return start + HEED__ALIGNMENT;
 }
 
@@ -91,10 +93,13 @@ char *heed__strdup(const char *text) {
 void heed__free(void *block) {
   if (block == NULL) return;
   atomic_fetch_sub(&held, header_of(block)->bytes);
+  held_here -= (int64_t)header_of(block)->bytes;
   free(header_of(block));
 }
 
 void heed__alloc_fail_after(long n) { atomic_store(&fail_after, n); }
+
+int64_t heed__alloc_held_here(void) { return held_here; }
 
 size_t heed_memory_held(void) { return atomic_load(&held); }
 

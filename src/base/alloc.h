@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Every block starts on a cache line. */
 #define HEED__ALIGNMENT 64
@@ -24,6 +25,10 @@ char *heed__strdup(const char *text);
 
 /* Frees what the functions above gave; NULL is fine. */
 void heed__free(void *block);
+
+/* Bytes that the calling thread has allocated less those it has freed; only differences mean
+ * anything: what a call took, whatever other threads do meanwhile. */
+int64_t heed__alloc_held_here(void);
 
 /* a * b; false if it does not fit. */
 bool heed__multiply(size_t a, size_t b, size_t *product);

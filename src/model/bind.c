@@ -6,12 +6,6 @@
 #include "mask/mask.h"
 #include "model/plan.h"
 
-void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size) {
-  void *block = heed__alloc((size_t)count, size);
-  if (block != NULL) pass->bytes += (size_t)count * size;
-  return block;
-}
-
 static heed_status check_features(const heed_model *model, const heed_model_inputs *in) {
   if ((in->dense != NULL) == (in->sparse != NULL)) {
     return heed__fail(HEED_ARGUMENT, "pass: features must be dense or sparse, one of them");
@@ -149,20 +143,12 @@ static heed_status block_diagonal(heed_mask *mask, int64_t n_nodes, int64_t n_gr
   return HEED_OK;
 }
 
-static size_t mask_bytes(const heed_mask *mask) {
-  if (mask->indptr == NULL) return 0;
-  return (size_t)(mask->n_queries + 1) * sizeof *mask->indptr +
-         (size_t)mask->n_pairs * sizeof *mask->indices;
-}
-
 static heed_status transpose(heed_pass *pass, const heed_mask *mask, heed_mask *transposed,
                              int64_t **pairs) {
   if (!pass->training || heed_mask_is_full(mask)) return HEED_OK;
-  *pairs = heed__pass_alloc(pass, mask->n_pairs, sizeof **pairs);
+  *pairs = heed__alloc((size_t)mask->n_pairs, sizeof **pairs);
   if (*pairs == NULL) return HEED_NOMEM;
-  HEED__TRY(heed_mask_transpose(transposed, mask, *pairs));
-  pass->bytes += mask_bytes(transposed);
-  return HEED_OK;
+  return heed_mask_transpose(transposed, mask, *pairs);
 }
 
 /* The masks that live layers look at, and for training their transposes, once for all layers. */
@@ -189,7 +175,6 @@ static heed_status make_masks(heed__plan *p, const heed_model_inputs *in) {
   if (!full) return HEED_OK;
   if (pass->n_graphs == 1) return heed_mask_full(&pass->full, pass->n_nodes, pass->n_nodes);
   HEED__TRY(block_diagonal(&pass->full, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
-  pass->bytes += mask_bytes(&pass->full);
   return transpose(pass, &pass->full, &pass->full_transposed, &pass->full_pairs);
 }
 
@@ -213,12 +198,11 @@ static heed_status make_attentions(heed__plan *p) {
       HEED__TRY(
           heed_attention_prepare_backward(step->plan, pairs == NULL ? NULL : transposed, pairs));
     }
-    pass->bytes += heed_attention_plan_cost(step->plan).bytes;
     int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
     if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
   }
   if (ones == 0) return HEED_OK;
-  pass->ones = heed__pass_alloc(pass, ones, sizeof *pass->ones);
+  pass->ones = heed__alloc((size_t)ones, sizeof *pass->ones);
   if (pass->ones == NULL) return HEED_NOMEM;
   for (int64_t i = 0; i < ones; i++) pass->ones[i] = 1;
   return HEED_OK;
@@ -235,9 +219,9 @@ static heed_status transpose_features(heed__plan *p) {
   if (!wanted) return HEED_OK;
   const heed_csr *a = pass->sparse;
   int64_t n = a->indptr[a->rows];
-  int64_t *indptr = heed__pass_alloc(pass, a->cols + 1, sizeof *indptr);
-  int32_t *indices = heed__pass_alloc(pass, n, sizeof *indices);
-  int64_t *places = heed__pass_alloc(pass, n, sizeof *places);
+  int64_t *indptr = heed__alloc((size_t)(a->cols + 1), sizeof *indptr);
+  int32_t *indices = heed__alloc((size_t)n, sizeof *indices);
+  int64_t *places = heed__alloc((size_t)n, sizeof *places);
   pass->transpose_arrays[0] = indptr;
   pass->transpose_arrays[1] = indices;
   pass->transpose_arrays[2] = places;
@@ -258,7 +242,6 @@ static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
   if (pass->slots == NULL || pass->steps == NULL || p->uses == NULL || p->passed_on == NULL) {
     return HEED_NOMEM;
   }
-  pass->bytes += n * sizeof *pass->slots + (size_t)p->model->n_layers * sizeof *pass->steps;
   p->last = p->uses + n;
   p->writer = p->last + n;
   p->root = p->writer + n;
@@ -276,9 +259,9 @@ heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_mode
                           bool training) {
   *result = NULL;
   HEED__TRY(check_inputs(model, inputs));
+  int64_t before = heed__alloc_held_here();
   heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
   if (pass == NULL) return HEED_NOMEM;
-  pass->bytes = sizeof *pass;
   pass->model = model;
   pass->dense = inputs->dense;
   pass->sparse = inputs->sparse;
@@ -298,6 +281,7 @@ heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_mode
     heed_pass_free(pass);
     return status;
   }
+  pass->bytes = (size_t)(heed__alloc_held_here() - before);
   *result = pass;
   return HEED_OK;
 }

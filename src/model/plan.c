@@ -258,8 +258,8 @@ heed_status heed__plan_buffers(heed__plan *p) {
   HEED__TRY(add_extras(p));
   int64_t total = 0;
   HEED__TRY(place_items(p, &total));
-  pass->arena = heed__pass_alloc(pass, total, sizeof *pass->arena);
-  pass->room = heed__pass_alloc(pass, room_wanted(p), sizeof *pass->room);
+  pass->arena = heed__alloc((size_t)total, sizeof *pass->arena);
+  pass->room = heed__alloc((size_t)room_wanted(p), sizeof *pass->room);
   if (pass->arena == NULL || pass->room == NULL) return HEED_NOMEM;
   for (int i = 0; i < p->n_items; i++) *p->items[i].to = pass->arena + p->items[i].offset;
   for (int v = 0; v < p->model->n_values; v++) {
@@ -269,7 +269,7 @@ heed_status heed__plan_buffers(heed__plan *p) {
     }
   }
   if (!pass->training) return HEED_OK;
-  pass->gradients = heed__pass_alloc(pass, p->model->n_parameters, sizeof *pass->gradients);
+  pass->gradients = heed__alloc((size_t)p->model->n_parameters, sizeof *pass->gradients);
   if (pass->gradients == NULL) return HEED_NOMEM;
   memset(pass->gradients, 0, (size_t)p->model->n_parameters * sizeof *pass->gradients);
   return HEED_OK;

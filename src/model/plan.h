@@ -33,7 +33,4 @@ typedef struct heed__plan {
 /* Chooses what is overwritten in place, places every buffer of the pass and reserves its memory. */
 heed_status heed__plan_buffers(heed__plan *p);
 
-/* A block of memory of the pass, counted in its bytes. */
-void *heed__pass_alloc(heed_pass *pass, int64_t count, size_t size);
-
 #endif

@@ -20,7 +20,7 @@ enum { MODEL_BYTES = 1024, FIT_BYTES = 1024, PROGRESS_BYTES = 512, MOST_EXTRA_TE
 
 /* --- Writing --- */
 
-/* Every tensor of the model in PyTorch's shape, its numbers in `numbers`, which has room for all. */
+/* Every tensor of the model in PyTorch's shape, its numbers in `numbers`, with room for all. */
 static void list_tensors(const heed_model *model, heed_array *arrays, float *numbers) {
   for (int i = 0; i < heed_model_tensors(model); i++) {
     heed_parameter p = heed_model_tensor(model, i);
@@ -105,7 +105,7 @@ static const char *shape_text(char text[128], const int64_t *shape, int n_dims) 
   return text;
 }
 
-/* A name under the prefix that stands for "...lin.weight" in files of PyTorch Geometric before 2.5, where
+/* The name that stands for "...lin.weight" in files of older versions of PyTorch Geometric, where
  * sources and targets had a linear map each, which were one and the same. */
 static bool older_name(char older[HEED__NAME_BYTES * 2], const char *name, const char *side) {
   static const char *const lin = "lin.weight";
@@ -162,8 +162,8 @@ static bool is_renamed(const reading *r, const char *name) {
   return r->older_names && find_tensor(r, name, text) != NULL && !ends_with(text, name);
 }
 
-/* Whether a tensor of the file, without its prefix, has a place in the model, or needs none: the counter
- * of a batch norm, and the other name of a linear map under its older names. */
+/* Whether a tensor of the file, without its prefix, has a place in the model, or needs none: the
+ * counter of a batch norm, and the other name of a linear map under its older names. */
 static bool has_place(const reading *r, const heed_model *model, const char *name) {
   char older[HEED__NAME_BYTES * 2];
   for (int i = 0; i < heed_model_tensors(model); i++) {
@@ -188,15 +188,17 @@ static heed_status compare_twin(const reading *r, const heed_parameter *p, const
   if (other == NULL) return HEED_NOMEM;
   heed_status status = read_tensor(r, &twin, other);
   if (status == HEED_OK && memcmp(numbers, other, (size_t)p->size * sizeof *other) != 0) {
-    status = heed__fail(HEED_VALUE, "%s: tensor '%s' is not that of the sources: the layer is for "
-                        "graphs of two sides", r->path, name);
+    status = heed__fail(HEED_VALUE,
+                        "%s: tensor '%s' is not that of the sources: the layer is for "
+                        "graphs of two sides",
+                        r->path, name);
   }
   heed__free(other);
   return status;
 }
 
-/* All tensors of the model into numbers[parameters + state], in their order, and nothing left over but
- * the `n_more` names of `more`. */
+/* All tensors of the model into numbers[parameters + state], in their order, and nothing left over
+ * but the `n_more` names of `more`. */
 static heed_status read_tensors(const reading *r, const heed_model *model, const char *const *more,
                                 int n_more, float *numbers) {
   for (int i = 0; i < heed_model_tensors(model); i++) {
@@ -256,8 +258,8 @@ static int64_t numbers_in(const heed_safetensors *file) {
   return sum;
 }
 
-/* The model that the metadata describes. It is not believed before the file has as many numbers: a short
- * file must not make us reserve gigabytes. */
+/* The model that the metadata describes. It is not believed before the file has as many numbers: a
+ * short file must not make us reserve gigabytes. */
 static heed_status build_described(const reading *r, heed_model **result) {
   const char *text = heed_safetensors_metadata(r->file, KEY_MODEL);
   if (text == NULL) {
@@ -307,8 +309,8 @@ heed_status heed_model_load(heed_model **result, const char *path) {
 }
 
 /* --- A fit in progress ---
- * Its spec and its numbers are text, "name=value ...". Floats and doubles are written as their bits, which
- * is exact in every locale, infinity included. */
+ * Its spec and its numbers are text, "name=value ...". Floats and doubles are written as their
+ * bits, which is exact in every locale, infinity included. */
 
 typedef enum type { INT, FLOAT, DOUBLE, FLAG, LOSS, METRIC, INT64, UINT64 } type;
 
@@ -324,7 +326,8 @@ typedef struct fit {
   uint64_t seed;
 } fit;
 
-#define FIT(name, type, member) {name, type, offsetof(fit, member)}
+#define FIT(name, type, member) \
+  { name, type, offsetof(fit, member) }
 static const field fit_fields[] = {
     FIT("seed", UINT64, seed),
     FIT("loss", LOSS, spec.loss),
@@ -352,7 +355,8 @@ typedef struct state {
   int64_t steps;
 } state;
 
-#define STATE(name, type, member) {name, type, offsetof(state, member)}
+#define STATE(name, type, member) \
+  { name, type, offsetof(state, member) }
 static const field state_fields[] = {
     STATE("epoch", INT, at.epoch),
     STATE("waited", INT, at.waited),
@@ -477,8 +481,15 @@ heed_status heed_trainer_save(const heed_trainer *trainer, const char *path) {
       {"optimizer.v", HEED_DTYPE_FLOAT32, 1, {parameters}, t->optimizer->v},
       {"best.parameters", HEED_DTYPE_FLOAT32, 1, {parameters}, t->best_parameters},
       {"best.state", HEED_DTYPE_FLOAT32, 1, {numbers}, t->best_state}};
-  const char *metadata[] = {KEY_VERSION, heed_version(), KEY_FIT, fit_text, KEY_PROGRESS,
-                            progress,    model[0] != '\0' ? KEY_MODEL : NULL, model, NULL};
+  const char *metadata[] = {KEY_VERSION,
+                            heed_version(),
+                            KEY_FIT,
+                            fit_text,
+                            KEY_PROGRESS,
+                            progress,
+                            model[0] != '\0' ? KEY_MODEL : NULL,
+                            model,
+                            NULL};
   if (t->at.best_epoch == 0) {
     return heed__fail(HEED_ARGUMENT, "%s: no epoch was run, there is nothing to save", path);
   }
@@ -532,8 +543,7 @@ static heed_status read_state(const reading *r, const heed_trainer *t, state *s)
   const char *text = heed_safetensors_metadata(r->file, KEY_PROGRESS);
   for (int i = 0; i < STATE_FIELDS; i++) {
     char value[VALUE_BYTES];
-    if (!find_value(text, state_fields[i].name, value) ||
-        !read_value(value, s, &state_fields[i])) {
+    if (!find_value(text, state_fields[i].name, value) || !read_value(value, s, &state_fields[i])) {
       return heed__fail(HEED_FORMAT, "%s: " KEY_PROGRESS ": no good '%s'", r->path,
                         state_fields[i].name);
     }
@@ -541,10 +551,9 @@ static heed_status read_state(const reading *r, const heed_trainer *t, state *s)
   const heed__progress *at = &s->at;
   if (at->epoch < 1 || at->epoch > t->spec.epochs || at->best_epoch < 1 ||
       at->best_epoch > at->epoch || at->waited < 0 || at->waited > at->epoch ||
-      at->plateau_waited < 0 || s->steps != at->epoch || !isfinite(at->rate) ||
-      !(at->rate >= 0) || isnan(at->best_merit) || isnan(at->best_loss) ||
-      !isfinite(at->kept_val) || !isfinite(at->kept_loss) || isnan(at->plateau_loss) ||
-      !isfinite(at->seconds)) {
+      at->plateau_waited < 0 || s->steps != at->epoch || !isfinite(at->rate) || !(at->rate >= 0) ||
+      isnan(at->best_merit) || isnan(at->best_loss) || !isfinite(at->kept_val) ||
+      !isfinite(at->kept_loss) || isnan(at->plateau_loss) || !isfinite(at->seconds)) {
     return heed__fail(HEED_FORMAT, "%s: " KEY_PROGRESS ": not what a fit comes to: %s", r->path,
                       text);
   }

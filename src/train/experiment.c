@@ -1,6 +1,7 @@
 /* Experiments: many runs, over seeds and splits. */
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 #include "base/threads.h"
 #include "train/trainer.h"
 
-/* Multiply-adds of an epoch below which several runs at once use the processor better than the parallel
- * kernels of one, and below which they do so even with threads left over. */
+/* Multiply-adds of an epoch below which several runs at once use the processor better than the
+ * parallel kernels of one, and below which they do so even with threads left over. */
 #define SMALL_WORK 0x1p30
 #define TINY_WORK 0x1p25
 
@@ -24,10 +25,11 @@ typedef struct campaign {
   const heed_experiment *of;
   heed_watcher *watcher;
   void *context;
-  heed_run *runs;   /* [n_runs] by number; one without epochs was not begun */
+  heed_run *runs; /* [n_runs] by number; one without epochs was not begun */
   int n_runs;
-  atomic_bool stop; /* all runs are to end: the watcher said so, or one failed */
-  int failed;       /* the first run that did; n_runs: none */
+  pthread_mutex_t mutex; /* of watcher, runs, best and failure */
+  atomic_bool stop;      /* all runs are to end: the watcher said so, or one failed */
+  int failed;            /* the first run that did; n_runs: none */
   heed_status status;
   char message[MESSAGE_BYTES];
   heed_model *best;
@@ -66,8 +68,8 @@ static heed_status single_new(const campaign *x, int number, single *one) {
   return status;
 }
 
-/* Whether run a of these numbers is better than b: the validation metric decides, then its loss, then
- * which was first. */
+/* Whether run a of these numbers is better than b: the validation metric decides, then its loss,
+ * then which was first. */
 static bool better(const campaign *x, int a, int b) {
   const heed_run *p = &x->runs[a], *q = &x->runs[b];
   if (p->val != q->val) {
@@ -76,7 +78,7 @@ static bool better(const campaign *x, int a, int b) {
   return p->val_loss != q->val_loss ? p->val_loss < q->val_loss : a < b;
 }
 
-/* Takes over the model if it is the best so far. Within the critical section. */
+/* Takes over the model if it is the best so far. With the mutex held. */
 static void offer(campaign *x, int number, single *one) {
   if (x->best != NULL && !better(x, number, x->best_run)) return;
   heed_model_free(x->best);
@@ -111,13 +113,12 @@ static heed_status epochs(campaign *x, int number, single *one, bool *stopped) {
     epoch.split = e->splits != NULL ? e->splits[split] : split;
     epoch.run = number;
     epoch.runs = x->n_runs;
-#pragma omp critical(heed_experiment)
-    {
-      if (!atomic_load(&x->stop) && x->watcher != NULL && !x->watcher(x->context, &epoch)) {
-        atomic_store(&x->stop, true);
-      }
-      *stopped = atomic_load(&x->stop);
+    pthread_mutex_lock(&x->mutex);
+    if (!atomic_load(&x->stop) && x->watcher != NULL && !x->watcher(x->context, &epoch)) {
+      atomic_store(&x->stop, true);
     }
+    *stopped = atomic_load(&x->stop);
+    pthread_mutex_unlock(&x->mutex);
     bool due = e->checkpoint_every > 0 && epoch.epoch % e->checkpoint_every == 0;
     if (e->checkpoint != NULL && (due || *stopped)) {
       HEED__TRY(heed_trainer_save(one->trainer, e->checkpoint));
@@ -141,28 +142,26 @@ static heed_status run(campaign *x, int number, single *one) {
       result.stopped = stopped;
       heed_trainer_free(one->trainer); /* another run may end the model as soon as it is offered */
       one->trainer = NULL;
-#pragma omp critical(heed_experiment)
-      {
-        x->runs[number] = result;
-        offer(x, number, one);
-      }
+      pthread_mutex_lock(&x->mutex);
+      x->runs[number] = result;
+      offer(x, number, one);
+      pthread_mutex_unlock(&x->mutex);
     }
   }
   single_free(one);
   return status;
 }
 
-/* Remembers the failure of the run of lowest number, for the caller's thread, and ends the others. */
+/* Keeps the failure of the run of lowest number for the caller's thread and ends the others. */
 static void fail(campaign *x, int number, heed_status status) {
-#pragma omp critical(heed_experiment)
-  {
-    if (number < x->failed) {
-      x->failed = number;
-      x->status = status;
-      snprintf(x->message, sizeof x->message, "%s", heed_message());
-    }
-    atomic_store(&x->stop, true);
+  pthread_mutex_lock(&x->mutex);
+  if (number < x->failed) {
+    x->failed = number;
+    x->status = status;
+    snprintf(x->message, sizeof x->message, "%s", heed_message());
   }
+  atomic_store(&x->stop, true);
+  pthread_mutex_unlock(&x->mutex);
 }
 
 /* Makes the run and runs it, unless all are to stop. */
@@ -174,8 +173,8 @@ static void make_and_run(campaign *x, int number) {
   if (status != HEED_OK) fail(x, number, status);
 }
 
-/* Multiply-adds of an epoch, roughly: every product and every attention is done forward for training and
- * for validation, and costs twice as much backward. */
+/* Multiply-adds of an epoch, roughly: every product and every attention is done forward for
+ * training and for validation, and costs twice as much backward. */
 static double epoch_work(const heed_experiment *e, int64_t parameters) {
   const heed_model_spec *spec = e->model;
   double nodes = (double)e->inputs.n_nodes, work = nodes * (double)parameters;
@@ -211,17 +210,17 @@ static void run_together(campaign *x) {
   }
 }
 
-/* What a run holds: nothing is allocated in its epochs. Measured on one made before all others, for those
- * that run at once cannot be told apart, and with one thread, for the kernels' room grows with them and
- * the figure should not depend on the machine. */
+/* What a run holds: nothing is allocated in its epochs. Measured on one made before all others, for
+ * those that run at once cannot be told apart, and with one thread, for the kernels' room grows
+ * with them and the figure should not depend on the machine. */
 static heed_status measure(campaign *x) {
   single one;
-  size_t held = heed_memory_held();
+  int64_t held = heed__alloc_held_here();
   bool before = heed__alone(true);
   heed_status status = single_new(x, 0, &one);
   (void)heed__alone(before);
   if (status != HEED_OK) return status;
-  x->bytes = (int64_t)(heed_memory_held() - held);
+  x->bytes = heed__alloc_held_here() - held;
   x->parameters = heed_model_parameter_count(one.model);
   single_free(&one);
   return HEED_OK;
@@ -266,8 +265,7 @@ static void sum_up(campaign *x, heed_experiment_result *result, double *room) {
 
 static heed_status check(const heed_experiment *e) {
   if (e->n_seeds < 1 || e->n_splits < 1 || e->n_seeds > INT32_MAX / e->n_splits) {
-    return heed__fail(HEED_ARGUMENT, "experiment: %d seeds and %d splits", e->n_seeds,
-                      e->n_splits);
+    return heed__fail(HEED_ARGUMENT, "experiment: %d seeds and %d splits", e->n_seeds, e->n_splits);
   }
   if (e->model == NULL || e->fit == NULL) {
     return heed__fail(HEED_ARGUMENT, "experiment: there is no %s",
@@ -292,10 +290,11 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
   *result = (heed_experiment_result){.runs = runs};
   HEED__TRY(check(e));
   campaign x = {.of = e,
-                  .watcher = watcher,
-                  .context = context,
-                  .runs = runs,
-                  .n_runs = e->n_seeds * e->n_splits};
+                .mutex = PTHREAD_MUTEX_INITIALIZER,
+                .watcher = watcher,
+                .context = context,
+                .runs = runs,
+                .n_runs = e->n_seeds * e->n_splits};
   x.failed = x.n_runs;
   for (int r = 0; r < x.n_runs; r++) runs[r] = (heed_run){.epochs = 0};
   double *room = heed__alloc((size_t)x.n_runs, sizeof *room);
@@ -315,6 +314,7 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
     heed_model_free(x.best);
   }
   heed__free(room);
+  pthread_mutex_destroy(&x.mutex);
   return status;
 }
 

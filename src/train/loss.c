@@ -1,5 +1,5 @@
-/* Losses and their gradients. Rows are cut into a fixed number of blocks, whose sums are kept in double
- * and joined in order, so that the bits do not depend on the number of threads. */
+/* Losses and their gradients. Rows are cut into a fixed number of blocks, whose sums are kept in
+ * double and joined in order, so that the bits do not depend on the number of threads. */
 #include <heed/train.h>
 #include <math.h>
 #include <string.h>
@@ -166,12 +166,10 @@ heed_status heed_loss_compute(heed_loss loss, const heed_matrix *output,
   }
   if (output->rows < 0 || output->cols < 1 || output->stride < output->cols) {
     return heed__fail(HEED_SHAPE, "output: %lld rows of %lld columns, stride %lld",
-                      (long long)output->rows, (long long)output->cols,
-                      (long long)output->stride);
+                      (long long)output->rows, (long long)output->cols, (long long)output->stride);
   }
-  bool by_label =
-      loss == HEED_LOSS_CROSS_ENTROPY ||
-      (loss == HEED_LOSS_BINARY_CROSS_ENTROPY && p.labels != NULL && output->cols == 1);
+  bool by_label = loss == HEED_LOSS_CROSS_ENTROPY ||
+                  (loss == HEED_LOSS_BINARY_CROSS_ENTROPY && p.labels != NULL && output->cols == 1);
   if (by_label) {
     p.values = NULL;
   } else {

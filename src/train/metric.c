@@ -1,7 +1,7 @@
-/* Metrics, with the conventions of scikit-learn where it has them. By labels, the prediction of a row is
- * its largest column, the first of several; with one column the classes 0 and 1 are its sign. By target
- * values, every column is a question of its own: its sign answers, a target of at least one half is a
- * yes. */
+/* Metrics, with the conventions of scikit-learn where it has them. By labels, the prediction of a
+ * row is its largest column, the first of several; with one column the classes 0 and 1 are its
+ * sign. By target values, every column is a question of its own: its sign answers, a target of at
+ * least one half is a yes. */
 #include "train/metric.h"
 
 #include <math.h>
@@ -33,8 +33,7 @@ static int64_t classes_of(const heed_matrix *output) { return output->cols > 1 ?
 static heed_status check_label(int64_t row, int32_t label, const heed_matrix *output) {
   if (label < classes_of(output)) return HEED_OK;
   return heed__fail(HEED_RANGE, "labels, row %lld: class %d, but the output has %lld column%s",
-                    (long long)row, label, (long long)output->cols,
-                    output->cols == 1 ? "" : "s");
+                    (long long)row, label, (long long)output->cols, output->cols == 1 ? "" : "s");
 }
 
 static heed_status nothing_counts(heed_metric metric, const heed_matrix *output) {
@@ -96,7 +95,7 @@ static double f1(int64_t both, int64_t predicted, int64_t labelled) {
   return 2 * (double)both / ((double)predicted + (double)labelled);
 }
 
-/* sklearn.metrics.f1_score, average "macro": over the classes that occur at all; 0 where none does. */
+/* sklearn.metrics.f1_score, average "macro": over the classes that occur; 0 where none does. */
 static double macro_f1(const counts *c) {
   double sum = 0;
   int64_t occur = 0;
@@ -120,8 +119,8 @@ static double micro_f1(const counts *c) {
 }
 
 /* R_K of Gorodkin 2004, equation 8, from the margins of the confusion matrix, as
- * sklearn.metrics.matthews_corrcoef has it: 0 where all labels or all predictions are one class. For
- * columns it is that of yes and no over all entries. */
+ * sklearn.metrics.matthews_corrcoef has it: 0 where all labels or all predictions are one class.
+ * For columns it is that of yes and no over all entries. */
 static double mcc(const counts *c) {
   double total = (double)c->total, right = (double)c->right;
   double product = 0, predicted = 0, labelled = 0;
@@ -170,8 +169,8 @@ static heed_status regression(heed_metric metric, const heed_matrix *output,
   return HEED_OK;
 }
 
-/* A number as an integer that sorts like it; the two zeros are one. The last bit says whether the row is
- * of the class. */
+/* A number as an integer that sorts like it; the two zeros are one. The last bit says whether the
+ * row is of the class. */
 static uint64_t rank_key(float score, bool positive) {
   uint32_t bits;
   score += 0.0F;
@@ -200,8 +199,8 @@ static uint64_t *sort_keys(uint64_t *keys, uint64_t *other, int64_t n) {
   return keys;
 }
 
-/* (S - n1 (n1 + 1) / 2) / (n0 n1), S the sum of the ranks of the n1 positive rows, equal numbers sharing
- * their mean rank (Hand and Till 2001, equation 3). NaN with one class. */
+/* (S - n1 (n1 + 1) / 2) / (n0 n1), S the sum of the ranks of the n1 positive rows, equal numbers
+ * sharing their mean rank (Hand and Till 2001, equation 3). NaN with one class. */
 static double area(uint64_t *keys, uint64_t *other, int64_t n) {
   const uint64_t *sorted = sort_keys(keys, other, n);
   double ranks = 0, positive = 0;
@@ -228,8 +227,8 @@ static float class_score(const float *x, int64_t cols, int64_t column) {
   return (float)((double)x[column] - (double)most - log(sum));
 }
 
-/* One class against the rest, as sklearn.metrics.roc_auc_score with "ovr", or column by column; a column
- * that has one class only among these rows does not count. */
+/* One class against the rest, as sklearn.metrics.roc_auc_score with "ovr", or column by column; a
+ * column that has one class only among these rows does not count. */
 static heed_status roc_auc(const heed_matrix *output, const heed_targets *targets,
                            const uint8_t *rows, uint64_t *keys, double *value) {
   int64_t cols = output->cols;
@@ -324,14 +323,12 @@ heed_status heed_metric_compute(heed_metric metric, const heed_matrix *output,
   }
   if (output->rows < 0 || output->cols < 1 || output->stride < output->cols) {
     return heed__fail(HEED_SHAPE, "output: %lld rows of %lld columns, stride %lld",
-                      (long long)output->rows, (long long)output->cols,
-                      (long long)output->stride);
+                      (long long)output->rows, (long long)output->cols, (long long)output->stride);
   }
   size_t bytes = heed__metric_room(metric, output->rows, output->cols);
   if (bytes == 0) {
     return heed__fail(HEED_NOMEM, "%s: %lld rows of %lld columns do not fit in memory",
-                      heed_metric_name(metric), (long long)output->rows,
-                      (long long)output->cols);
+                      heed_metric_name(metric), (long long)output->rows, (long long)output->cols);
   }
   void *room = heed__alloc(bytes, 1);
   if (room == NULL) return HEED_NOMEM;

@@ -4,8 +4,8 @@
 
 #include <heed/train.h>
 
-/* Bytes of room that the metric takes over an output [rows, cols]; 0 if there is no such metric or it
- * does not fit. */
+/* Bytes of room that the metric takes over an output [rows, cols]; 0 if there is no such metric or
+ * it does not fit. */
 size_t heed__metric_room(heed_metric metric, int64_t rows, int64_t cols);
 
 /* heed_metric_compute() in that room, aligned as by heed__alloc(). */

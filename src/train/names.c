@@ -4,7 +4,8 @@
 
 #include "base/status.h"
 
-static const char *const losses[] = {"cross-entropy", "binary-cross-entropy", "squared", "absolute"};
+static const char *const losses[] = {"cross-entropy", "binary-cross-entropy", "squared",
+                                     "absolute"};
 static const char *const metrics[] = {"accuracy", "macro-f1", "micro-f1", "roc-auc",
                                       "mcc",      "rmse",     "mae"};
 enum { LOSSES = sizeof losses / sizeof *losses, METRICS = sizeof metrics / sizeof *metrics };

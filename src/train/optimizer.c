@@ -72,8 +72,8 @@ heed_status heed__optimizer_check(const heed_optimizer_spec *spec) {
 static void add_pieces(heed__piece *pieces, int64_t *n, heed__piece *last, int64_t begin,
                        int64_t end, bool decays) {
   while (begin < end) {
-    bool joins = *n > 0 && last->end == begin && last->decays == decays &&
-                 last->end - last->begin < PIECE;
+    bool joins =
+        *n > 0 && last->end == begin && last->decays == decays && last->end - last->begin < PIECE;
     if (!joins) {
       *last = (heed__piece){begin, begin, decays};
       ++*n;
@@ -143,8 +143,8 @@ static double sum_of_squares(const float *x, int64_t n) {
   return sum;
 }
 
-/* 0, or not finite as soon as a number is; squares of floats do not overflow a double. Cheaper than the
- * norm: only exponents are looked at. */
+/* 0, or not finite as soon as a number is; squares of floats do not overflow a double. Cheaper than
+ * the norm: only exponents are looked at. */
 static double finite_or_nan(const float *x, int64_t n) {
   uint32_t bad = 0;
   for (int64_t i = 0; i < n; i++) {

@@ -95,8 +95,9 @@ bool heed__trainer_done(const heed_trainer *trainer) {
          (trainer->spec.patience > 0 && trainer->at.waited >= trainer->spec.patience);
 }
 
-/* Whether the epoch is to be kept; restarts the patience or counts. Of equally good epochs the first is
- * kept, but for BOTH, which is the GAT authors' code: as good as the best is good enough there. */
+/* Whether the epoch is to be kept; restarts the patience or counts. Of equally good epochs the
+ * first is kept, but for BOTH, which is the GAT authors' code: as good as the best is good enough
+ * there. */
 static bool improve(const heed_fit_spec *spec, heed__progress *at, double val, double loss) {
   double merit = heed_metric_larger_is_better(spec->metric) ? val : -val;
   bool restart, keep;
@@ -104,8 +105,8 @@ static bool improve(const heed_fit_spec *spec, heed__progress *at, double val, d
     restart = merit >= at->best_merit || loss <= at->best_loss;
     keep = merit >= at->best_merit && loss <= at->best_loss;
   } else {
-    restart = keep = spec->watch == HEED_WATCH_METRIC ? merit > at->best_merit
-                                                      : loss < at->best_loss;
+    restart = keep =
+        spec->watch == HEED_WATCH_METRIC ? merit > at->best_merit : loss < at->best_loss;
   }
   at->waited = restart ? 0 : at->waited + 1;
   if (merit > at->best_merit) at->best_merit = merit;
@@ -128,8 +129,8 @@ static heed_status train(heed_trainer *t, float rate, double *loss) {
   heed_matrix output;
   uint64_t step = (uint64_t)t->at.epoch + 1;
   HEED__TRY(heed_pass_forward(t->pass, HEED_MODE_TRAIN, t->seed, step, &output));
-  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &t->task.targets, t->task.train, t->d_output,
-                              loss));
+  HEED__TRY(
+      heed_loss_compute(t->spec.loss, &output, &t->task.targets, t->task.train, t->d_output, loss));
   HEED__TRY(heed_pass_backward(t->pass, t->d_output));
   return heed_optimizer_step(t->optimizer, heed_pass_gradients(t->pass), rate);
 }
@@ -137,8 +138,8 @@ static heed_status train(heed_trainer *t, float rate, double *loss) {
 static heed_status validate(heed_trainer *t, double *loss, double *val) {
   heed_matrix output;
   HEED__TRY(heed_pass_forward(t->pass, HEED_MODE_EVALUATE, t->seed, 0, &output));
-  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &t->task.targets, t->task.validation, NULL,
-                              loss));
+  HEED__TRY(
+      heed_loss_compute(t->spec.loss, &output, &t->task.targets, t->task.validation, NULL, loss));
   return heed__metric_measure(t->spec.metric, &output, &t->task.targets, t->task.validation,
                               t->room, val);
 }
@@ -162,8 +163,7 @@ heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch, bool *d
     return heed__fail(HEED_ARGUMENT, "epoch %d: there are to be %d", number, t->spec.epochs);
   }
   bool plateau = optimizer->schedule == HEED_SCHEDULE_PLATEAU;
-  float rate =
-      plateau ? at->rate : heed_schedule_rate(optimizer, at->epoch, t->spec.epochs);
+  float rate = plateau ? at->rate : heed_schedule_rate(optimizer, at->epoch, t->spec.epochs);
   heed_status status = train(t, rate, &train_loss);
   const char *part = "training";
   if (status == HEED_OK) {

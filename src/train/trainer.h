@@ -6,17 +6,17 @@
 
 /* All that an epoch moves besides arrays. */
 typedef struct heed__progress {
-  int epoch;            /* that were run */
-  int waited;           /* epochs since patience restarted */
-  double best_merit;    /* of the metric, minus it where smaller is better */
-  double best_loss;     /* of the validation */
-  int best_epoch;       /* that is kept, from 1; 0: none yet */
-  double kept_val;      /* metric and loss of that epoch */
+  int epoch;         /* that were run */
+  int waited;        /* epochs since patience restarted */
+  double best_merit; /* of the metric, minus it where smaller is better */
+  double best_loss;  /* of the validation */
+  int best_epoch;    /* that is kept, from 1; 0: none yet */
+  double kept_val;   /* metric and loss of that epoch */
   double kept_loss;
-  float rate;           /* of a plateau */
-  double plateau_loss;  /* best of the validation */
+  float rate;          /* of a plateau */
+  double plateau_loss; /* best of the validation */
   int plateau_waited;
-  double seconds;       /* in epochs */
+  double seconds; /* in epochs */
 } heed__progress;
 
 struct heed_trainer {
@@ -36,11 +36,15 @@ struct heed_trainer {
 /* Whether epochs or patience have run out. */
 bool heed__trainer_done(const heed_trainer *trainer);
 
-/* The runs of an experiment: as heed_experiment_run() decides, several at once, or one after another. */
-typedef enum heed__order { HEED__ORDER_AUTO, HEED__ORDER_TOGETHER, HEED__ORDER_IN_TURN } heed__order;
+/* The runs of an experiment: as heed_experiment_run() decides, several at once, or one after
+ * another. */
+typedef enum heed__order {
+  HEED__ORDER_AUTO,
+  HEED__ORDER_TOGETHER,
+  HEED__ORDER_IN_TURN
+} heed__order;
 
 heed_status heed__experiment_run(const heed_experiment *experiment, heed_watcher *watcher,
-                                 void *context, heed__order order,
-                                 heed_experiment_result *result);
+                                 void *context, heed__order order, heed_experiment_result *result);
 
 #endif

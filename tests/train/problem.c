@@ -13,8 +13,7 @@ void problem_open(problem *p, const char *source) {
         .seed = 3, .splits = 3, .train_per_class = 10, .validation_per_class = 10};
     ok(heed_data_make_splits(p->data, &options));
   }
-  ok(heed_mask_from_graph(&p->mask, heed_data_graph(p->data), HEED_DIRECTION_ALL,
-                          HEED_LOOPS_ADD));
+  ok(heed_mask_from_graph(&p->mask, heed_data_graph(p->data), HEED_DIRECTION_ALL, HEED_LOOPS_ADD));
   p->inputs = (heed_model_inputs){.n_nodes = heed_data_nodes(p->data),
                                   .dense = heed_data_dense_features(p->data),
                                   .sparse = heed_data_sparse_features(p->data),

@@ -15,8 +15,8 @@ typedef struct problem {
   const uint8_t *train[10], *validation[10], *test[10];
 } problem;
 
-/* karate, or a recipe that gives labels: nodes told apart by themselves where it gives no features, three
- * splits of ten nodes a class for training and ten for validation where it gives none. */
+/* karate, or a recipe that gives labels: nodes told apart by themselves where it gives no features,
+ * three splits of ten nodes a class for training and ten for validation where it gives none. */
 void problem_open(problem *p, const char *source);
 void problem_end(problem *p);
 

@@ -95,7 +95,8 @@ END_TEST
 START_TEST(weights_have_pytorchs_shape) {
   heed_model *model;
   ok(heed_model_new(&model, 3));
-  ok(heed_model_finish(model, heed_model_linear(model, "a", heed_model_features(model), 2, true), 1));
+  ok(heed_model_finish(model, heed_model_linear(model, "a", heed_model_features(model), 2, true),
+                       1));
   float weight[] = {1, 2, 3, 4, 5, 6}, back[6];
   for (int i = 0; i < heed_model_tensors(model); i++) {
     heed_parameter p = heed_model_tensor(model, i);
@@ -119,9 +120,10 @@ END_TEST
 
 START_TEST(save_refuses_what_makes_no_sense) {
   heed_model *model = new_model(HEED_MODEL_GAT, 1);
-  fails(heed_model_save(model, "no-such-folder/model.safetensors", NULL), HEED_IO, "no-such-folder");
-  fails(heed_model_save(model, path, (const char *const[]){"heed.model", "x", NULL}),
-        HEED_ARGUMENT, "heed.model");
+  fails(heed_model_save(model, "no-such-folder/model.safetensors", NULL), HEED_IO,
+        "no-such-folder");
+  fails(heed_model_save(model, path, (const char *const[]){"heed.model", "x", NULL}), HEED_ARGUMENT,
+        "heed.model");
   fails(heed_model_save(model, path, (const char *const[]){"lonely", NULL, NULL}), HEED_ARGUMENT,
         "lonely");
   size_t held = heed_memory_held();
@@ -152,8 +154,8 @@ START_TEST(save_refuses_what_makes_no_sense) {
 }
 END_TEST
 
-/* Rewrites a file with other metadata, and, where `tensor` is given, without that tensor or with its
- * shape made flat. */
+/* Rewrites a file with other metadata, and, where `tensor` is given, without that tensor or with
+ * its shape made flat. */
 static void rewrite(const char *from, const char *to, const char *const *metadata,
                     const char *tensor, bool leave_out) {
   heed_safetensors *file;
@@ -343,6 +345,64 @@ START_TEST(finished_fits_resume_too) {
 }
 END_TEST
 
+/* Whole graphs, by a model built by hand: eight nodes each, with a hint in one of them. */
+START_TEST(graphs_are_learnt_and_resumed) {
+  enum { GRAPHS = 30, EACH = 8, WIDTH = 4, EPOCHS = 60 };
+  static float x[GRAPHS * EACH * WIDTH];
+  int64_t ptr[GRAPHS + 1];
+  int32_t labels[GRAPHS];
+  uint8_t train[GRAPHS], rest[GRAPHS];
+  heed_random_normal(1, 0, x, GRAPHS * EACH * WIDTH, 0, 1);
+  for (int g = 0; g <= GRAPHS; g++) ptr[g] = g * EACH;
+  for (int g = 0; g < GRAPHS; g++) {
+    labels[g] = g % 3 == 0;
+    x[(g * EACH + g % EACH) * WIDTH + 1] += labels[g] != 0 ? 6.0F : 0.0F;
+    train[g] = g < 20;
+    rest[g] = g >= 20;
+  }
+  heed_matrix features = heed_matrix_view(x, GRAPHS * EACH, WIDTH);
+  heed_task task = {.inputs = {.n_nodes = GRAPHS * EACH,
+                               .dense = &features,
+                               .n_graphs = GRAPHS,
+                               .graph_ptr = ptr},
+                    .targets = {labels, NULL},
+                    .train = train,
+                    .validation = rest,
+                    .test = rest};
+  heed_fit_spec fit = heed_fit_spec_default();
+  fit.epochs = EPOCHS;
+  fit.loss = HEED_LOSS_BINARY_CROSS_ENTROPY;
+  fit.metric = HEED_METRIC_ROC_AUC;
+  fit.optimizer.rate = 0.02F;
+  heed_model *models[2];
+  heed_run runs[2];
+  for (int i = 0; i < 2; i++) {
+    heed_model *m;
+    heed_trainer *trainer;
+    ok(heed_model_new(&m, WIDTH));
+    heed_value y = heed_model_linear(m, "one", heed_model_features(m), 8, true);
+    y = heed_model_pool(m, heed_model_activate(m, y, HEED_ACTIVATION_RELU), HEED_POOLING_MAX);
+    ok(heed_model_finish(m, heed_model_linear(m, "two", y, 1, true), 3));
+    ok(heed_trainer_new(&trainer, m, &task, &fit, 1));
+    heed_epoch epoch;
+    bool done;
+    if (i == 1) ok(heed_trainer_resume(trainer, path));
+    for (int k = 0; k < 20 && i == 0; k++) ok(heed_trainer_epoch(trainer, &epoch, &done));
+    if (i == 0) ok(heed_trainer_save(trainer, path));
+    ok(heed_fit(trainer, NULL, NULL, &runs[i]));
+    heed_trainer_free(trainer);
+    models[i] = m;
+  }
+  ck_assert_double_gt(runs[0].test, 0.95);
+  ck_assert_int_eq(runs[0].best_epoch, runs[1].best_epoch);
+  ck_assert(runs[0].val_loss == runs[1].val_loss);
+  ck_assert_mem_eq(heed_model_parameters(models[0]), heed_model_parameters(models[1]),
+                   parameter_bytes(models[0]));
+  heed_model_free(models[0]);
+  heed_model_free(models[1]);
+}
+END_TEST
+
 START_TEST(resume_refuses_another_fit) {
   heed_fit_spec good = fit_spec();
   heed_epoch epochs[3];
@@ -406,8 +466,8 @@ START_TEST(resume_refuses_hostile_files) {
   strcpy(fit_text, heed_safetensors_metadata(file, "heed.fit"));
   strcpy(model_text, heed_safetensors_metadata(file, "heed.model"));
   heed_safetensors_close(file);
-  const char *metadata[] = {"heed.model", model_text, "heed.fit",
-                            fit_text,     "heed.progress", progress, NULL};
+  const char *metadata[] = {"heed.model",    model_text, "heed.fit", fit_text,
+                            "heed.progress", progress,   NULL};
   size_t bytes = parameter_bytes(one.model);
   float *before = malloc(bytes);
   memcpy(before, heed_model_parameters(one.model), bytes);
@@ -419,10 +479,12 @@ START_TEST(resume_refuses_hostile_files) {
   }
   static const struct {
     const char *from, *to;
-  } edits[] = {{"epoch=4", "epoch=0"},    {"epoch=4", "epoch=400"}, {"epoch=4", "epoch=four"},
-               {"epoch=4", "epoch=+4"},   {"epoch=4", "wpoch=4"},   {"waited=", "waited=-"},
-               {"steps=4", "steps=5"},    {"rate=0x", "rate=0xz"},  {"rate=0x", "rate=0x7"},
-               {"steps=4", "steps=99999999999999999999"},           {"seconds=0x", "seconds=0xff"}};
+  } edits[] = {{"epoch=4", "epoch=0"},        {"epoch=4", "epoch=400"},
+               {"epoch=4", "epoch=four"},     {"epoch=4", "epoch=+4"},
+               {"epoch=4", "wpoch=4"},        {"waited=", "waited=-"},
+               {"steps=4", "steps=5"},        {"rate=0x", "rate=0xz"},
+               {"rate=0x", "rate=0x7"},       {"steps=4", "steps=99999999999999999999"},
+               {"seconds=0x", "seconds=0xff"}};
   for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
     char edited[1200];
     const char *place = strstr(progress, edits[i].from);
@@ -504,6 +566,7 @@ TCase *checkpoint_tests(void) {
   tcase_add_test(tests, load_refuses_hostile_files);
   tcase_add_test(tests, resumed_fits_go_on_bit_for_bit);
   tcase_add_test(tests, finished_fits_resume_too);
+  tcase_add_test(tests, graphs_are_learnt_and_resumed);
   tcase_add_test(tests, resume_refuses_another_fit);
   tcase_add_test(tests, resume_refuses_hostile_files);
   tcase_add_test(tests, killed_while_saving);

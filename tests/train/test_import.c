@@ -92,8 +92,8 @@ static heed_model *transformer_convs(void) {
   heed_value x = heed_model_features(model);
   x = heed_model_transformer_conv(model, "conv1", x, 3, 4, HEED_MERGE_CONCAT, HEED_SCOPE_MASKED, 0);
   x = heed_model_activate(model, x, HEED_ACTIVATION_ELU);
-  x = heed_model_transformer_conv(model, "conv2", x, 2, CLASSES, HEED_MERGE_MEAN,
-                                  HEED_SCOPE_MASKED, 0);
+  x = heed_model_transformer_conv(model, "conv2", x, 2, CLASSES, HEED_MERGE_MEAN, HEED_SCOPE_MASKED,
+                                  0);
   ok(heed_model_finish(model, x, 1));
   return model;
 }
@@ -117,11 +117,11 @@ END_TEST
 
 /* A copy of a fixture with one thing changed, at `path`. */
 typedef struct change {
-  const char *name;    /* of the tensor */
+  const char *name; /* of the tensor */
   bool leave_out;
   bool transpose_shape;
-  bool bend;           /* another number in it */
-  const char *rename;  /* or NULL */
+  bool bend;          /* another number in it */
+  const char *rename; /* or NULL */
 } change;
 
 static void write_changed(const char *from, const char *path, const change *c) {
@@ -176,8 +176,9 @@ START_TEST(import_refuses_what_does_not_fit) {
   /* The other name alone is not enough, and beside the new one it is one too many. */
   write_changed(older, path, &(change){.name = "model.conv1.lin_src.weight", .leave_out = true});
   fails(heed_model_import(model, path, "model."), HEED_FORMAT, "'model.conv1.lin.weight'");
-  write_changed(older, path,
-                &(change){.name = "model.conv1.lin_src.weight", .rename = "model.conv1.lin.weight"});
+  write_changed(
+      older, path,
+      &(change){.name = "model.conv1.lin_src.weight", .rename = "model.conv1.lin.weight"});
   fails(heed_model_import(model, path, "model."), HEED_FORMAT, "'model.conv1.lin_dst.weight'");
   ck_assert_mem_eq(before, heed_model_parameters(model), bytes);
   /* One name of the two will do. */

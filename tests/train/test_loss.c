@@ -1,4 +1,5 @@
-/* Losses against their formulas in double precision, gradients against central differences of those. */
+/* Losses against their formulas in double precision, gradients against central differences of
+ * those. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,13 +147,13 @@ START_TEST(loss_refuses_what_makes_no_sense) {
   heed_targets nothing = {NULL, NULL};
   fails(heed_loss_compute(HEED_LOSS_CROSS_ENTROPY, &output, &nothing, NULL, NULL, &value),
         HEED_ARGUMENT, "labels");
-  fails(heed_loss_compute(HEED_LOSS_SQUARED, &output, &nothing, NULL, NULL, &value),
-        HEED_ARGUMENT, "target values");
+  fails(heed_loss_compute(HEED_LOSS_SQUARED, &output, &nothing, NULL, NULL, &value), HEED_ARGUMENT,
+        "target values");
   fails(heed_loss_compute((heed_loss)9, &output, &targets, NULL, NULL, &value), HEED_ARGUMENT,
         "loss 9");
   x[3] = (float)INFINITY;
-  fails(heed_loss_compute(HEED_LOSS_SQUARED, &output, &targets, NULL, gradient, &value),
-        HEED_VALUE, "row 1");
+  fails(heed_loss_compute(HEED_LOSS_SQUARED, &output, &targets, NULL, gradient, &value), HEED_VALUE,
+        "row 1");
   labels[1] = 0;
   fails(heed_loss_compute(HEED_LOSS_CROSS_ENTROPY, &output, &targets, NULL, gradient, &value),
         HEED_VALUE, "row 1");

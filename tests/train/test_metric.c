@@ -6,7 +6,8 @@
 #include "base/alloc.h"
 #include "train/train_test.h"
 
-/* Seven rows and three classes; predictions 0 0 1 1 2 0 0, labels 0 1 1 1 2 2 0, and one without. */
+/* Seven rows and three classes; predictions 0 0 1 1 2 0 0, labels 0 1 1 1 2 2 0, and one without.
+ */
 static float logits[] = {3, 1, 2, 5, 4, 0, 0, 2, 1, -3, -1, -2, 0, 0, 1, 9, 1, 8, 2, 2, 2, 0, 1, 0};
 static int32_t labels[] = {0, 1, 1, 1, 2, 2, 0, -1};
 static const heed_targets targets = {labels, NULL};
@@ -28,7 +29,8 @@ START_TEST(class_metrics_by_hand) {
   /* c s - sum p t = 5 * 7 - (4 * 2 + 2 * 3 + 1 * 2) = 19; s^2 - sum p^2 = 28; s^2 - sum t^2 = 32 */
   ck_assert_double_eq_tol(measure(HEED_METRIC_MCC, &x, &targets, NULL), 19 / sqrt(28.0 * 32),
                           1e-15);
-  /* Rows 0 and 6: class 0 alone occurs, so it alone makes the mean; MCC has no answer and gives 0. */
+  /* Rows 0 and 6: class 0 alone occurs, so it alone makes the mean; MCC has no answer and gives 0.
+   */
   const uint8_t some[] = {1, 0, 0, 0, 0, 0, 1, 1};
   ck_assert_double_eq(measure(HEED_METRIC_MACRO_F1, &x, &targets, some), 1);
   ck_assert_double_eq(measure(HEED_METRIC_MCC, &x, &targets, some), 0);
@@ -57,7 +59,8 @@ START_TEST(one_column_is_told_by_its_sign) {
 }
 END_TEST
 
-/* Two questions a row; columns of (TP, FP, FN, TN) = (1, 1, 0, 1) and (1, 0, 1, 0), one entry unknown. */
+/* Two questions a row; columns of (TP, FP, FN, TN) = (1, 1, 0, 1) and (1, 0, 1, 0), one entry
+ * unknown. */
 START_TEST(columns_are_questions_of_their_own) {
   float x[] = {1, 1, 2, -1, -1, 5};
   float values[] = {1, 1, 0, 1, 0, (float)NAN};

@@ -8,7 +8,8 @@
 #include "train/optimizer.h"
 #include "train/train_test.h"
 
-/* Two linear layers: weights that decay and biases that do not, beyond one piece of the optimiser. */
+/* Two linear layers: weights that decay and biases that do not, beyond one piece of the optimiser.
+ */
 enum { WIDTH = 170 };
 
 static heed_model *model;

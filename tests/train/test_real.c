@@ -1,4 +1,5 @@
-/* The GAT paper's experiment on Cora, a few seeds of it. Reads cora.npz in the folder HEED_DATASETS. */
+/* The GAT paper's experiment on Cora, a few seeds of it. Reads cora.npz in the folder
+ * HEED_DATASETS. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,16 +63,17 @@ START_TEST(gat_learns_cora) {
   const uint8_t *train = heed_data_split(data, 0, HEED_PART_TRAIN);
   const uint8_t *validation = heed_data_split(data, 0, HEED_PART_VALIDATION);
   const uint8_t *test = heed_data_split(data, 0, HEED_PART_TEST);
-  heed_experiment e = {.model = &model,
-                       .fit = &fit,
-                       .inputs = {.n_nodes = heed_data_nodes(data), .sparse = sparse, .mask = &mask},
-                       .targets = {heed_data_labels(data), NULL},
-                       .seeds = seeds,
-                       .n_seeds = SEEDS,
-                       .train = &train,
-                       .validation = &validation,
-                       .test = &test,
-                       .n_splits = 1};
+  heed_experiment e = {
+      .model = &model,
+      .fit = &fit,
+      .inputs = {.n_nodes = heed_data_nodes(data), .sparse = sparse, .mask = &mask},
+      .targets = {heed_data_labels(data), NULL},
+      .seeds = seeds,
+      .n_seeds = SEEDS,
+      .train = &train,
+      .validation = &validation,
+      .test = &test,
+      .n_splits = 1};
   heed_run runs[SEEDS];
   heed_experiment_result result = {.runs = runs};
   ok(heed_experiment_run(&e, NULL, NULL, &result));
