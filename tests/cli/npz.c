@@ -5,6 +5,7 @@
  *   npz show FILE                                   name, type and shape of each array
  *   npz print FILE ARRAY                            the numbers of an array of integers
  *   npz same A B ARRAY TOLERANCE                    0 if no number differs by more
+ *   npz words DENSE SPARSE                          a data set of bags of words, twice
  *   npz sums FILE [ARRAY]                           0 if the weights of every row sum to 1 or 0
  *
  * WHAT changes what is made: nan, short (a node too few), mask (indptr and indices of the graph with
@@ -28,7 +29,7 @@ static void *allocate(size_t n) {
   return x;
 }
 
-enum { MOST = 8 };
+enum { MOST = 16 };
 static heed_array arrays[MOST];
 static int n_arrays;
 
@@ -194,6 +195,42 @@ static int sums(const char *path, const char *name) {
   return wrong != 0;
 }
 
+/* Bags of three words each, of which one tells the label: with dense features, and the same with
+ * sparse ones. */
+static int words(const char *dense_path, const char *sparse_path) {
+  enum { N = 40, WORDS = 60, OF_NODE = 3 };
+  static float dense[N * WORDS], values[N * OF_NODE];
+  static int64_t indptr[N + 1], shape[2] = {N, WORDS}, edges[2 * N];
+  static int32_t indices[N * OF_NODE], labels[N];
+  static uint8_t parts[3][N];
+  static const char *const masks[] = {"train_masks", "val_masks", "test_masks"};
+  for (int i = 0; i < N; i++) {
+    labels[i] = i % 2;
+    const int32_t of_node[OF_NODE] = {labels[i], 2 + i, 2 + N + (i * 7) % (WORDS - N - 2)};
+    for (int k = 0; k < OF_NODE; k++) {
+      indices[i * OF_NODE + k] = of_node[k];
+      dense[i * WORDS + of_node[k]] = values[i * OF_NODE + k] = (float)(k + 1);
+    }
+    indptr[i + 1] = (i + 1) * OF_NODE;
+    edges[2 * i] = i;
+    edges[2 * i + 1] = (i + 2) % N;
+    parts[i % 5 < 2 ? 0 : i % 5 - 2][i] = 1;
+  }
+  add("node_labels", HEED_DTYPE_INT32, 1, N, 0, 0, labels);
+  add("edges", HEED_DTYPE_INT64, 2, N, 2, 0, edges);
+  for (int p = 0; p < 3; p++) add(masks[p], HEED_DTYPE_UINT8, 2, 1, N, 0, parts[p]);
+  int common = n_arrays;
+  add("node_features", HEED_DTYPE_FLOAT32, 2, N, WORDS, 0, dense);
+  need(heed_npz_write(dense_path, arrays, n_arrays));
+  n_arrays = common;
+  add("features_indptr", HEED_DTYPE_INT64, 1, N + 1, 0, 0, indptr);
+  add("features_indices", HEED_DTYPE_INT32, 1, N * OF_NODE, 0, 0, indices);
+  add("features_data", HEED_DTYPE_FLOAT32, 1, N * OF_NODE, 0, 0, values);
+  add("features_shape", HEED_DTYPE_INT64, 1, 2, 0, 0, shape);
+  need(heed_npz_write(sparse_path, arrays, n_arrays));
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "make") == 0) return make(argc - 2, argv + 2);
   if (argc == 3 && strcmp(argv[1], "show") == 0) return show(argv[2]);
@@ -201,6 +238,7 @@ int main(int argc, char **argv) {
   if (argc == 6 && strcmp(argv[1], "same") == 0) {
     return same(argv[2], argv[3], argv[4], atof(argv[5]));
   }
+  if (argc == 4 && strcmp(argv[1], "words") == 0) return words(argv[2], argv[3]);
   if (argc == 3 && strcmp(argv[1], "sums") == 0) return sums(argv[2], "weights");
   if (argc == 4 && strcmp(argv[1], "sums") == 0) return sums(argv[2], argv[3]);
   fprintf(stderr, "npz: see the top of its source\n");
