@@ -71,7 +71,6 @@ typedef struct cli_task {
   int64_t n_nodes;
   int32_t classes;
   heed_targets targets;
-  heed_csr sparse; /* dense features that are mostly zeros, as sparse ones; indptr NULL: none */
   float *one_hot; /* of the labels, where a loss goes by columns */
   int n_splits;
   int *splits;

@@ -12,54 +12,11 @@ enum { ALL_DRAWN = 10 };
 
 /* --- Features ------------------------------------------------------------------------------ */
 
-/* Above this share of numbers that are not zero, products of dense matrices are faster. */
-static const double most_filled = 0.1;
-
-static int64_t count_filled(const heed_matrix *x) {
-  int64_t filled = 0;
-  for (int64_t i = 0; i < x->rows; i++) {
-    const float *row = x->data + i * x->stride;
-    for (int64_t c = 0; c < x->cols; c++) filled += row[c] != 0;
-  }
-  return filled;
-}
-
-/* A bag of words that came as a dense array costs what its words do: the first layer of a model and
- * its dropout work on the non-zeros alone. */
-static int make_sparse(cli_task *task) {
-  const heed_matrix *x = heed_data_dense_features(task->data);
-  if (x == NULL) return CLI_OK;
-  int64_t filled = count_filled(x), n = 0;
-  if ((double)filled > most_filled * (double)x->rows * (double)x->cols) return CLI_OK;
-  int64_t *indptr = malloc(((size_t)x->rows + 1) * sizeof *indptr);
-  int32_t *indices = malloc(((size_t)filled + 1) * sizeof *indices);
-  float *values = malloc(((size_t)filled + 1) * sizeof *values);
-  if (indptr == NULL || indices == NULL || values == NULL) {
-    free(indptr);
-    free(indices);
-    free(values);
-    return cli_fail("out of memory for %lld sparse features", (long long)filled);
-  }
-  for (int64_t i = 0; i < x->rows; i++) {
-    const float *row = x->data + i * x->stride;
-    indptr[i] = n;
-    for (int64_t c = 0; c < x->cols; c++) {
-      if (row[c] == 0) continue;
-      indices[n] = (int32_t)c;
-      values[n++] = row[c];
-    }
-  }
-  indptr[x->rows] = n;
-  task->sparse = (heed_csr){x->rows, x->cols, indptr, indices, values};
-  return CLI_OK;
-}
-
 static int open_features(cli_task *task, const char *source, bool normalize) {
   if (heed_data_features(task->data) == 0) {
     return cli_check(heed_data_identity_features(task->data), source);
   }
-  if (normalize && cli_check(heed_data_row_normalize(task->data), source)) return CLI_FAILED;
-  return make_sparse(task);
+  return normalize ? cli_check(heed_data_row_normalize(task->data), source) : CLI_OK;
 }
 
 int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
@@ -77,20 +34,15 @@ void cli_task_close(cli_task *task) {
   for (int part = 0; part < 3; part++) free(task->parts[part]);
   free(task->splits);
   free(task->one_hot);
-  free((void *)task->sparse.indptr); /* ours, though a heed_csr only reads */
-  free((void *)task->sparse.indices);
-  free((void *)task->sparse.values);
   heed_data_free(task->data);
   *task = (cli_task){0};
 }
 
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
-  bool sparse = task->sparse.indptr != NULL;
-  return (heed_model_inputs){
-      .n_nodes = task->n_nodes,
-      .dense = sparse ? NULL : heed_data_dense_features(task->data),
-      .sparse = sparse ? &task->sparse : heed_data_sparse_features(task->data),
-      .mask = mask};
+  return (heed_model_inputs){.n_nodes = task->n_nodes,
+                             .dense = heed_data_dense_features(task->data),
+                             .sparse = heed_data_sparse_features(task->data),
+                             .mask = mask};
 }
 
 /* Labels as a target for every column. */

@@ -34,7 +34,7 @@ static heed_status alloc_rows(int64_t rows, int64_t width, int64_t **indptr, int
 }
 
 /* Below this many numbers, or above one non-zero in so many, dense features stay dense. */
-enum { SPARSE_NUMBERS = 4096, SPARSE_SHARE = 8 };
+enum { SPARSE_NUMBERS = 1024, SPARSE_SHARE = 8 };
 
 heed_status heed__data_sparsify(heed_data *data) {
   const heed_matrix *x = &data->dense;

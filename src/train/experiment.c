@@ -234,13 +234,13 @@ static int by_size(const void *a, const void *b) {
 /* Runs that were begun move together; figures over them. `room` has n_runs numbers. */
 static void sum_up(campaign *x, heed_experiment_result *result, double *room) {
   int n = 0;
-  double tests = 0, vals = 0, squares = 0;
+  double tests = 0, vals = 0, squares = 0; /* beyond the first run's, so that equal ones deviate by 0 */
   for (int r = 0; r < x->n_runs; r++) {
     if (x->runs[r].epochs == 0) continue;
     if (r == x->best_run) result->best_run = n;
     x->runs[n] = x->runs[r];
-    tests += x->runs[n].test;
-    vals += x->runs[n].val;
+    tests += x->runs[n].test - x->runs[0].test;
+    vals += x->runs[n].val - x->runs[0].val;
     room[n] = 1e3 * x->runs[n].seconds / x->runs[n].epochs;
     n++;
   }
@@ -252,8 +252,8 @@ static void sum_up(campaign *x, heed_experiment_result *result, double *room) {
     result->test_mean = result->test_std = result->val_mean = (double)NAN;
     return;
   }
-  result->test_mean = tests / n;
-  result->val_mean = vals / n;
+  result->test_mean = x->runs[0].test + tests / n;
+  result->val_mean = x->runs[0].val + vals / n;
   for (int r = 0; r < n; r++) {
     double off = x->runs[r].test - result->test_mean;
     squares += off * off;

@@ -1,7 +1,7 @@
 # A model predicts what it did in training, from what its file says of the data.
 . "$LIB"
 "$HEED" train sbm:n=60,blocks=3,in=0.4,out=0.05,features=6 --seed 5 --model transformer --blocks MSM \
-  --hidden 8 --heads 2 --epochs 20 --mask khop:2 --loops drop --features row-normalize --splits 2 \
+  --hidden 8 --heads 2 --epochs 60 --mask khop:2 --loops drop --features row-normalize --splits 2 \
   --output out > text
 "$HEED" predict sbm:n=60,blocks=3,in=0.4,out=0.05,features=6 --model out/model.safetensors \
   --output p.npz --weights --json p.json > text
