@@ -126,7 +126,7 @@ HEED_API float heed_schedule_rate(const heed_optimizer_spec *spec, int epoch, in
 
 /** What improves: keeps the best epoch and restarts the patience. */
 typedef enum heed_watch {
-  HEED_WATCH_METRIC = 0,
+  HEED_WATCH_METRIC = 0, /**< of epochs with the same metric, that of the lowest loss is kept */
   HEED_WATCH_LOSS = 1,
   HEED_WATCH_BOTH = 2 /**< the GAT paper's code: patience restarts if either is as good as its best; the
                            epoch is kept if both are */

@@ -169,16 +169,18 @@ bool heed__trainer_done(const heed_trainer *trainer) {
 
 /* Whether the epoch is to be kept; restarts the patience or counts. Of equally good epochs the
  * first is kept, but for BOTH, which is the GAT authors' code: as good as the best is good enough
- * there. */
+ * there. A metric that a few nodes have soon driven to its best leaves the choice to the loss. */
 static bool improve(const heed_fit_spec *spec, heed__progress *at, double val, double loss) {
   double merit = heed_metric_larger_is_better(spec->metric) ? val : -val;
   bool restart, keep;
   if (spec->watch == HEED_WATCH_BOTH) {
     restart = merit >= at->best_merit || loss <= at->best_loss;
     keep = merit >= at->best_merit && loss <= at->best_loss;
+  } else if (spec->watch == HEED_WATCH_METRIC) {
+    restart = merit > at->best_merit;
+    keep = restart || (merit >= at->best_merit && loss < at->kept_loss);
   } else {
-    restart = keep =
-        spec->watch == HEED_WATCH_METRIC ? merit > at->best_merit : loss < at->best_loss;
+    restart = keep = loss < at->best_loss;
   }
   at->waited = restart ? 0 : at->waited + 1;
   if (merit > at->best_merit) at->best_merit = merit;

@@ -86,20 +86,24 @@ static void check_rule(heed_watch watch, heed_metric metric, int patience, float
   fit.patience = patience;
   fit.optimizer.rate = rate;
   heed_run run = fit_one(&karate, &spec, &fit, &seen, NULL);
-  double most = -1e300, least = 1e300;
+  double most = -1e300, least = 1e300, kept = 1e300;
   int since = 0, best = 0, n = 0;
   for (; n < 300 && (patience == 0 || since < patience); n++) {
     ck_assert_int_lt(n, seen.n);
     const heed_epoch *e = &seen.epochs[n];
     bool good = e->val >= most, low = e->val_loss <= least, keep;
     if (watch == HEED_WATCH_METRIC) {
-      keep = e->val > most;
+      keep = e->val > most || (good && e->val_loss < kept);
+      since = e->val > most ? 0 : since + 1;
     } else if (watch == HEED_WATCH_LOSS) {
       keep = e->val_loss < least;
     } else {
       keep = good && low;
     }
-    since = keep || (watch == HEED_WATCH_BOTH && (good || low)) ? 0 : since + 1;
+    if (watch != HEED_WATCH_METRIC) {
+      since = keep || (watch == HEED_WATCH_BOTH && (good || low)) ? 0 : since + 1;
+    }
+    if (keep) kept = e->val_loss;
     if (keep) best = n + 1;
     ck_assert_int_eq(e->best, keep);
     ck_assert_int_eq(e->epoch, n + 1);
