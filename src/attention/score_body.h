@@ -118,29 +118,38 @@ static void logits_additive(const block *b, float *logits) {
   logits_by_sums(b, logits, term_additive);
 }
 
+/* GAT with `n` heads in the flat logits, several pairs a vector. */
+INLINE void gat_packed(const block *b, float *logits, const int n) {
+  const float *keys = b->keys;
+  const int32_t *columns = b->columns;
+  vf query = v_repeat(b->query, n), slope = b->slope;
+  for (int total = b->pairs * n; total > 0; total -= LANES) {
+    v_store(logits, v_leaky_relu(v_add(query, v_rows(keys, columns, n)), slope));
+    logits += LANES;
+    columns += LANES / n;
+  }
+}
+
 /* GAT: the nodes' own scores are there already, [padded] each; `query` and `keys` hold them. */
 static void logits_gat(const block *b, float *logits) {
   int padded = b->padded;
   if (padded >= LANES) {
+    vf slope = b->slope;
     for (int pair = 0; pair < b->pairs; pair++) {
-      const float *key = b->keys + b->columns[pair] * b->stride;
+      const float *key = b->keys + (int64_t)b->columns[pair] * padded;
       for (int h = 0; h < padded; h += LANES) {
         vf x = v_add(v_load(b->query + h), v_load(key + h));
-        v_store(logits + pair * padded + h, v_leaky_relu(x, b->slope));
+        v_store(logits + pair * padded + h, v_leaky_relu(x, slope));
       }
     }
-    return;
-  }
-  for (int pair = 0; pair < b->pairs; pair++) {
-    const float *key = b->keys + b->columns[pair] * b->stride;
-    v_store_first(logits + pair * padded, v_load_first(key, padded), padded);
-  }
-  float repeated[LANES];
-  for (int i = 0; i < LANES; i++) repeated[i] = b->query[i & (padded - 1)];
-  vf query = v_load(repeated);
-  int total = b->pairs * padded;
-  for (int i = 0; i < total; i += LANES) {
-    v_store(logits + i, v_leaky_relu(v_add(query, v_load(logits + i)), b->slope));
+  } else if (padded == 8 && LANES > 8) {
+    gat_packed(b, logits, 8);
+  } else if (padded == 4 && LANES > 4) {
+    gat_packed(b, logits, 4);
+  } else if (padded == 2) {
+    gat_packed(b, logits, 2);
+  } else {
+    gat_packed(b, logits, 1);
   }
 }
 

@@ -48,6 +48,28 @@ static inline vf v_pick(const float *p, const int32_t *index) {
   return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p),
                                   _mm256_loadu_si256((const __m256i *)(const void *)index));
 }
+static inline vi v_order(const int32_t *order) {
+  return _mm256_loadu_si256((const __m256i *)(const void *)order);
+}
+static inline vf v_permute(vf x, vi order) { return _mm256_permutevar8x32_ps(x, order); }
+static inline vf v_rows(const float *rows, const int32_t *columns, const int n) {
+  if (n == 1) return _mm256_i32gather_ps(rows, v_order(columns), 4);
+  if (n == 2) {
+    __m128i four = _mm_loadu_si128((const __m128i *)(const void *)columns);
+    return _mm256_castpd_ps(_mm256_i32gather_pd((const double *)(const void *)rows, four, 8));
+  }
+  __m128 low = _mm_loadu_ps(rows + (int64_t)columns[0] * 4);
+  __m128 high = _mm_loadu_ps(rows + (int64_t)columns[1] * 4);
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+}
+static inline vf v_exponent(vf x) {
+  vi bits = _mm256_srli_epi32(_mm256_castps_si256(x), 23);
+  return _mm256_cvtepi32_ps(_mm256_sub_epi32(bits, _mm256_set1_epi32(127)));
+}
+static inline vf v_mantissa(vf x) {
+  vi bits = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffff));
+  return _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(127 << 23)));
+}
 
 static inline vf v_sums(const vf *v, const int n) {
   if (n == 1) return v[0];

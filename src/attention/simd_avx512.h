@@ -59,6 +59,32 @@ static inline vf v_partner(vf x, int step) {
 static inline vf v_pick(const float *p, const int32_t *index) {
   return _mm512_permutexvar_ps(_mm512_loadu_si512(index), _mm512_loadu_ps(p));
 }
+/* An order of lanes, kept in a register: v_permute() gives lane i what x has in lane order[i]. */
+static inline vi v_order(const int32_t *order) { return _mm512_loadu_si512(order); }
+static inline vf v_permute(vf x, vi order) { return _mm512_permutexvar_ps(order, x); }
+/* Lane i gets rows[columns[i / n] * n + i % n]: rows of n = 1, 2, 4 or 8 < LANES numbers. */
+static inline vf v_rows(const float *rows, const int32_t *columns, const int n) {
+  if (n == 1) return _mm512_i32gather_ps(_mm512_loadu_si512(columns), rows, 4);
+  if (n == 2) {
+    __m256i eight = _mm256_loadu_si256((const __m256i *)(const void *)columns);
+    return _mm512_castpd_ps(_mm512_i32gather_pd(eight, rows, 8));
+  }
+  if (n == 4) {
+    vf x = _mm512_castps128_ps512(_mm_loadu_ps(rows + (int64_t)columns[0] * 4));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(rows + (int64_t)columns[1] * 4), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(rows + (int64_t)columns[2] * 4), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(rows + (int64_t)columns[3] * 4), 3);
+  }
+  __m256 low = _mm256_loadu_ps(rows + (int64_t)columns[0] * 8);
+  __m256 high = _mm256_loadu_ps(rows + (int64_t)columns[1] * 8);
+  return _mm512_castpd_ps(_mm512_insertf64x4(
+      _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+}
+/* x = mantissa * 2^exponent, mantissa in [1, 2), for positive normal x */
+static inline vf v_exponent(vf x) { return _mm512_getexp_ps(x); }
+static inline vf v_mantissa(vf x) {
+  return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
 
 static inline vf halves(vf a, vf b) {
   return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));

@@ -53,6 +53,23 @@ static inline vf v_partner(vf x, int step) {
 static inline vf v_pick(const float *p, const int32_t *index) {
   return (vf){p[index[0]], p[index[1]], p[index[2]], p[index[3]]};
 }
+static inline vi v_order(const int32_t *order) {
+  return (vi){order[0], order[1], order[2], order[3]};
+}
+static inline vf v_permute(vf x, vi order) {
+  return (vf){x[order[0]], x[order[1]], x[order[2]], x[order[3]]};
+}
+static inline vf v_rows(const float *rows, const int32_t *columns, const int n) {
+  if (n == 1) return (vf){rows[columns[0]], rows[columns[1]], rows[columns[2]], rows[columns[3]]};
+  const float *low = rows + (int64_t)columns[0] * 2, *high = rows + (int64_t)columns[1] * 2;
+  return (vf){low[0], low[1], high[0], high[1]};
+}
+static inline vf v_exponent(vf x) {
+  vi bits = (vi)x;
+  return (vf){(float)(bits[0] >> 23), (float)(bits[1] >> 23), (float)(bits[2] >> 23),
+              (float)(bits[3] >> 23)} - 127.0f;
+}
+static inline vf v_mantissa(vf x) { return (vf)(((vi)x & 0x7fffff) | (127 << 23)); }
 
 static inline vf v_sums(const vf *v, const int n) {
   if (n == 1) return v[0];

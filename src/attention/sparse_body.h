@@ -13,6 +13,11 @@ INLINE vf fold_sum(vf x, int padded) {
   return x;
 }
 
+/* 1 / sum, or 0 for a row that sees nothing. */
+INLINE vf inverse(vf sum) {
+  return v_where_less(v_zero(), sum, v_div(v_all(1.0f), sum), v_mul(sum, v_zero()));
+}
+
 static void add_bias(const heed__problem *problem, int64_t first, int pairs, float *logits) {
   const float *bias = problem->in.bias + first * problem->in.bias_heads;
   int heads = problem->spec.heads, padded = problem->padded;
@@ -89,17 +94,20 @@ static void drop(const heed__problem *problem, int64_t first, int pairs, float *
   }
 }
 
-/* Turns a block's logits into exp(logit - maximum), moves maximum and sum on, and leaves in
- * `factor` what the earlier ones are to be multiplied by. */
-static void online_softmax(const heed__problem *problem, int pairs, bool first,
-                           const heed__scratch *s) {
-  int padded = problem->padded, period = problem->period;
-  int total = pairs * padded, end = (total + LANES - 1) / LANES * LANES;
-  for (int i = total; i < end; i++) s->logits[i] = -INFINITY;
+/* Turns a block's logits into exp(logit - maximum) and moves maximum and sum on. `factor` gets what the
+ * blocks before are to be multiplied by; or, if this is the `only` one, 1 / sum. */
+INLINE void online_softmax(const heed__scratch *s, int pairs, bool first, bool only,
+                           const int padded) {
+  const int period = padded < LANES ? LANES : padded;
+  float *logits = s->logits;
+  int total = pairs * padded, over = total % LANES, end = over == 0 ? total : total - over + LANES;
+  if (over > 0) {
+    v_store(logits + end - LANES, v_first_or_nothing(v_load(logits + end - LANES), over));
+  }
   for (int h = 0; h < period; h += LANES) {
-    vf old = v_load(s->maximum + h);
+    vf old = first ? v_all(-FLT_MAX) : v_load(s->maximum + h);
     vf maximum = old;
-    for (int i = h; i < end; i += period) maximum = v_max(maximum, v_load(s->logits + i));
+    for (int i = h; i < end; i += period) maximum = v_max(maximum, v_load(logits + i));
     maximum = fold_max(maximum, padded);
     vf sum = v_zero();
     if (!first) {
@@ -108,9 +116,13 @@ static void online_softmax(const heed__problem *problem, int pairs, bool first,
       sum = v_mul(v_load(s->sum + h), factor);
     }
     for (int i = h; i < end; i += period) {
-      vf weight = v_exp(v_sub(v_load(s->logits + i), maximum));
-      v_store(s->logits + i, weight);
+      vf weight = v_exp(v_sub(v_load(logits + i), maximum));
+      v_store(logits + i, weight);
       sum = v_add(sum, weight);
+    }
+    if (only) {
+      sum = fold_sum(sum, padded);
+      v_store(s->factor + h, inverse(sum));
     }
     v_store(s->maximum + h, maximum);
     v_store(s->sum + h, sum);
@@ -143,9 +155,9 @@ INLINE void prefetch(const heed__problem *problem, const upcoming *next, int pai
 }
 
 /* accumulator += sum over the pairs of weight times value, for `n` vectors from vector c on. */
-INLINE void accumulate(const heed__problem *problem, int pairs, bool first, const heed__scratch *s,
-                       const upcoming *next, int64_t c, const int n, const bool whole,
-                       const bool last_partly) {
+INLINE void accumulate(const heed__problem *problem, const int32_t *columns, int pairs, bool first,
+                       const heed__scratch *s, const upcoming *next, int64_t c, const int n,
+                       const bool whole, const bool last_partly) {
   int tail = (int)(problem->value_stride - (c + n - 1) * LANES);
   vf sum[4];
   for (int v = 0; v < n; v++) {
@@ -157,7 +169,7 @@ INLINE void accumulate(const heed__problem *problem, int pairs, bool first, cons
   int fetch = c == 0 ? next->pairs : 0;
   for (int pair = 0; pair < pairs; pair++) {
     if (pair < fetch) prefetch(problem, next, pair);
-    const float *value = values + s->columns[pair] * problem->value_stride;
+    const float *value = values + columns[pair] * problem->value_stride;
     const float *weights = s->logits + pair * problem->padded;
     for (int v = 0; v < n; v++) {
       bool partly = last_partly && v == n - 1;
@@ -168,65 +180,178 @@ INLINE void accumulate(const heed__problem *problem, int pairs, bool first, cons
   for (int v = 0; v < n; v++) v_store(s->accumulator + (c + v) * LANES, sum[v]);
 }
 
-INLINE void accumulate_all(const heed__problem *problem, int pairs, bool first,
-                           const heed__scratch *s, const upcoming *next, const bool whole) {
+INLINE void accumulate_all(const heed__problem *problem, const int32_t *columns, int pairs,
+                           bool first, const heed__scratch *s, const upcoming *next,
+                           const bool whole) {
   bool partly = problem->value_stride % LANES != 0;
   int64_t end = problem->value_vectors - (partly ? 1 : 0);
   int64_t c = 0;
-  for (; c + 4 <= end; c += 4) accumulate(problem, pairs, first, s, next, c, 4, whole, false);
+  for (; c + 4 <= end; c += 4) accumulate(problem, columns, pairs, first, s, next, c, 4, whole, false);
   if (c + 2 <= end) {
-    accumulate(problem, pairs, first, s, next, c, 2, whole, false);
+    accumulate(problem, columns, pairs, first, s, next, c, 2, whole, false);
     c += 2;
   }
-  if (c < end) accumulate(problem, pairs, first, s, next, c++, 1, whole, false);
-  if (partly) accumulate(problem, pairs, first, s, next, c, 1, whole, true);
+  if (c < end) accumulate(problem, columns, pairs, first, s, next, c++, 1, whole, false);
+  if (partly) accumulate(problem, columns, pairs, first, s, next, c, 1, whole, true);
+}
+
+/* A kernel for one size: the compiler knows its loops and keeps a row's sums in registers. The kernel
+ * for all sizes has heads 0. */
+typedef struct size {
+  int heads;    /* a power of two */
+  int padded;
+  int vectors;  /* of a row of values that are summed at once */
+  int per_head; /* vectors of one head; 0: a vector has several heads */
+  bool partly;  /* the last vector is not full */
+} size;
+
+enum { MOST_VECTORS = 8 };
+
+INLINE size size_of(const int heads, const int dim) {
+  int vectors = (heads * dim + LANES - 1) / LANES;
+  return (size){.heads = heads,
+                .padded = heads,
+                .vectors = vectors < MOST_VECTORS ? vectors : MOST_VECTORS,
+                .per_head = heads == 1 ? 1 << 20 : dim % LANES == 0 ? dim / LANES : 0,
+                .partly = heads * dim % LANES != 0};
+}
+
+/* Where a vector has several heads: order[part * vectors + v] spreads the weights of the vector's pair
+ * `part` over vector v of its values. */
+INLINE void find_orders(const heed__problem *problem, const size z, vi *order) {
+  if (z.heads == 0 || z.per_head > 0) return;
+  for (int part = 0; part < LANES / z.padded; part++) {
+    for (int v = 0; v < z.vectors; v++) {
+      int32_t lanes[LANES];
+      for (int i = 0; i < LANES; i++) {
+        lanes[i] = part * z.padded + problem->head_of[v] + problem->spread[v * LANES + i];
+      }
+      order[part * z.vectors + v] = v_order(lanes);
+    }
+  }
+}
+
+/* What a task's rows share. */
+typedef struct stretch {
+  const heed__problem *problem;
+  const heed__scratch *s;
+  const float *values;
+  float *out;
+  int64_t stride;       /* of a row of values */
+  int32_t row_vectors;
+  upcoming next;
+} stretch;
+
+/* The sum over a block's pairs of weight times value, for a size's vectors from vector c on: onto
+ * the accumulator; or, of the `only` block, divided by the sum of the weights, into `out`. */
+INLINE void sum_values(const stretch *r, const int32_t *columns, int pairs, bool first, bool only,
+                       int64_t c, float *out, const vi *order, const size z) {
+  const float *values = r->values + c * LANES, *weights = r->s->logits, *factor = r->s->factor;
+  float *accumulator = r->s->accumulator + c * LANES;
+  int64_t stride = r->stride;
+  int tail = (int)(stride - (c + z.vectors - 1) * LANES);
+  int head = z.per_head > 0 ? (int)c / z.per_head : 0;
+  int fetch = c == 0 ? r->next.pairs : 0;
+  vf sum[MOST_VECTORS], factors[MOST_VECTORS];
+  for (int v = 0; v < z.vectors; v++) {
+    factors[v] = z.per_head > 0 ? v_all(factor[head + v / z.per_head])
+                                : v_permute(v_load(factor), order[v]);
+    sum[v] = first ? v_zero() : v_mul(v_load(accumulator + v * LANES), factors[v]);
+  }
+  const int parts = z.per_head > 0 ? 1 : LANES / z.padded;
+  for (int pair = 0; pair < pairs; pair += parts) {
+    const float *weight = weights + pair * z.padded + head;
+    vf several = z.per_head > 0 ? v_zero() : v_load(weight);
+    for (int part = 0; part < parts && pair + part < pairs; part++) {
+      if (pair + part < fetch) prefetch(r->problem, &r->next, pair + part);
+      const float *value = values + columns[pair + part] * stride;
+      for (int v = 0; v < z.vectors; v++) {
+        vf x = z.partly && v == z.vectors - 1 ? v_load_first(value + v * LANES, tail)
+                                              : v_load(value + v * LANES);
+        vf by = z.per_head > 0 ? v_all(weight[v / z.per_head])
+                               : v_permute(several, order[part * z.vectors + v]);
+        sum[v] = v_fma(by, x, sum[v]);
+      }
+    }
+  }
+  for (int v = 0; v < z.vectors; v++) {
+    if (!only) {
+      v_store(accumulator + v * LANES, sum[v]);
+    } else if (z.partly && v == z.vectors - 1) {
+      v_store_first(out + (c + v) * LANES, v_mul(sum[v], factors[v]), tail);
+    } else {
+      v_store(out + (c + v) * LANES, v_mul(sum[v], factors[v]));
+    }
+  }
+}
+
+/* The query's row of a score that multiplies by a scale. */
+static void scale_query(const heed__problem *problem, const float *from, float *query) {
+  vf scale = v_all(problem->spec.scale);
+  int64_t n = problem->key_stride, d = 0;
+  for (; d + LANES <= n; d += LANES) v_store(query + d, v_mul(scale, v_load(from + d)));
+  if (d < n) v_store_first(query + d, v_mul(scale, v_load_first(from + d, (int)(n - d))), (int)(n - d));
+}
+
+/* A block's columns where LANES more can be read behind them, whatever they are. */
+INLINE const int32_t *padded_columns(const heed__problem *problem, const int32_t *keys, int pairs,
+                                     int32_t *room) {
+  const heed_mask *mask = problem->mask;
+  const int32_t *end =
+      mask->indptr == NULL ? problem->all_keys + mask->n_keys : mask->indices + mask->n_pairs;
+  if (end - keys >= pairs + LANES) return keys;
+  memcpy(room, keys, (size_t)pairs * sizeof *keys);
+  for (int v = 0; v < LANES; v++) room[pairs + v] = room[pairs - 1];
+  return room;
 }
 
 /* The pairs [first, end) of row i, from a cleared state on; rows may be prefetched up to the pair
- * `task_end`. */
-static void attend_row(const heed__problem *problem, int64_t i, const int32_t *keys, int64_t first,
-                       int64_t end, int64_t task_end, block *b, logits_function logits,
-                       const heed__scratch *s) {
-  bool gat = problem->spec.score == HEED_SCORE_GAT;
-  bool dot = problem->spec.score == HEED_SCORE_DOT;
-  int period = problem->period;
-  upcoming next = {.keys = b->keys == problem->in.value ? NULL : b->keys, .stride = b->stride};
-  for (int h = 0; h < period; h++) s->maximum[h] = -FLT_MAX;
-  b->query = gat ? problem->query_scores + i * problem->padded
-                 : problem->in.query + i * problem->key_stride;
-  if (dot) {
-    vf scale = v_all(problem->spec.scale);
-    int64_t n = problem->key_stride, d = 0;
-    for (; d + LANES <= n; d += LANES) {
-      v_store(s->query + d, v_mul(scale, v_load(b->query + d)));
-    }
-    for (; d < n; d++) s->query[d] = problem->spec.scale * b->query[d];
+ * `task_end`. Where they are the whole row and one block, `out` is done with and true comes back. */
+INLINE bool attend_row(stretch *r, int64_t i, const int32_t *keys, int64_t first, int64_t end,
+                       int64_t task_end, bool whole_row, block *b, logits_function logits,
+                       const vi *order, const size z) {
+  const heed__problem *problem = r->problem;
+  const heed__scratch *s = r->s;
+  const int padded = z.heads > 0 ? z.padded : problem->padded;
+  bool only = z.heads > 0 && whole_row && end - first <= BLOCK_PAIRS;
+  b->query = problem->spec.score == HEED_SCORE_GAT ? problem->query_scores + i * padded
+                                                   : problem->in.query + i * problem->key_stride;
+  if (problem->spec.score == HEED_SCORE_DOT) {
+    scale_query(problem, b->query, s->query);
     b->query = s->query;
   }
   for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
     int pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
     if (problem->prefetch) {
       int64_t from = p + problem->ahead, left = task_end - from;
-      next.columns = problem->mask->indices + from;
-      next.pairs = (int)(left < 0 ? 0 : left < pairs ? left : pairs);
+      r->next.columns = problem->mask->indices + from;
+      r->next.pairs = (int)(left < 0 ? 0 : left < pairs ? left : pairs);
     }
-    memcpy(s->columns, keys + (p - first), (size_t)pairs * sizeof *keys);
-    for (int v = 0; v < LANES; v++) s->columns[pairs + v] = s->columns[pairs - 1];
+    const int32_t *columns = padded_columns(problem, keys + (p - first), pairs, s->columns);
+    b->columns = columns;
     b->pairs = pairs;
     logits(b, s->logits);
     if (problem->in.bias != NULL) add_bias(problem, p, pairs, s->logits);
     if (problem->to.weights != NULL) keep_logits(problem, p, pairs, s->logits);
-    online_softmax(problem, pairs, p == first, s);
+    online_softmax(s, pairs, p == first, only, padded);
     if (problem->drop_below > 0) drop(problem, p, pairs, s->logits, s->random);
-    if (problem->spec.value_dim % LANES == 0) {
-      accumulate_all(problem, pairs, p == first, s, &next, true);
+    if (z.heads > 0) {
+      for (int64_t c = 0; c < r->row_vectors; c += z.vectors) {
+        sum_values(r, columns, pairs, p == first, only, c, r->out + i * r->stride, order, z);
+      }
+    } else if (problem->spec.value_dim % LANES == 0 || problem->spec.heads == 1) {
+      accumulate_all(problem, columns, pairs, p == first, s, &r->next, true);
     } else {
-      accumulate_all(problem, pairs, p == first, s, &next, false);
+      accumulate_all(problem, columns, pairs, p == first, s, &r->next, false);
     }
   }
-  for (int h = 0; h < period; h += LANES) {
-    v_store(s->sum + h, fold_sum(v_load(s->sum + h), problem->padded));
+  if (only) return true;
+  for (int h = 0; h < problem->period; h += LANES) {
+    vf sum = fold_sum(v_load(s->sum + h), padded);
+    v_store(s->sum + h, sum);
+    v_store(s->factor + h, inverse(sum));
   }
+  return false;
 }
 
 static void weights_of_row(const heed__problem *problem, int64_t first, int64_t end,
@@ -249,17 +374,10 @@ static void weights_of_row(const heed__problem *problem, int64_t first, int64_t 
   }
 }
 
-/* out = accumulator / sum, and what else was asked for. */
-static void finish_row(const heed__problem *problem, int64_t i, int64_t first, int64_t end,
-                       const heed__scratch *s) {
+/* out = accumulator / sum */
+static void divide_row(const heed__problem *problem, int64_t i, const heed__scratch *s) {
   float *out = problem->to.out + i * problem->value_stride;
-  int heads = problem->spec.heads, period = problem->period;
   bool whole = problem->spec.value_dim % LANES == 0;
-  for (int h = 0; h < period; h += LANES) {
-    vf sum = v_load(s->sum + h);
-    v_store(s->factor + h, v_where_less(v_zero(), sum, v_div(v_all(1.0f), sum),
-                                        v_mul(sum, v_zero())));
-  }
   for (int64_t c = 0; c < problem->value_vectors; c++) {
     vf x = v_mul(v_load(s->accumulator + c * LANES), spread(problem, s->factor, c, whole));
     int64_t left = problem->value_stride - c * LANES;
@@ -269,12 +387,19 @@ static void finish_row(const heed__problem *problem, int64_t i, int64_t first, i
       v_store(out + c * LANES, x);
     }
   }
-  if (problem->to.log_sum_exp != NULL) {
-    for (int h = 0; h < heads; h++) {
-      problem->to.log_sum_exp[i * heads + h] = s->maximum[h] + logf(s->sum[h]);
+}
+
+static void keep_log_sums(const heed__problem *problem, int64_t i, const heed__scratch *s) {
+  int heads = problem->spec.heads;
+  float *to = problem->to.log_sum_exp + i * heads;
+  for (int h = 0; h < heads; h += LANES) {
+    vf x = v_add(v_load(s->maximum + h), v_log(v_load(s->sum + h)));
+    if (heads - h < LANES) {
+      v_store_first(to + h, x, heads - h);
+    } else {
+      v_store(to + h, x);
     }
   }
-  if (problem->to.weights != NULL) weights_of_row(problem, first, end, s->maximum, s->sum);
 }
 
 static void empty_row(const heed__problem *problem, int64_t i) {
@@ -300,30 +425,80 @@ static block block_of(const heed__problem *problem, const heed__scratch *s) {
   };
 }
 
-static void sparse(const heed__problem *problem, const heed__task *task, float *partial,
-                   const heed__scratch *s) {
+static void put_partial(const heed__problem *problem, const heed__scratch *s, float *partial) {
+  int period = problem->period;
+  memcpy(partial, s->maximum, (size_t)period * sizeof(float));
+  memcpy(partial + period, s->sum, (size_t)period * sizeof(float));
+  memcpy(partial + 2 * period, s->accumulator,
+         (size_t)problem->value_vectors * LANES * sizeof(float));
+}
+
+INLINE void sparse_of(const heed__problem *problem, const heed__task *task, float *partial,
+                      const heed__scratch *s, const size z) {
   block b = block_of(problem, s);
   logits_function logits = logits_of(problem->spec.score);
-  int64_t first, count;
-  if (partial != NULL) {
-    const int32_t *keys = heed__row(problem, task->first_row, &first, &count);
-    attend_row(problem, task->first_row, keys + (task->first_pair - first), task->first_pair,
-               task->end_pair, task->end_pair, &b, logits, s);
-    int period = problem->period;
-    memcpy(partial, s->maximum, (size_t)period * sizeof(float));
-    memcpy(partial + period, s->sum, (size_t)period * sizeof(float));
-    memcpy(partial + 2 * period, s->accumulator,
-           (size_t)problem->value_vectors * LANES * sizeof(float));
-    return;
-  }
+  stretch r = {.problem = problem,
+            .s = s,
+            .values = problem->in.value,
+            .out = problem->to.out,
+            .stride = problem->value_stride,
+            .row_vectors = problem->value_vectors,
+            .next = {.keys = b.keys == problem->in.value ? NULL : b.keys, .stride = b.stride}};
+  vi order[LANES];
+  find_orders(problem, z, order);
   for (int64_t i = task->first_row; i < task->end_row; i++) {
+    int64_t first, count;
     const int32_t *keys = heed__row(problem, i, &first, &count);
     if (count == 0) {
       empty_row(problem, i);
       continue;
     }
-    attend_row(problem, i, keys, first, first + count, task->end_pair, &b, logits, s);
-    finish_row(problem, i, first, first + count, s);
+    int64_t end = first + count;
+    if (partial != NULL) {
+      keys += task->first_pair - first;
+      first = task->first_pair;
+      end = task->end_pair;
+    }
+    bool done = attend_row(&r, i, keys, first, end, task->end_pair, partial == NULL, &b, logits,
+                           order, z);
+    if (partial != NULL) {
+      put_partial(problem, s, partial);
+      return;
+    }
+    if (!done) divide_row(problem, i, s);
+    if (problem->to.log_sum_exp != NULL) keep_log_sums(problem, i, s);
+    if (problem->to.weights != NULL) weights_of_row(problem, first, end, s->maximum, s->sum);
+  }
+}
+
+/* Picks the kernel. A size is worth one of its own where many use it. */
+static void sparse(const heed__problem *problem, const heed__task *task, float *partial,
+                   const heed__scratch *s) {
+  int heads = problem->spec.heads, dim = problem->spec.value_dim;
+  if (heads == 1 && dim < LANES) {
+    sparse_of(problem, task, partial, s, size_of(1, 1));
+  } else if (heads == 8 && dim == 8) {
+    sparse_of(problem, task, partial, s, size_of(8, 8));
+  } else if (heads == 8 && dim == 16) {
+    sparse_of(problem, task, partial, s, size_of(8, 16));
+  } else if (heads == 8 && dim == 32) {
+    sparse_of(problem, task, partial, s, size_of(8, 32));
+  } else if (heads == 8 && dim == 64) {
+    sparse_of(problem, task, partial, s, size_of(8, 64));
+  } else if (heads == 4 && dim == 8) {
+    sparse_of(problem, task, partial, s, size_of(4, 8));
+  } else if (heads == 4 && dim == 16) {
+    sparse_of(problem, task, partial, s, size_of(4, 16));
+  } else if (heads == 1 && dim == 16) {
+    sparse_of(problem, task, partial, s, size_of(1, 16));
+  } else if (heads == 1 && dim == 32) {
+    sparse_of(problem, task, partial, s, size_of(1, 32));
+  } else if (heads == 1 && dim == 64) {
+    sparse_of(problem, task, partial, s, size_of(1, 64));
+  } else if (heads == 1 && dim == 128) {
+    sparse_of(problem, task, partial, s, size_of(1, 128));
+  } else {
+    sparse_of(problem, task, partial, s, (size){.heads = 0});
   }
 }
 
