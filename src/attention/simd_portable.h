@@ -53,6 +53,18 @@ static inline vf v_partner(vf x, int step) {
 static inline vf v_pick(const float *p, const int32_t *index) {
   return (vf){p[index[0]], p[index[1]], p[index[2]], p[index[3]]};
 }
+static inline vf v_permute(vf x, vi index) {
+  return (vf){x[index[0]], x[index[1]], x[index[2]], x[index[3]]};
+}
+static inline vf v_stretches(const float *p, const int step, const int32_t *columns, int n,
+                             const int size) {
+  vf x = v_zero();
+  for (int i = 0; i < LANES; i++) {
+    int at = i / size < n ? i / size : n - 1;
+    x[i] = p[(int64_t)columns[at] * step * size + i % size];
+  }
+  return x;
+}
 
 static inline vf v_sums(const vf *v, const int n) {
   if (n == 1) return v[0];
