@@ -137,6 +137,13 @@ static sum_function sum_of(heed_score score) {
   }
 }
 
+struct walk;
+
+/* Sums up the pairs [first, end) of a row into the scratch; rows may be prefetched up to the pair
+ * `task_end`. */
+typedef void (*pairs_function)(struct walk *w, int64_t row, const int32_t *columns, int64_t first,
+                               int64_t end, int64_t task_end);
+
 /* What a task's rows share. */
 typedef struct walk {
   const heed__problem *problem;
@@ -153,6 +160,11 @@ typedef struct walk {
   row_sum keys;
   row_sum values;
   sum_function sum_keys;
+  const float *own_keys;   /* a row's own numbers: of query or key, */
+  const float *own_values; /* of d_out or value, */
+  const float *own_scores; /* and GAT's */
+  int64_t keep_first;      /* the pairs whose dropout is drawn, sum_groups() */
+  int64_t keep_end;
 } walk;
 
 static walk walk_of(const heed__problem *problem, const heed__backward *back,
@@ -197,6 +209,9 @@ static walk walk_of(const heed__problem *problem, const heed__backward *back,
                        .sums = s->accumulator,
                        .padded = problem->padded,
                        .slope = v_zero()};
+  w.own_keys = by_keys ? problem->in.key : problem->in.query;
+  w.own_values = by_keys ? problem->in.value : to->d_out;
+  w.own_scores = by_keys ? problem->key_scores : problem->query_scores;
   return w;
 }
 
@@ -226,6 +241,13 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   }
   if (stride == padded && heads == padded) { /* then there are no offsets */
     keep_of(problem, random, pairs * heads, s->keep);
+    return;
+  }
+  if (heads == 1) {
+    for (int pair = 0; pair < pairs; pair++) {
+      s->keep[pair] = (float)(random[pair * stride + offsets[pair]] >= problem->drop_below) *
+                      problem->keep_scale;
+    }
     return;
   }
   for (int pair = 0; pair < pairs; pair++) {
@@ -342,23 +364,22 @@ static void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
   }
 }
 
-/* Sums up the pairs [first, end) of a row into the scratch; rows may be prefetched up to the pair
- * `task_end`. */
+/* The pairs_function for every shape and score. */
 static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
                       int64_t task_end) {
   const heed__problem *problem = w->problem;
   const heed__scratch *s = w->s;
   bool by_keys = w->side->by_keys, dot = problem->spec.score == HEED_SCORE_DOT;
   int padded = problem->padded, period = problem->period;
-  const float *own = (by_keys ? problem->in.key : problem->in.query) + row * problem->key_stride;
+  const float *own = w->own_keys + row * problem->key_stride;
   w->keys.own = own;
-  if (w->gat) own = (by_keys ? problem->key_scores : problem->query_scores) + row * padded;
+  if (w->gat) own = w->own_scores + row * padded;
   w->scores.query = own;
   if (dot) {
     for (int64_t d = 0; d < problem->key_stride; d++) s->query[d] = problem->spec.scale * own[d];
     w->scores.query = s->query;
   }
-  w->products.query = (by_keys ? problem->in.value : w->back->to.d_out) + row * problem->value_stride;
+  w->products.query = w->own_values + row * problem->value_stride;
   w->products.a = w->values.own = w->products.query;
   if (!by_keys) {
     const float *own_statistics = w->back->statistics + row * 2 * padded;
@@ -401,10 +422,17 @@ static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t firs
 /* What the sums are: a row's gradient but for a factor. */
 static void put_row(float *to, const float *sums, int64_t n, const float *factors, float factor,
                     bool adds) {
-  for (int64_t d = 0; d < n; d++) {
-    float x = factors != NULL ? factors[d] * sums[d] : factor * sums[d];
-    to[d] = adds ? to[d] + x : x;
+  int64_t d = 0;
+  for (; d + LANES <= n; d += LANES) {
+    vf by = factors != NULL ? v_load(factors + d) : v_all(factor);
+    vf x = v_mul(by, v_load(sums + d));
+    v_store(to + d, adds ? v_add(v_load(to + d), x) : x);
   }
+  if (d == n) return;
+  int rest = (int)(n - d);
+  vf by = factors != NULL ? v_load_first(factors + d, rest) : v_all(factor);
+  vf x = v_mul(by, v_load(sums + d));
+  v_store_first(to + d, adds ? v_add(v_load_first(to + d, rest), x) : x, rest);
 }
 
 static void finish_gradients(const walk *w, int64_t row) {
@@ -419,12 +447,11 @@ static void finish_gradients(const walk *w, int64_t row) {
   if (w->gat) {
     if (!w->of_rows) return;
     float *sums = (by_keys ? back->key_sums : back->query_sums) + row * problem->padded;
-    float lanes[LANES];
-    for (int h = 0; h < problem->padded; h += LANES) {
-      v_store(lanes, fold_sum(v_load(s->key_sums + h), problem->padded));
-      int n = problem->padded < LANES ? problem->padded : LANES;
-      memcpy(sums + h, lanes, (size_t)n * sizeof *sums);
+    if (problem->padded < LANES) {
+      v_store_first(sums, fold_sum(v_load(s->key_sums), problem->padded), problem->padded);
+      return;
     }
+    for (int h = 0; h < problem->padded; h += LANES) v_store(sums + h, v_load(s->key_sums + h));
     return;
   }
   float *to = by_keys ? back->to.key : back->to.query;
@@ -440,32 +467,6 @@ static int64_t sums_of_rows(const walk *w) {
 static void clear_sums(const walk *w) {
   memset(w->s->key_sums, 0, (size_t)sums_of_rows(w) * sizeof(float));
   memset(w->s->accumulator, 0, (size_t)w->problem->value_vectors * LANES * sizeof(float));
-}
-
-/* partial = (sums of keys or heads, sums of values) */
-static void backward_task(const heed__problem *problem, const heed__backward *back,
-                          const heed__side *side, const heed__task *task, float *partial,
-                          const heed__scratch *s) {
-  walk w = walk_of(problem, back, side, s);
-  int64_t first, count;
-  if (partial != NULL) {
-    const int32_t *columns = heed__side_row(side, task->first_row, &first, &count);
-    sum_pairs(&w, task->first_row, columns + (task->first_pair - first), task->first_pair,
-              task->end_pair, task->end_pair);
-    int64_t n = sums_of_rows(&w);
-    memcpy(partial, s->key_sums, (size_t)n * sizeof(float));
-    memcpy(partial + n, s->accumulator, (size_t)problem->value_vectors * LANES * sizeof(float));
-    return;
-  }
-  for (int64_t row = task->first_row; row < task->end_row; row++) {
-    const int32_t *columns = heed__side_row(side, row, &first, &count);
-    if (count == 0) {
-      clear_sums(&w);
-    } else {
-      sum_pairs(&w, row, columns, first, first + count, task->end_pair);
-    }
-    finish_gradients(&w, row);
-  }
 }
 
 static void backward_join(const heed__problem *problem, const heed__backward *back,

@@ -14,6 +14,7 @@
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
 #include "attention/backward_body.h"
+#include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"
 #include "attention/dense_backward_body.h"
 #include "attention/rate_body.h"

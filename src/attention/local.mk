@@ -4,6 +4,7 @@ libheed_core_la_SOURCES += \
   src/attention/attention.c \
   src/attention/backward.c \
   src/attention/backward_body.h \
+  src/attention/backward_groups_body.h \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_backward_body.h \
   src/attention/dense_body.h \

@@ -70,6 +70,21 @@ static inline vf v_mantissa(vf x) {
   vi bits = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffff));
   return _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(127 << 23)));
 }
+static inline __attribute__((always_inline)) vf v_stretches(const float *p, const int step,
+                                                            const int32_t *columns, int n,
+                                                            const int size) {
+  if (size == 8) return v_load(p + (int64_t)columns[0] * step * 8);
+  if (size == 4) {
+    const float *q = p + (int64_t)columns[n > 1] * step * 4;
+    vf first = _mm256_castps128_ps256(_mm_loadu_ps(p + (int64_t)columns[0] * step * 4));
+    return _mm256_insertf128_ps(first, _mm_loadu_ps(q), 1);
+  }
+  vi index = _mm256_maskload_epi32(columns, v_first(n));
+  if (size == 1) return step == 2 ? _mm256_i32gather_ps(p, index, 8) : _mm256_i32gather_ps(p, index, 4);
+  vi wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(index));
+  if (step == 2) wide = _mm256_add_epi64(wide, wide);
+  return _mm256_castpd_ps(_mm256_i64gather_pd((const double *)(const void *)p, wide, 8));
+}
 
 static inline vf v_sums(const vf *v, const int n) {
   if (n == 1) return v[0];

@@ -85,6 +85,35 @@ static inline vf v_exponent(vf x) { return _mm512_getexp_ps(x); }
 static inline vf v_mantissa(vf x) {
   return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
 }
+/* Stretches of `size` numbers, LANES / size of them: stretch i is at p + columns[i] * step * size. Only
+ * `n` columns are there; what the other stretches get are numbers that stand at p or those of the
+ * columns. `size` divides LANES, step is 1 or 2. */
+static inline __attribute__((always_inline)) vf v_stretches(const float *p, const int step,
+                                                            const int32_t *columns, int n,
+                                                            const int size) {
+  if (size == 16) return v_load(p + (int64_t)columns[0] * step * 16);
+  if (size == 8) {
+    const float *q = p + (int64_t)columns[n > 1] * step * 8;
+    __m256d first = _mm256_castps_pd(_mm256_loadu_ps(p + (int64_t)columns[0] * step * 8));
+    __m512d both = _mm512_castpd256_pd512(first);
+    return _mm512_castpd_ps(_mm512_insertf64x4(both, _mm256_castps_pd(_mm256_loadu_ps(q)), 1));
+  }
+  if (size == 4) {
+    const float *q[4];
+    for (int i = 0; i < 4; i++) q[i] = p + (int64_t)columns[i < n ? i : n - 1] * step * 4;
+    vf x = _mm512_castps128_ps512(_mm_loadu_ps(q[0]));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(q[1]), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(q[2]), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(q[3]), 3);
+  }
+  vi index = _mm512_maskz_loadu_epi32(n < LANES ? v_first(n) : (__mmask16)-1, columns);
+  if (size == 1) {
+    return step == 2 ? _mm512_i32gather_ps(index, p, 8) : _mm512_i32gather_ps(index, p, 4);
+  }
+  vi wide = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(index));
+  if (step == 2) wide = _mm512_add_epi64(wide, wide);
+  return _mm512_castpd_ps(_mm512_i64gather_pd(wide, p, 8));
+}
 
 static inline vf halves(vf a, vf b) {
   return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));

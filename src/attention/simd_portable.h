@@ -70,6 +70,15 @@ static inline vf v_exponent(vf x) {
               (float)(bits[3] >> 23)} - 127.0f;
 }
 static inline vf v_mantissa(vf x) { return (vf)(((vi)x & 0x7fffff) | (127 << 23)); }
+static inline vf v_stretches(const float *p, const int step, const int32_t *columns, int n,
+                             const int size) {
+  vf x = v_zero();
+  for (int i = 0; i < LANES; i++) {
+    int at = i / size < n ? i / size : n - 1;
+    x[i] = p[(int64_t)columns[at] * step * size + i % size];
+  }
+  return x;
+}
 
 static inline vf v_sums(const vf *v, const int n) {
   if (n == 1) return v[0];
