@@ -200,7 +200,8 @@ INLINE void accumulate_all(const heed__problem *problem, const int32_t *columns,
 typedef struct size {
   int heads;    /* a power of two */
   int padded;
-  int vectors;  /* of a row of values that are summed at once */
+  int all;      /* vectors of a row of values */
+  int vectors;  /* those that are summed at once */
   int per_head; /* vectors of one head; 0: a vector has several heads */
   bool partly;  /* the last vector is not full */
 } size;
@@ -211,6 +212,7 @@ INLINE size size_of(const int heads, const int dim) {
   int vectors = (heads * dim + LANES - 1) / LANES;
   return (size){.heads = heads,
                 .padded = heads,
+                .all = vectors,
                 .vectors = vectors < MOST_VECTORS ? vectors : MOST_VECTORS,
                 .per_head = heads == 1 ? 1 << 20 : dim % LANES == 0 ? dim / LANES : 0,
                 .partly = heads * dim % LANES != 0};
@@ -238,7 +240,6 @@ typedef struct stretch {
   const float *values;
   float *out;
   int64_t stride;       /* of a row of values */
-  int32_t row_vectors;
   upcoming next;
 } stretch;
 
@@ -262,8 +263,12 @@ INLINE void sum_values(const stretch *r, const int32_t *columns, int pairs, bool
   for (int pair = 0; pair < pairs; pair += parts) {
     const float *weight = weights + pair * z.padded + head;
     vf several = z.per_head > 0 ? v_zero() : v_load(weight);
-    for (int part = 0; part < parts && pair + part < pairs; part++) {
-      if (pair + part < fetch) prefetch(r->problem, &r->next, pair + part);
+    for (int next = pair; next < fetch && next < pair + parts; next++) {
+      prefetch(r->problem, &r->next, next);
+    }
+#pragma GCC unroll 16
+    for (int part = 0; part < parts; part++) { /* unrolled, `order` stays in registers */
+      if (pair + part >= pairs) break;
       const float *value = values + columns[pair + part] * stride;
       for (int v = 0; v < z.vectors; v++) {
         vf x = z.partly && v == z.vectors - 1 ? v_load_first(value + v * LANES, tail)
@@ -336,7 +341,7 @@ INLINE bool attend_row(stretch *r, int64_t i, const int32_t *keys, int64_t first
     online_softmax(s, pairs, p == first, only, padded);
     if (problem->drop_below > 0) drop(problem, p, pairs, s->logits, s->random);
     if (z.heads > 0) {
-      for (int64_t c = 0; c < r->row_vectors; c += z.vectors) {
+      for (int64_t c = 0; c < z.all; c += z.vectors) {
         sum_values(r, columns, pairs, p == first, only, c, r->out + i * r->stride, order, z);
       }
     } else if (problem->spec.value_dim % LANES == 0 || problem->spec.heads == 1) {
@@ -442,7 +447,6 @@ INLINE void sparse_of(const heed__problem *problem, const heed__task *task, floa
             .values = problem->in.value,
             .out = problem->to.out,
             .stride = problem->value_stride,
-            .row_vectors = problem->value_vectors,
             .next = {.keys = b.keys == problem->in.value ? NULL : b.keys, .stride = b.stride}};
   vi order[LANES];
   find_orders(problem, z, order);

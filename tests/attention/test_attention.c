@@ -17,7 +17,8 @@ static const struct {
 } shapes[] = {{8, 8, 8},   {1, 64, 64}, {4, 16, 16}, {2, 32, 32}, {8, 4, 4},  {16, 2, 2}, {16, 1, 1},
               {3, 5, 7},   {1, 1, 1},   {1, 7, 3},   {6, 10, 16}, {12, 3, 9}, {20, 8, 5}, {8, 64, 64},
               {32, 8, 8},  {2, 8, 24},  {8, 8, 1},   {4, 4, 4},   {1, 8, 8},  {5, 17, 33}, {1, 128, 40},
-              {2, 4, 12},  {4, 2, 20},  {17, 16, 2}, {1, 300, 2}};
+              {2, 4, 12},  {4, 2, 20},  {17, 16, 2}, {1, 300, 2}, {8, 16, 16}, {8, 4, 32},
+              {4, 8, 8},   {1, 16, 16}, {1, 9, 32},  {1, 4, 128}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* The comparisons with the oracle run on one thread: ThreadSanitizer has little to see there. */
@@ -106,7 +107,9 @@ END_TEST
 
 /* A hub longer than several segments among short and empty rows. */
 static recipe star(heed_score score, float dropout) {
-  return (recipe){.score = score, .heads = 4, .key_dim = 8, .value_dim = 6, .n_queries = 60,
+  /* A size with a kernel of its own, and one without. */
+  int32_t value_dim = score == HEED_SCORE_DOT || score == HEED_SCORE_GAT ? 8 : 6;
+  return (recipe){.score = score, .heads = 4, .key_dim = 8, .value_dim = value_dim, .n_queries = 60,
                   .n_keys = 2 * SEGMENT_PAIRS + 77, .density = 0.001, .hub = 7, .bias_heads = 4,
                   .shut = 0.1f, .dropout = dropout, .seed = 5};
 }
