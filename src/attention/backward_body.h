@@ -220,6 +220,40 @@ static void repeat(const float *from, int padded, int period, float *to) {
   for (int i = 0; i < period; i++) to[i] = from[i < padded ? i : i & (padded - 1)];
 }
 
+/* What dropout multiplies weights by, for the four numbers of each of these counters. */
+INLINE void keep_quads(const heed__problem *problem, vq counter, float *keep) {
+  typedef uint32_t numbers __attribute__((vector_size(sizeof(vf))));
+  vq low, high;
+  random_halves(problem->spec.seed, counter, &low, &high);
+  vq both[2];
+  v_zip(low, high, both);
+  numbers scale = (numbers)v_all(problem->keep_scale);
+  v_store(keep, (vf)((numbers)((numbers)both[0] >= problem->drop_below) & scale));
+  v_store(keep + LANES, (vf)((numbers)((numbers)both[1] >= problem->drop_below) & scale));
+}
+
+/* keep[pair, padded], where a pair's heads are whole quads and need no padding. */
+static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
+  const heed__problem *problem = w->problem;
+  uint64_t quads = (uint64_t)problem->spec.heads / 4, n = (uint64_t)pairs * quads;
+  float *keep = w->s->keep;
+  if (!w->side->by_keys) {
+    vq counter = v_count() + (uint64_t)p * quads;
+    for (uint64_t i = 0; i < n; i += QUADS, counter += QUADS) keep_quads(problem, counter, keep + 4 * i);
+    return;
+  }
+  uint64_t *counters = w->s->counters;
+  for (int pair = 0; pair < pairs; pair++) {
+    uint64_t from = (uint64_t)heed__pair_number(w->side, p + pair) * quads;
+    for (uint64_t q = 0; q < quads; q++) *counters++ = from + q;
+  }
+  for (uint64_t i = 0; i < n; i += QUADS) {
+    vq counter;
+    memcpy(&counter, w->s->counters + i, sizeof counter);
+    keep_quads(problem, counter, keep + 4 * i);
+  }
+}
+
 /* keep[pair, padded] = what dropout multiplies the weights by; pairs from number p of the pass on. */
 static void keep_factors(const walk *w, int64_t p, int pairs) {
   const heed__problem *problem = w->problem;
@@ -228,6 +262,10 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   int offsets[BLOCK_PAIRS];
   const uint32_t *random;
   int stride = heads;
+  if (heads % 4 == 0 && heads == padded) {
+    keep_whole_quads(w, p, pairs);
+    return;
+  }
   if (w->side->by_keys) {
     int64_t numbers[BLOCK_PAIRS];
     for (int pair = 0; pair < pairs; pair++) {
@@ -238,10 +276,6 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   } else {
     random = draw(problem, p, pairs, s->random);
     memset(offsets, 0, sizeof offsets);
-  }
-  if (stride == padded && heads == padded) { /* then there are no offsets */
-    keep_of(problem, random, pairs * heads, s->keep);
-    return;
   }
   if (heads == 1) {
     for (int pair = 0; pair < pairs; pair++) {
@@ -527,38 +561,59 @@ static void row_statistics(const heed__problem *problem, const heed__backward *b
   }
 }
 
-/* GAT: the gradients of the rows [first, end) of queries or keys are a times those of their scores;
- * adds to s->a_sums what they give a. */
-static void node_gradients(const heed__problem *problem, const heed__backward *back, bool by_keys,
-                           int64_t first, int64_t end, const heed__scratch *s) {
-  const float *a = by_keys ? problem->in.a_key : problem->in.a_query;
-  const float *rows = by_keys ? problem->in.key : problem->in.query;
+/* Vectors c .. c + n of the rows in node_gradients(); the last one is `partly` there. */
+INLINE void node_vectors(const heed__problem *problem, const heed__backward *back, bool by_keys,
+                         int64_t first, int64_t end, const heed__scratch *s, int64_t c, const int n,
+                         const bool partly, const bool whole) {
+  const float *a = (by_keys ? problem->in.a_key : problem->in.a_query) + c * LANES;
+  const float *rows = (by_keys ? problem->in.key : problem->in.query) + c * LANES;
   const float *sums = by_keys ? back->key_sums : back->query_sums;
+  const int32_t *head_of = back->key_head_of + c, *spread_of = back->key_spread + c * LANES;
   float *to = by_keys ? back->to.key : back->to.query;
-  int64_t stride = problem->key_stride;
-  bool whole = problem->spec.key_dim % LANES == 0;
-  for (int64_t c = 0; c < back->key_vectors; c++) {
-    int64_t at = c * LANES, left = stride - at;
-    int n = left < LANES ? (int)left : 0;
-    vf factor = n > 0 ? v_load_first(a + at, n) : v_load(a + at);
-    vf a_sum = v_load(s->a_sums + at);
-    for (int64_t i = first; i < end; i++) {
-      const float *from = sums + i * problem->padded + back->key_head_of[c];
-      vf g = whole ? v_all(*from) : v_pick(from, back->key_spread + at);
-      const float *row = rows + i * stride + at;
-      a_sum = v_fma(g, n > 0 ? v_load_first(row, n) : v_load(row), a_sum);
+  int64_t stride = problem->key_stride, padded = problem->padded;
+  int64_t add_below = by_keys ? back->add_key_below : 0;
+  int tail = (int)(stride - (c + n - 1) * LANES);
+  vf factor[4], a_sum[4];
+  for (int v = 0; v < n; v++) {
+    bool part = partly && v == n - 1;
+    factor[v] = part ? v_load_first(a + v * LANES, tail) : v_load(a + v * LANES);
+    a_sum[v] = v_load(s->a_sums + (c + v) * LANES);
+  }
+  for (int64_t i = first; i < end; i++) {
+    for (int v = 0; v < n; v++) {
+      bool part = partly && v == n - 1;
+      const float *from = sums + i * padded + head_of[v], *row = rows + i * stride + v * LANES;
+      vf g = whole ? v_all(*from) : v_pick(from, spread_of + v * LANES);
+      a_sum[v] = v_fma(g, part ? v_load_first(row, tail) : v_load(row), a_sum[v]);
       if (to == NULL) continue;
-      float *x = to + i * stride + at;
-      vf gradient = v_mul(g, factor);
-      if (by_keys && i < back->add_key_below) {
-        gradient = v_add(gradient, n > 0 ? v_load_first(x, n) : v_load(x));
-      }
-      if (n > 0) {
-        v_store_first(x, gradient, n);
+      float *x = to + i * stride + (c + v) * LANES;
+      vf gradient = v_mul(g, factor[v]);
+      if (i < add_below) gradient = v_add(gradient, part ? v_load_first(x, tail) : v_load(x));
+      if (part) {
+        v_store_first(x, gradient, tail);
       } else {
         v_store(x, gradient);
       }
     }
-    v_store(s->a_sums + at, a_sum);
   }
+  for (int v = 0; v < n; v++) v_store(s->a_sums + (c + v) * LANES, a_sum[v]);
+}
+
+/* GAT: the gradients of the rows [first, end) of queries or keys are a times those of their scores;
+ * adds to s->a_sums what they give a. */
+static void node_gradients(const heed__problem *problem, const heed__backward *back, bool by_keys,
+                           int64_t first, int64_t end, const heed__scratch *s) {
+  bool partly = problem->key_stride % LANES != 0, whole = problem->spec.key_dim % LANES == 0;
+  int64_t c = 0, full = back->key_vectors - (partly ? 1 : 0);
+  for (; c + 4 <= full; c += 4) {
+    if (whole) {
+      node_vectors(problem, back, by_keys, first, end, s, c, 4, false, true);
+    } else {
+      node_vectors(problem, back, by_keys, first, end, s, c, 4, false, false);
+    }
+  }
+  for (; c < full; c++) {
+    node_vectors(problem, back, by_keys, first, end, s, c, 1, false, whole);
+  }
+  if (partly) node_vectors(problem, back, by_keys, first, end, s, c, 1, true, whole);
 }

@@ -10,6 +10,10 @@ typedef uint64_t vq __attribute__((vector_size(32)));
 static inline vq v_product(vq x, uint32_t m) {
   return (vq)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x((int64_t)m));
 }
+static inline void v_zip(vq a, vq b, vq both[2]) {
+  both[0] = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  both[1] = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+}
 
 static inline vf v_zero(void) { return _mm256_setzero_ps(); }
 static inline vf v_all(float x) { return _mm256_set1_ps(x); }

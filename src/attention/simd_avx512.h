@@ -12,6 +12,11 @@ typedef uint64_t vq __attribute__((vector_size(64)));
 static inline vq v_product(vq x, uint32_t m) {
   return (vq)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64((int64_t)m));
 }
+/* a[0], b[0], a[1], b[1], ... */
+static inline void v_zip(vq a, vq b, vq both[2]) {
+  both[0] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+  both[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
 
 static inline vf v_zero(void) { return _mm512_setzero_ps(); }
 static inline vf v_all(float x) { return _mm512_set1_ps(x); }

@@ -10,6 +10,10 @@ typedef int32_t vi __attribute__((vector_size(16)));
 
 typedef uint64_t vq __attribute__((vector_size(16)));
 static inline vq v_product(vq x, uint32_t m) { return (x & 0xffffffffu) * m; }
+static inline void v_zip(vq a, vq b, vq both[2]) {
+  both[0] = __builtin_shufflevector(a, b, 0, 2);
+  both[1] = __builtin_shufflevector(a, b, 1, 3);
+}
 
 static inline vf v_zero(void) { return (vf){0, 0, 0, 0}; }
 static inline vf v_all(float x) { return (vf){x, x, x, x}; }
