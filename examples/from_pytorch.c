@@ -10,8 +10,8 @@
  *
  *     safetensors.torch.save_file(net.state_dict(), "net.safetensors")
  *
- * The file read here has its tensors under "model.", and beside them an input, its edges and the output
- * that Python had, with which the output here is compared. */
+ * The file read here has its tensors under "model.", and beside them an input, its edges and the
+ * output that Python had, with which the output here is compared. */
 #include <heed.h>
 #include <math.h>
 #include <stdio.h>
@@ -67,8 +67,9 @@ int main(int argc, char **argv) {
   check(heed_mask_from_graph(&mask, &graph, HEED_DIRECTION_IN, HEED_LOOPS_ADD));
   heed_matrix features = heed_matrix_view(x, nodes, FEATURES), output;
   heed_pass *pass;
-  check(heed_pass_new(
-      &pass, model, &(heed_model_inputs){.n_nodes = nodes, .dense = &features, .mask = &mask}, false));
+  check(heed_pass_new(&pass, model,
+                      &(heed_model_inputs){.n_nodes = nodes, .dense = &features, .mask = &mask},
+                      false));
   check(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
   double largest = 0;
   for (int64_t i = 0; i < nodes * CLASSES; i++) {

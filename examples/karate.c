@@ -1,4 +1,5 @@
-/* Karate club: a graph through igraph, GAT attention over its edges, and the edge behind each weight.
+/* Karate club: a graph through igraph, GAT attention over its edges, and the edge behind each
+ * weight.
  *
  * Prints the strongest ties of the two leaders, members 1 and 34. */
 #include <heed.h>
@@ -46,7 +47,8 @@ int main(void) {
 
   /* Projected features; a trained layer would give better ones. */
   int64_t n = mask.n_queries;
-  float *h = malloc((size_t)(n * WIDTH) * sizeof *h), *out = malloc((size_t)(n * WIDTH) * sizeof *out);
+  float *h = malloc((size_t)(n * WIDTH) * sizeof *h),
+        *out = malloc((size_t)(n * WIDTH) * sizeof *out);
   float *weights = malloc((size_t)(mask.n_pairs * HEADS) * sizeof *weights);
   float a[2 * WIDTH];
   if (h == NULL || out == NULL || weights == NULL) return 1;
@@ -55,9 +57,10 @@ int main(void) {
 
   heed_attention_spec spec = heed_attention_spec_default(HEADS, DIM);
   spec.score = HEED_SCORE_GAT;
-  check(heed_attend(&spec, &mask,
-                    &(heed_attention_inputs){.query = h, .key = h, .a_query = a, .a_key = a + WIDTH},
-                    &(heed_attention_outputs){.out = out, .weights = weights}));
+  check(
+      heed_attend(&spec, &mask,
+                  &(heed_attention_inputs){.query = h, .key = h, .a_query = a, .a_key = a + WIDTH},
+                  &(heed_attention_outputs){.out = out, .weights = weights}));
   printf("%lld members, %lld pairs\n", (long long)n, (long long)mask.n_pairs);
   print_row(&mask, weights, 0);
   print_row(&mask, weights, 33);

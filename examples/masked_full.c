@@ -37,7 +37,8 @@ int main(void) {
   heed_attention_spec spec = heed_attention_spec_default(HEADS, DIM);
   const heed_attention_inputs in = {.query = query, .key = key, .value = value};
   check(heed_attend(&spec, &masked, &in, &(heed_attention_outputs){.out = along_edges}));
-  check(heed_attend(&spec, &full, &in, &(heed_attention_outputs){.out = to_all, .weights = weights}));
+  check(
+      heed_attend(&spec, &full, &in, &(heed_attention_outputs){.out = to_all, .weights = weights}));
 
   double on_edges = 0, length_masked = 0, length_full = 0;
   for (int64_t i = 0; i < n; i++) {

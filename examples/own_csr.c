@@ -1,5 +1,5 @@
-/* A caller's own CSR arrays as the mask, without a copy: a sentence of six words, each seeing itself
- * and the word before it. */
+/* A caller's own CSR arrays as the mask, without a copy: a sentence of six words, each seeing
+ * itself and the word before it. */
 #include <heed.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* A model put together layer by layer, and a training loop of one's own: gradients are one flat array,
- * so plain gradient descent with momentum is three lines.
+/* A model put together layer by layer, and a training loop of one's own: gradients are one flat
+ * array, so plain gradient descent with momentum is three lines.
  *
  * The task: nodes of a stochastic block model tell their block from features that say little about
  * one node, but enough about a neighbourhood. */
@@ -36,9 +36,8 @@ int main(void) {
   check(heed_data_make_splits(data, &(heed_split_options){.splits = 1, .train = 0.3}));
   check(heed_mask_from_graph(&mask, heed_data_graph(data), HEED_DIRECTION_IN, HEED_LOOPS_ADD));
   heed_model *model = make_model(heed_data_features(data), heed_data_classes(data));
-  heed_model_inputs inputs = {.n_nodes = heed_data_nodes(data),
-                              .dense = heed_data_dense_features(data),
-                              .mask = &mask};
+  heed_model_inputs inputs = {
+      .n_nodes = heed_data_nodes(data), .dense = heed_data_dense_features(data), .mask = &mask};
   heed_targets targets = {.labels = heed_data_labels(data)};
   const uint8_t *train = heed_data_split(data, 0, HEED_PART_TRAIN);
   const uint8_t *test = heed_data_split(data, 0, HEED_PART_TEST);
@@ -48,7 +47,8 @@ int main(void) {
   int64_t n = heed_model_parameter_count(model);
   float *parameters = heed_model_parameters(model), *gradients = heed_pass_gradients(pass);
   float *speed = calloc((size_t)n, sizeof *speed);
-  float *d_output = malloc((size_t)(heed_pass_rows(pass) * heed_data_classes(data)) * sizeof(float));
+  float *d_output =
+      malloc((size_t)(heed_pass_rows(pass) * heed_data_classes(data)) * sizeof(float));
   if (speed == NULL || d_output == NULL) return 1;
   heed_matrix output;
   double loss = 0, accuracy;

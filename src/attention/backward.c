@@ -18,24 +18,6 @@ static bool in_tiles(const heed__problem *problem) {
   return problem->spec.kernel == HEED_KERNEL_DENSE && problem->spec.score == HEED_SCORE_DOT;
 }
 
-void heed__reserve_free(heed_attention *plan) {
-  heed__reserve *reserve = plan->reserve;
-  if (reserve == NULL) return;
-  heed_mask_free(&reserve->transposed);
-  heed__free(reserve->pairs);
-  heed__free(reserve->all);
-  for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
-  heed__free(reserve->a_sums);
-  heed__free(reserve->plain);
-  heed__free(reserve->nodes);
-  heed__free(reserve->memory);
-  heed__free(reserve->partials);
-  heed__free(reserve->head_of);
-  heed__free(reserve->spread);
-  heed__free(reserve);
-  plan->reserve = NULL;
-}
-
 static heed_status check_transposed(const heed_mask *mask, const heed_mask *transposed,
                                     const int64_t *pairs) {
   if (transposed == NULL && pairs == NULL) return HEED_OK;

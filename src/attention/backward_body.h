@@ -1,9 +1,10 @@
-/* The sparse kernel backwards, compiled once an instruction set. A row's pairs come a block at a time;
- * their weights are computed again from log_sum_exp and what belongs to the row is summed up. Both
- * passes are the same code, for every score is a function of the two rows in which query and key may
- * change places: in the second a key stands opposite the queries that see it. */
+/* The sparse kernel backwards, compiled once an instruction set. A row's pairs come a block at a
+ * time; their weights are computed again from log_sum_exp and what belongs to the row is summed up.
+ * Both passes are the same code, for every score is a function of the two rows in which query and
+ * key may change places: in the second a key stands opposite the queries that see it. */
 
-/* What one dimension gives: the derivative of its term by either row, and the term, both without a. */
+/* What one dimension gives: the derivative of its term by either row, and the term, both without a.
+ */
 typedef struct slope_value {
   vf slope;
   vf value;
@@ -30,8 +31,8 @@ INLINE slope_value derivative_additive(vf own, vf other, vf slope) {
 
 /* Sums over a block's rows, each number times the weight of its head. */
 typedef struct row_sum {
-  const float *own;     /* the row's own numbers */
-  const float *rows;    /* the others' */
+  const float *own;  /* the row's own numbers */
+  const float *rows; /* the others' */
   int64_t stride;
   int64_t vectors;
   const int32_t *head_of;
@@ -131,9 +132,12 @@ typedef void (*sum_function)(const row_sum *r, const int32_t *columns, int pairs
 /* How the gradient of a row of queries or keys sums up; GAT has one number a head instead. */
 static sum_function sum_of(heed_score score) {
   switch (score) {
-    case HEED_SCORE_GATV2: return sum_row_gatv2;
-    case HEED_SCORE_ADDITIVE: return sum_row_additive;
-    default: return sum_row_dot;
+    case HEED_SCORE_GATV2:
+      return sum_row_gatv2;
+    case HEED_SCORE_ADDITIVE:
+      return sum_row_additive;
+    default:
+      return sum_row_dot;
   }
 }
 
@@ -151,12 +155,12 @@ typedef struct walk {
   const heed__side *side;
   const heed__scratch *s;
   bool gat;
-  bool of_scores;       /* whether gradients of logits are wanted, here or in the sums of rows */
-  bool of_rows;         /* the gradient of query, first pass, or key */
-  bool of_values;       /* second pass: the gradient of value */
+  bool of_scores; /* whether gradients of logits are wanted, here or in the sums of rows */
+  bool of_rows;   /* the gradient of query, first pass, or key */
+  bool of_values; /* second pass: the gradient of value */
   logits_function logits;
   block scores;
-  block products;       /* of rows of d_out and of values */
+  block products; /* of rows of d_out and of values */
   row_sum keys;
   row_sum values;
   sum_function sum_keys;
@@ -239,7 +243,8 @@ static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
   float *keep = w->s->keep;
   if (!w->side->by_keys) {
     vq counter = v_count() + (uint64_t)p * quads;
-    for (uint64_t i = 0; i < n; i += QUADS, counter += QUADS) keep_quads(problem, counter, keep + 4 * i);
+    for (uint64_t i = 0; i < n; i += QUADS, counter += QUADS)
+      keep_quads(problem, counter, keep + 4 * i);
     return;
   }
   uint64_t *counters = w->s->counters;
@@ -254,7 +259,8 @@ static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
   }
 }
 
-/* keep[pair, padded] = what dropout multiplies the weights by; pairs from number p of the pass on. */
+/* keep[pair, padded] = what dropout multiplies the weights by; pairs from number p of the pass on.
+ */
 static void keep_factors(const walk *w, int64_t p, int pairs) {
   const heed__problem *problem = w->problem;
   const heed__scratch *s = w->s;
@@ -524,7 +530,7 @@ static void products_of_stretches(const float *x, const float *y, int64_t n, int
       for (int r = 0; r < dim; r++) {
         v[r] = v_mul(v_load(x + i * dim + r * LANES), v_load(y + i * dim + r * LANES));
       }
-      v_store(sums + i, dim == 8 ? v_sums(v, 8)
+      v_store(sums + i, dim == 8   ? v_sums(v, 8)
                         : dim == 4 ? v_sums(v, 4)
                         : dim == 2 ? v_sums(v, 2)
                                    : v[0]);

@@ -1,7 +1,7 @@
-/* The pairs of a row backwards in registers, compiled once an instruction set: what sum_pairs() does, for
- * shapes whose logits need no padding. A group is as many pairs as make one vector of flat logits.
- * Everything that a shape decides is a constant here, so that a row of few pairs costs little more
- * than its arithmetic. */
+/* The pairs of a row backwards in registers, compiled once an instruction set: what sum_pairs()
+ * does, for shapes whose logits need no padding. A group is as many pairs as make one vector of
+ * flat logits. Everything that a shape decides is a constant here, so that a row of few pairs costs
+ * little more than its arithmetic. */
 
 /* How a row of queries, keys or values lies in vectors, all of one head size. */
 typedef enum layout {
@@ -32,8 +32,8 @@ INLINE const float *opposite(const group *g, const float *rows, int i) {
   return rows + g->columns[i < g->pairs ? i : g->pairs - 1] * g->stride;
 }
 
-/* The logits, or the products of d_out and values: terms summed by pair and head. What stands at pairs
- * that there are not is finite if the others are. */
+/* The logits, or the products of d_out and values: terms summed by pair and head. What stands at
+ * pairs that there are not is finite if the others are. */
 INLINE vf group_sums(const group *g, const float *own, const float *rows, const float *a, vf slope,
                      term t, const shape s) {
   vf v[LANES];
@@ -41,14 +41,16 @@ INLINE vf group_sums(const group *g, const float *own, const float *rows, const 
     const int vectors = s.padded * s.dim / LANES;
     for (int r = 0; r < s.dim; r++) {
       int at = r % vectors * LANES;
-      v[r] = t(v_load(own + at), v_load(opposite(g, rows, r / vectors) + at), v_load(a + at), slope);
+      v[r] =
+          t(v_load(own + at), v_load(opposite(g, rows, r / vectors) + at), v_load(a + at), slope);
     }
     return v_sums(v, s.dim);
   }
   for (int i = 0; i < g->pairs; i++) {
     const float *row = opposite(g, rows, i);
     if (s.layout == SINGLE) {
-      v[i] = t(v_load_first(own, g->dim), v_load_first(row, g->dim), v_load_first(a, g->dim), slope);
+      v[i] =
+          t(v_load_first(own, g->dim), v_load_first(row, g->dim), v_load_first(a, g->dim), slope);
       continue;
     }
     for (int h = 0; h < s.padded; h++) {
@@ -72,8 +74,8 @@ INLINE vf spread_packed(vf weights, int r, const int dim) {
   return v_permute(weights, (vi)((lane + r * LANES) / dim));
 }
 
-/* sums += weight times derivative; values += weight times term, where those are wanted. Rows that are
- * packed or single have their sums in `sum` and `value`, others in memory. */
+/* sums += weight times derivative; values += weight times term, where those are wanted. Rows that
+ * are packed or single have their sums in `sum` and `value`, others in memory. */
 typedef struct group_target {
   vf sum[HELD];
   vf value[HELD];
@@ -141,8 +143,8 @@ INLINE void target_close(const group_target *to, const shape s) {
   }
 }
 
-/* What dropout multiplies the weights of a group by, from pair p of the pass on; drawn for a block of
- * pairs ahead of their turn, whatever rows they are in. */
+/* What dropout multiplies the weights of a group by, from pair p of the pass on; drawn for a block
+ * of pairs ahead of their turn, whatever rows they are in. */
 INLINE vf group_keep(walk *w, int64_t p, int pairs, int64_t task_end, const int padded) {
   if (p < w->keep_first || p + pairs > w->keep_end) {
     int n = (int)(task_end - p < BLOCK_PAIRS ? task_end - p : BLOCK_PAIRS);
@@ -181,9 +183,8 @@ INLINE void sum_groups(walk *w, int64_t row, const int32_t *columns, int64_t fir
     log_sum = v_repeated(statistics + row * 2 * padded, padded);
     delta = v_repeated(statistics + (row * 2 + 1) * padded, padded);
   }
-  group_target of_key = {.sums = w->s->key_sums,
-                         .values = w->s->a_sums,
-                         .with_values = !by_keys && !gat && !dot};
+  group_target of_key = {
+      .sums = w->s->key_sums, .values = w->s->a_sums, .with_values = !by_keys && !gat && !dot};
   group_target of_value = {.sums = w->s->accumulator};
   if (!gat) target_open(&of_key, s);
   if (by_keys) target_open(&of_value, s);
@@ -201,7 +202,8 @@ INLINE void sum_groups(walk *w, int64_t row, const int32_t *columns, int64_t fir
     key_group.columns = value_group.columns = columns;
     key_group.pairs = value_group.pairs = pairs;
     vf product = v_zero(), keep = v_zero(), logit, raw = v_zero();
-    if (of_scores) product = group_sums(&value_group, own_value, values, own_value, slope, term_dot, s);
+    if (of_scores)
+      product = group_sums(&value_group, own_value, values, own_value, slope, term_dot, s);
     if (gat) {
       raw = v_add(own_score, v_stretches(scores, 1, columns, pairs, padded));
       logit = v_leaky_relu(raw, slope);
@@ -256,7 +258,8 @@ INLINE void sum_by_score(walk *w, int64_t row, const int32_t *columns, int64_t f
       sum_groups(w, row, columns, first, end, task_end, HEED_SCORE_DOT, term_dot, derivative_dot,
                  by_keys, s);
       break;
-    default: sum_pairs(w, row, columns, first, end, task_end);
+    default:
+      sum_pairs(w, row, columns, first, end, task_end);
   }
 }
 
@@ -272,18 +275,18 @@ INLINE void sum_by_pass(walk *w, int64_t row, const int32_t *columns, int64_t fi
 /* The shapes: heads that the vector has room for, packed ones in halves of it. */
 enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
-static void sum_eight_packed(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
-                             int64_t task_end) {
+static void sum_eight_packed(walk *w, int64_t row, const int32_t *columns, int64_t first,
+                             int64_t end, int64_t task_end) {
   sum_by_pass(w, row, columns, first, end, task_end, (shape){PACKED, EIGHT, HALF});
 }
 
-static void sum_eight_whole(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
-                            int64_t task_end) {
+static void sum_eight_whole(walk *w, int64_t row, const int32_t *columns, int64_t first,
+                            int64_t end, int64_t task_end) {
   sum_by_pass(w, row, columns, first, end, task_end, (shape){WHOLE, EIGHT, 0});
 }
 
-static void sum_four_packed(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
-                            int64_t task_end) {
+static void sum_four_packed(walk *w, int64_t row, const int32_t *columns, int64_t first,
+                            int64_t end, int64_t task_end) {
   sum_by_pass(w, row, columns, first, end, task_end, (shape){PACKED, FOUR, HALF});
 }
 
@@ -325,8 +328,8 @@ static void backward_task(const heed__problem *problem, const heed__backward *ba
   int64_t first, count;
   if (partial != NULL) {
     const int32_t *columns = heed__side_row(side, task->first_row, &first, &count);
-    sum(&w, task->first_row, columns + (task->first_pair - first), task->first_pair,
-        task->end_pair, task->end_pair);
+    sum(&w, task->first_row, columns + (task->first_pair - first), task->first_pair, task->end_pair,
+        task->end_pair);
     int64_t n = sums_of_rows(&w);
     memcpy(partial, s->key_sums, (size_t)n * sizeof(float));
     memcpy(partial + n, s->accumulator, (size_t)problem->value_vectors * LANES * sizeof(float));
@@ -342,4 +345,3 @@ static void backward_task(const heed__problem *problem, const heed__backward *ba
     finish_gradients(&w, row);
   }
 }
-

@@ -132,7 +132,8 @@ static heed_status forward_dense(heed_attention *plan) {
   int64_t heads = problem->spec.heads;
   atomic_int result = HEED_OK;
   /* A head's tiles follow one another, so that its keys and values stay in the cache. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, tiles * heads))
+#pragma omp parallel for schedule(dynamic, 1) \
+    num_threads(heed__threads_for_tasks(plan, tiles *heads))
   for (int64_t t = 0; t < tiles * heads; t++) {
     int64_t first = t % tiles * TILE_QUERIES;
     int64_t end = n - first < TILE_QUERIES ? n : first + TILE_QUERIES;

@@ -412,6 +412,24 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
   return HEED_OK;
 }
 
+void heed__reserve_free(heed_attention *plan) {
+  heed__reserve *reserve = plan->reserve;
+  if (reserve == NULL) return;
+  heed_mask_free(&reserve->transposed);
+  heed__free(reserve->pairs);
+  heed__free(reserve->all);
+  for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
+  heed__free(reserve->a_sums);
+  heed__free(reserve->plain);
+  heed__free(reserve->nodes);
+  heed__free(reserve->memory);
+  heed__free(reserve->partials);
+  heed__free(reserve->head_of);
+  heed__free(reserve->spread);
+  heed__free(reserve);
+  plan->reserve = NULL;
+}
+
 void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
   heed__reserve_free(plan);

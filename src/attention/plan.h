@@ -4,8 +4,8 @@
 
 #include "attention/problem.h"
 
-/* The rows of one pass divided: into tasks, and those into groups, each of which has one owner and sums
- * its part of the gradients of a_query, a_key and a. */
+/* The rows of one pass divided: into tasks, and those into groups, each of which has one owner and
+ * sums its part of the gradients of a_query, a_key and a. */
 typedef struct heed__division {
   heed__task *tasks;
   int64_t n_tasks;
@@ -18,20 +18,20 @@ enum { GROUPS = 128 };
 
 /* What heed_attention_prepare_backward() reserves. */
 typedef struct heed__reserve {
-  heed_mask transposed;     /* owned, where the caller gave none; or the full mask's */
+  heed_mask transposed; /* owned, where the caller gave none; or the full mask's */
   int64_t *pairs;
-  int32_t *all;             /* 0, 1, 2, ... for rows and columns of a full mask */
+  int32_t *all; /* 0, 1, 2, ... for rows and columns of a full mask */
   heed__side sides[2];
   heed__division divisions[2];
-  double *a_sums;           /* [GROUPS, 2, H * D] */
-  double *plain;            /* reference: [threads, 2 * max(D, Dv)] */
-  float *nodes;             /* statistics, query_sums and key_sums */
-  float *memory;            /* what the scratch of the threads gets beyond the forward call's */
-  float *partials;          /* [segments of either pass, partial_floats] */
+  double *a_sums;  /* [GROUPS, 2, H * D] */
+  double *plain;   /* reference: [threads, 2 * max(D, Dv)] */
+  float *nodes;    /* statistics, query_sums and key_sums */
+  float *memory;   /* what the scratch of the threads gets beyond the forward call's */
+  float *partials; /* [segments of either pass, partial_floats] */
   int64_t partial_floats;
   int32_t *head_of;
   int32_t *spread;
-  heed__backward back;      /* what does not change from call to call */
+  heed__backward back; /* what does not change from call to call */
 } heed__reserve;
 
 struct heed_attention {
@@ -65,8 +65,9 @@ heed_status heed__plan_new(heed_attention **plan, const heed_attention_spec *spe
 heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
                              heed_kernel kernel, int threads, size_t *bytes);
 
-/* For each vector of a row of `heads` times `dim` numbers the head of its first number, and for each
- * number its head less that. Returns how many vectors; -1 without memory, when what there is stays. */
+/* For each vector of a row of `heads` times `dim` numbers the head of its first number, and for
+ * each number its head less that. Returns how many vectors; -1 without memory, when what there is
+ * stays. */
 int64_t heed__spread_new(int32_t heads, int32_t dim, int lanes, int32_t **head_of,
                          int32_t **spread);
 

@@ -168,7 +168,8 @@ static heed_status take_mask(heed__plan *p, const heed_model_inputs *in) {
   return HEED_OK;
 }
 
-/* The mask of a layer: queries are the first rows that its output needs, keys those of its values. */
+/* The mask of a layer: queries are the first rows that its output needs, keys those of its values.
+ */
 static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64_t n_queries,
                              int64_t n_keys) {
   if (full && pass->n_graphs == 1) {

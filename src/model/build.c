@@ -398,7 +398,8 @@ static void fill(heed_model *model, int number, uint64_t seed) {
   float *data = heed__tensor_data(model, number);
   float limit = 0;
   if (tensor->start == HEED__GLOROT) { /* Glorot and Bengio 2010, equation 16 */
-    limit = (float)sqrt(6 / ((double)is->shape[is->n_dims - 2] + (double)is->shape[is->n_dims - 1]));
+    limit =
+        (float)sqrt(6 / ((double)is->shape[is->n_dims - 2] + (double)is->shape[is->n_dims - 1]));
   } else if (tensor->start == HEED__FAN_IN) { /* LeCun et al. 1998, section 4.6, over sqrt(3) */
     limit = (float)(1 / sqrt((double)tensor->fan_in));
   }

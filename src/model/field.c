@@ -1,7 +1,7 @@
 /* The receptive field: what of the nodes has to be computed where only some rows of the output are
  * wanted. Nodes are put in the order in which the wanted ones come to need them: first the wanted,
- * then what they attend to, then what those attend to. Every value then needs a number of first rows,
- * masks are the first rows of one mask, and no loop has to know of it. */
+ * then what they attend to, then what those attend to. Every value then needs a number of first
+ * rows, masks are the first rows of one mask, and no loop has to know of it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +40,8 @@ static void count_hops(heed_pass *pass, const heed_mask *mask) {
 }
 
 /* The nodes that `hops` steps reach, ends[h] being how many are reached by h of them. */
-static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted, int hops,
-                  bool all, int64_t *ends) {
+static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted, int hops, bool all,
+                  int64_t *ends) {
   int32_t *nodes = pass->nodes, *place = pass->place;
   int64_t n = 0;
   for (int64_t i = 0; i < pass->n_nodes; i++) {
@@ -106,8 +106,8 @@ static heed_status order_dense(heed_pass *pass, int64_t rows) {
   const heed_matrix *x = pass->dense;
   int64_t numbers;
   if (__builtin_mul_overflow(rows, x->cols, &numbers)) {
-    return heed__fail(HEED_OVERFLOW, "pass: %lld rows of %lld features do not fit",
-                      (long long)rows, (long long)x->cols);
+    return heed__fail(HEED_OVERFLOW, "pass: %lld rows of %lld features do not fit", (long long)rows,
+                      (long long)x->cols);
   }
   float *data = heed__alloc((size_t)numbers, sizeof *data);
   pass->feature_arrays[0] = data;

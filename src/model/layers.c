@@ -72,8 +72,8 @@ static heed_status forward_linear(heed_pass *pass, const heed__layer *layer, con
     heed__csr_product(pass->sparse, x->values, out, weight, bias, y->data);
     return HEED_OK;
   }
-  HEED__TRY(heed__dense_product(false, false, y->rows, out, in, x->data, weight, 0, y->data,
-                                pass->room));
+  HEED__TRY(
+      heed__dense_product(false, false, y->rows, out, in, x->data, weight, 0, y->data, pass->room));
   if (bias != NULL) heed__add_bias(y->rows, out, y->data, bias, y->data);
   return HEED_OK;
 }
@@ -87,16 +87,16 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
   float *d_bias = gradient(pass, layer->tensors[1]);
   if (d_bias != NULL) heed__sum_columns(y->rows, out, y->gradient, d_bias, pass->room);
   if (x->sparse) {
-    heed__csr_product_backward(pass->sparse, &pass->features_transposed,
-                               pass->transpose_arrays[2], x->values, out, y->gradient, d_weight);
+    heed__csr_product_backward(pass->sparse, &pass->features_transposed, pass->transpose_arrays[2],
+                               x->values, out, y->gradient, d_weight);
   } else {
     HEED__TRY(heed__dense_product(true, false, in, out, y->rows, x->data, y->gradient, 0, d_weight,
                                   pass->room));
   }
   if (!x->needs_gradient) return HEED_OK;
   return heed__dense_product(false, true, y->rows, in, out, y->gradient,
-                             parameter(pass, layer->tensors[0]), step->adds[0] ? 1 : 0,
-                             x->gradient, pass->room);
+                             parameter(pass, layer->tensors[0]), step->adds[0] ? 1 : 0, x->gradient,
+                             pass->room);
 }
 
 /* Evaluation passes its input on: the output lies where the input lies. */
@@ -210,8 +210,8 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
 }
 
 /* How many first rows of the gradient of `value` a layer gives. */
-static int64_t rows_covered(const heed_pass *pass, const heed__layer *layer,
-                            const heed__step *step, heed_value value) {
+static int64_t rows_covered(const heed_pass *pass, const heed__layer *layer, const heed__step *step,
+                            heed_value value) {
   if (layer->kind != HEED__ATTENTION) {
     return layer->kind == HEED__POOL ? pass->slots[value].rows : pass->slots[layer->output].rows;
   }
@@ -248,8 +248,7 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
     heed_value value = layer->inputs[i];
     if (to[i] == NULL || !step->adds[i] || again[i]) continue;
     int64_t rows = rows_covered(pass, layer, step, value);
-    heed__accumulate(rows * pass->model->values[value].width, to[i],
-                     pass->slots[value].gradient);
+    heed__accumulate(rows * pass->model->values[value].width, to[i], pass->slots[value].gradient);
   }
   return HEED_OK;
 }
@@ -335,8 +334,7 @@ static heed_status layer_backward(heed_pass *pass, int number) {
     case HEED__LINEAR:
       return backward_linear(pass, layer, step, x, y);
     case HEED__BIAS:
-      heed__sum_columns(y->rows, width, y->gradient, gradient(pass, layer->tensors[0]),
-                        pass->room);
+      heed__sum_columns(y->rows, width, y->gradient, gradient(pass, layer->tensors[0]), pass->room);
       if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
     case HEED__DROPOUT:

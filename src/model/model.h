@@ -85,8 +85,9 @@ heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
                                  heed_value query, heed_value key, heed_value value, bool vectors);
 
-/* heed_model_build() up to heed_model_finish(), which takes the output: nothing of the parameters' size is
- * allocated yet, and heed_model_parameter_count() and heed_model_state_count() say what it will be. */
+/* heed_model_build() up to heed_model_finish(), which takes the output: nothing of the parameters'
+ * size is allocated yet, and heed_model_parameter_count() and heed_model_state_count() say what it
+ * will be. */
 heed_status heed__model_draft(heed_model **model, const heed_model_spec *spec, heed_value *output);
 
 /* The number of a tensor in heed_model_parameters(), or in heed_model_state(). */

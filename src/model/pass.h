@@ -60,14 +60,14 @@ struct heed_pass {
   float *ones;         /* score vectors of attention without trained ones */
   float *gradients;    /* [parameters] */
   const float *d_output;
-  int32_t *nodes;      /* [rows of the features] the node of each row; NULL: as they are numbered */
-  int32_t *place;      /* [nodes of the inputs] the row of each node */
+  int32_t *nodes; /* [rows of the features] the node of each row; NULL: as they are numbered */
+  int32_t *place; /* [nodes of the inputs] the row of each node */
   heed_matrix ordered_dense;
   heed_csr ordered_sparse;
   void *feature_arrays[3];
   void *mask_arrays[2];
-  heed_mask mask;      /* that of the inputs or its ordered rows, without edges */
-  heed__view *views;   /* [layers] */
+  heed_mask mask;    /* that of the inputs or its ordered rows, without edges */
+  heed__view *views; /* [layers] */
   int n_views;
   heed_csr features_transposed;
   void *transpose_arrays[3];

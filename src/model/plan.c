@@ -176,7 +176,8 @@ static heed_status add_extras(heed__plan *p) {
             (i > 1 && x == layer->inputs[1])) {
           continue;
         }
-        HEED__TRY(add_item(p, pass->slots[x].rows, model->values[x].width, back, back, &step->apart[i]));
+        HEED__TRY(
+            add_item(p, pass->slots[x].rows, model->values[x].width, back, back, &step->apart[i]));
       }
     } else if (layer->kind == HEED__NORMALIZE) {
       bool of_rows = layer->norm == HEED_NORM_LAYER;

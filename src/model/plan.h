@@ -33,8 +33,8 @@ typedef struct heed__plan {
 /* Chooses what is overwritten in place, places every buffer of the pass and reserves its memory. */
 heed_status heed__plan_buffers(heed__plan *p);
 
-/* Orders nodes, features and mask so that only what the wanted rows need is computed, and gives every
- * slot its rows. Does nothing where that cannot be told. */
+/* Orders nodes, features and mask so that only what the wanted rows need is computed, and gives
+ * every slot its rows. Does nothing where that cannot be told. */
 heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted);
 
 #endif

@@ -234,7 +234,8 @@ static int by_size(const void *a, const void *b) {
 /* Runs that were begun move together; figures over them. `room` has n_runs numbers. */
 static void sum_up(campaign *x, heed_experiment_result *result, double *room) {
   int n = 0;
-  double tests = 0, vals = 0, squares = 0; /* beyond the first run's, so that equal ones deviate by 0 */
+  double tests = 0, vals = 0,
+         squares = 0; /* beyond the first run's, so that equal ones deviate by 0 */
   for (int r = 0; r < x->n_runs; r++) {
     if (x->runs[r].epochs == 0) continue;
     if (r == x->best_run) result->best_run = n;

@@ -58,7 +58,8 @@ static void part_free(heed__part *part) {
 static heed_status part_targets(heed__part *part, const heed_trainer *t, const uint8_t *rows,
                                 const int32_t *nodes) {
   const heed_targets *from = &t->task.targets;
-  size_t n = (size_t)heed_pass_rows(part->pass), outputs = (size_t)heed_model_output_count(t->model);
+  size_t n = (size_t)heed_pass_rows(part->pass),
+         outputs = (size_t)heed_model_output_count(t->model);
   uint8_t *marks = heed__alloc(n, 1);
   int32_t *labels = from->labels == NULL ? NULL : heed__alloc(n, sizeof *labels);
   float *values = from->values == NULL ? NULL : heed__alloc(n, outputs * sizeof *values);
@@ -204,8 +205,8 @@ static heed_status train(heed_trainer *t, float rate, double *loss) {
   const heed__part *part = &t->training;
   uint64_t step = (uint64_t)t->at.epoch + 1;
   HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_TRAIN, t->seed, step, &output));
-  HEED__TRY(heed_loss_compute(t->spec.loss, &output, &part->targets, part->rows, t->d_output,
-                              loss));
+  HEED__TRY(
+      heed_loss_compute(t->spec.loss, &output, &part->targets, part->rows, t->d_output, loss));
   HEED__TRY(heed_pass_backward(part->pass, t->d_output));
   return heed_optimizer_step(t->optimizer, heed_pass_gradients(part->pass), rate);
 }

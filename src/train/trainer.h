@@ -22,10 +22,10 @@ typedef struct heed__progress {
 /* A pass over the rows of one part of a split, and what those rows should give. */
 typedef struct heed__part {
   heed_pass *pass;
-  bool borrowed;         /* the pass is another part's */
-  const uint8_t *rows;   /* [rows of the output] */
-  heed_targets targets;  /* of those rows */
-  void *arrays[3];       /* where the rows of the output are not those of the task */
+  bool borrowed;        /* the pass is another part's */
+  const uint8_t *rows;  /* [rows of the output] */
+  heed_targets targets; /* of those rows */
+  void *arrays[3];      /* where the rows of the output are not those of the task */
 } heed__part;
 
 struct heed_trainer {

@@ -1,4 +1,5 @@
-/* A pass that is told which rows are wanted gives these rows and gradients as a pass over all does. */
+/* A pass that is told which rows are wanted gives these rows and gradients as a pass over all does.
+ */
 #include <check.h>
 #include <heed/model.h>
 #include <math.h>
@@ -63,7 +64,8 @@ static double relative(const float *x, const float *y, int64_t n, double least) 
   return difference / size;
 }
 
-/* The rows of the second pass against those of the first, and gradients of a loss over wanted rows. */
+/* The rows of the second pass against those of the first, and gradients of a loss over wanted rows.
+ */
 static void compare(heed_model *model, const heed_model_inputs *all) {
   heed_model_inputs some = *all;
   some.wanted = wanted;
@@ -85,7 +87,8 @@ static void compare(heed_model *model, const heed_model_inputs *all) {
     const float *row = expected.data + nodes[r] * OUT;
     ck_assert_double_lt(relative(got.data + r * OUT, row, OUT, 1e-12), 2e-5);
     for (int c = 0; c < OUT; c++) {
-      d_some[r * OUT + c] = d_all[nodes[r] * OUT + c] = 0.1F * (float)(nodes[r] % 7) - 0.25F + (float)c;
+      d_some[r * OUT + c] = d_all[nodes[r] * OUT + c] =
+          0.1F * (float)(nodes[r] % 7) - 0.25F + (float)c;
     }
   }
   int64_t count = 0;
@@ -101,9 +104,9 @@ static void compare(heed_model *model, const heed_model_inputs *all) {
   for (int i = 0; i < heed_model_tensors(model); i++) {
     heed_parameter tensor = heed_model_tensor(model, i);
     if (!tensor.trained) continue;
-    double worst = relative(heed_pass_gradients(part) + tensor.offset,
-                            heed_pass_gradients(whole) + tensor.offset, tensor.size,
-                            0.01 * largest);
+    double worst =
+        relative(heed_pass_gradients(part) + tensor.offset,
+                 heed_pass_gradients(whole) + tensor.offset, tensor.size, 0.01 * largest);
     ck_assert_msg(worst < 2e-4, "%s: %g", tensor.name, worst);
   }
   heed_pass_free(whole);
