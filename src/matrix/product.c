@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L
 #include "matrix/product.h"
 
 #include <heed/matrix.h>
@@ -7,6 +8,7 @@
 #include "config.h"
 
 #if defined HEED_MATRIX_ONEDNN
+#include <signal.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -57,6 +59,19 @@ static void one_thread_each(void) {
 }
 #endif
 
+#if defined HEED_MATRIX_ONEDNN
+/* The code that oneDNN makes as it runs keeps numbers on the stack below what a signal handler leaves
+ * alone: a signal that comes amid a product (seen with 2.6: Ctrl-C, a profiler's timer) makes it write
+ * anywhere. Signals wait for its end, but for those that the product itself would raise. */
+static void hold_signals(sigset_t *before) {
+  static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
+  sigset_t held;
+  sigfillset(&held);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&held, own[i]);
+  pthread_sigmask(SIG_BLOCK, &held, before);
+}
+#endif
+
 heed_status heed__product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                           float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
                           float beta, float *c, int64_t ldc) {
@@ -72,8 +87,11 @@ heed_status heed__product(bool transpose_a, bool transpose_b, int64_t m, int64_t
   int threads = omp_get_max_threads();
   omp_set_num_threads(1);
 #endif
+  sigset_t before;
+  hold_signals(&before);
   dnnl_status_t failed = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k,
                                     alpha, a, lda, b, ldb, beta, c, ldc);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
 #ifdef _OPENMP
   omp_set_num_threads(threads);
 #endif

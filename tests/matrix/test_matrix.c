@@ -1,9 +1,12 @@
 /* Room matrix: products against double precision, checks of sparse matrices. */
+#define _XOPEN_SOURCE 700
 #include <check.h>
 #include <heed/matrix.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "matrix/product.h"
 
@@ -226,6 +229,41 @@ START_TEST(check_finite_names_the_place) {
 }
 END_TEST
 
+static volatile sig_atomic_t ticks;
+
+static void tick(int number) {
+  (void)number;
+  ticks = ticks + 1;
+}
+
+/* A program's signals do no harm to a product that they interrupt. */
+START_TEST(products_bear_signals) {
+  enum { M = 128, K = 512, N = 32, TIMES = 20000 };
+  float *a = malloc(M * K * sizeof *a), *b = malloc(K * N * sizeof *b);
+  float *c = malloc(M * N * sizeof *c), *expected = malloc(M * N * sizeof *expected);
+  heed_random_uniform(1, 1, a, M * K, -1, 1);
+  heed_random_uniform(1, 2, b, K * N, -1, 1);
+  ck_assert_int_eq(heed__product(false, false, M, N, K, 1, a, K, b, N, 0, expected, N), HEED_OK);
+  struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+  ck_assert_int_eq(sigaction(SIGPROF, &action, NULL), 0);
+  struct itimerval often = {.it_interval = {0, 500}, .it_value = {0, 500}}, never = {{0, 0}, {0, 0}};
+  ck_assert_int_eq(setitimer(ITIMER_PROF, &often, NULL), 0);
+  int wrong = 0;
+  /* A build without a matrix library is slow: some ticks are enough. */
+  for (int i = 0; i < TIMES && ticks < 500; i++) {
+    ck_assert_int_eq(heed__product(false, false, M, N, K, 1, a, K, b, N, 0, c, N), HEED_OK);
+    wrong += memcmp(c, expected, M * N * sizeof *c) != 0;
+  }
+  ck_assert_int_eq(setitimer(ITIMER_PROF, &never, NULL), 0);
+  ck_assert_int_gt(ticks, 0);
+  ck_assert_int_eq(wrong, 0);
+  free(a);
+  free(b);
+  free(c);
+  free(expected);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("matrix");
   TCase *tests = tcase_create("matrix");
@@ -236,6 +274,7 @@ int main(void) {
   tcase_add_test(tests, csr_matmul_is_the_product);
   tcase_add_test(tests, csr_check_refuses_bad_rows);
   tcase_add_test(tests, check_finite_names_the_place);
+  tcase_add_test(tests, products_bear_signals);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
