@@ -188,7 +188,9 @@ static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64
 static heed_status find_view(heed_pass *pass, const heed__layer *layer, const heed__view **found) {
   bool full = layer->scope == HEED_SCOPE_FULL || pass->mask.indptr == NULL;
   int64_t n_queries = pass->slots[layer->output].rows;
-  int64_t n_keys = pass->nodes == NULL ? pass->n_nodes : pass->slots[layer->inputs[2]].rows;
+  /* Both have all rows that are needed here; either may have more for another layer. */
+  int64_t keys = pass->slots[layer->inputs[1]].rows, values = pass->slots[layer->inputs[2]].rows;
+  int64_t n_keys = pass->nodes == NULL ? pass->n_nodes : keys < values ? keys : values;
   for (int i = 0; i < pass->n_views; i++) {
     const heed__view *view = pass->views + i;
     bool is_full = view->mask.indptr == NULL || view->mask.indptr != pass->mask.indptr;

@@ -149,6 +149,27 @@ START_TEST(wanted_rows_are_what_they_were) {
 }
 END_TEST
 
+/* A value that another layer needs whole has more rows than the keys beside it, or the keys have more. */
+START_TEST(keys_and_values_may_have_other_rows) {
+  heed_model *model;
+  ok(heed_model_new(&model, F));
+  heed_value x = heed_model_features(model);
+  heed_value whole = heed_model_linear(model, "whole", x, 8, true);
+  whole = heed_model_activate(model, whole, HEED_ACTIVATION_GELU);
+  heed_value part = heed_model_linear(model, "part", whole, 8, true);
+  part = heed_model_activate(model, part, HEED_ACTIVATION_GELU);
+  heed_attention_spec spec = heed_attention_spec_default(2, 4);
+  heed_value keys = _i == 0 ? whole : part, values = _i == 0 ? part : whole;
+  heed_value y =
+      heed_model_attention(model, "masked", &spec, HEED_SCOPE_MASKED, part, keys, values);
+  heed_value z = heed_model_attention(model, "full", &spec, HEED_SCOPE_FULL, y, whole, whole);
+  ok(heed_model_finish(model, heed_model_linear(model, "out", z, OUT, true), 2));
+  heed_model_inputs in = {.n_nodes = N, .mask = &mask, .dense = &dense};
+  compare(model, &in);
+  heed_model_free(model);
+}
+END_TEST
+
 START_TEST(only_what_is_needed_is_computed) {
   heed_model_spec spec = spec_of(1);
   spec.layers = 2;
@@ -216,6 +237,7 @@ int main(void) {
   TCase *tests = tcase_create("field");
   tcase_add_checked_fixture(tests, setup, NULL);
   tcase_add_loop_test(tests, wanted_rows_are_what_they_were, 0, SPECS);
+  tcase_add_loop_test(tests, keys_and_values_may_have_other_rows, 0, 2);
   tcase_add_test(tests, only_what_is_needed_is_computed);
   tcase_add_test(tests, memory_may_run_out);
   suite_add_tcase(suite, tests);
