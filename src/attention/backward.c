@@ -69,7 +69,7 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
 }
 
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
-enum { MORE = 12 };
+enum { MORE = 11 };
 
 static heed_status reserve_scratch(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
@@ -80,7 +80,7 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t tile = in_tiles(problem) ? TILE_QUERIES * TILE_KEYS : 0;
   size_t of_tile = tile > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat,
-                        flat,      row,       row,  tile, of_tile, of_tile};
+                        row,       row,       tile, of_tile, of_tile};
   for (int i = 0; i < MORE; i++) floats += sizes[i];
   float *at = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
   plan->reserve->memory = at;
@@ -95,15 +95,14 @@ static heed_status reserve_scratch(heed_attention *plan) {
     s->counters = (uint64_t *)(void *)arrays[0];
     s->scattered = (uint32_t *)(void *)arrays[1];
     s->gradients = arrays[2];
-    s->keep = arrays[3];
-    s->raw = arrays[4];
-    s->log_sums = arrays[5];
-    s->deltas = arrays[6];
-    s->key_sums = arrays[7];
-    s->a_sums = arrays[8];
-    s->tile_gradients = arrays[9];
-    s->tile_compact = arrays[10];
-    s->tile_keep = arrays[11];
+    s->raw = arrays[3];
+    s->log_sums = arrays[4];
+    s->deltas = arrays[5];
+    s->key_sums = arrays[6];
+    s->a_sums = arrays[7];
+    s->tile_gradients = arrays[8];
+    s->tile_compact = arrays[9];
+    s->tile_keep = arrays[10];
   }
   return HEED_OK;
 }

@@ -224,18 +224,6 @@ static void repeat(const float *from, int padded, int period, float *to) {
   for (int i = 0; i < period; i++) to[i] = from[i < padded ? i : i & (padded - 1)];
 }
 
-/* What dropout multiplies weights by, for the four numbers of each of these counters. */
-INLINE void keep_quads(const heed__problem *problem, vq counter, float *keep) {
-  typedef uint32_t numbers __attribute__((vector_size(sizeof(vf))));
-  vq low, high;
-  random_halves(problem->spec.seed, counter, &low, &high);
-  vq both[2];
-  v_zip(low, high, both);
-  numbers scale = (numbers)v_all(problem->keep_scale);
-  v_store(keep, (vf)((numbers)((numbers)both[0] >= problem->drop_below) & scale));
-  v_store(keep + LANES, (vf)((numbers)((numbers)both[1] >= problem->drop_below) & scale));
-}
-
 /* keep[pair, padded], where a pair's heads are whole quads and need no padding. */
 static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
   const heed__problem *problem = w->problem;

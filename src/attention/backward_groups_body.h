@@ -3,77 +3,6 @@
  * flat logits. Everything that a shape decides is a constant here, so that a row of few pairs costs
  * little more than its arithmetic. */
 
-/* How a row of queries, keys or values lies in vectors, all of one head size. */
-typedef enum layout {
-  PACKED, /* several heads in a vector, whole vectors a row */
-  SINGLE, /* one head, less than a vector */
-  WHOLE   /* heads of whole vectors */
-} layout;
-
-/* The most vectors in a row that is packed or single. */
-enum { HELD = 8 };
-
-typedef struct shape {
-  layout layout;
-  int padded; /* = H, divides LANES */
-  int dim;    /* PACKED: a divisor of LANES; otherwise 0, and known only at run time */
-} shape;
-
-/* The opposite rows of a group. */
-typedef struct group {
-  const int32_t *columns;
-  int pairs;
-  int64_t stride;
-  int dim;
-} group;
-
-/* The row of pair `i`, of the last one where there are fewer. */
-INLINE const float *opposite(const group *g, const float *rows, int i) {
-  return rows + g->columns[i < g->pairs ? i : g->pairs - 1] * g->stride;
-}
-
-/* The logits, or the products of d_out and values: terms summed by pair and head. What stands at
- * pairs that there are not is finite if the others are. */
-INLINE vf group_sums(const group *g, const float *own, const float *rows, const float *a, vf slope,
-                     term t, const shape s) {
-  vf v[LANES];
-  if (s.layout == PACKED) {
-    const int vectors = s.padded * s.dim / LANES;
-    for (int r = 0; r < s.dim; r++) {
-      int at = r % vectors * LANES;
-      v[r] =
-          t(v_load(own + at), v_load(opposite(g, rows, r / vectors) + at), v_load(a + at), slope);
-    }
-    return v_sums(v, s.dim);
-  }
-  for (int i = 0; i < g->pairs; i++) {
-    const float *row = opposite(g, rows, i);
-    if (s.layout == SINGLE) {
-      v[i] =
-          t(v_load_first(own, g->dim), v_load_first(row, g->dim), v_load_first(a, g->dim), slope);
-      continue;
-    }
-    for (int h = 0; h < s.padded; h++) {
-      vf sum = v_zero();
-      for (int64_t at = (int64_t)h * g->dim; at < (int64_t)(h + 1) * g->dim; at += LANES) {
-        sum = v_add(sum, t(v_load(own + at), v_load(row + at), v_load(a + at), slope));
-      }
-      v[i * s.padded + h] = sum;
-    }
-  }
-  for (int i = g->pairs * s.padded; i < LANES; i++) v[i] = v_zero();
-  return v_sums(v, LANES);
-}
-
-/* Each weight for the numbers of its head: vector r of the rows of a packed group. */
-INLINE vf spread_packed(vf weights, int r, const int dim) {
-  typedef int32_t whole_numbers __attribute__((vector_size(sizeof(vf))));
-  static const int32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  whole_numbers lane;
-  memcpy(&lane, lanes, sizeof lane);
-  return v_permute(weights, (vi)((lane + r * LANES) / dim));
-}
-
 /* sums += weight times derivative; values += weight times term, where those are wanted. Rows that
  * are packed or single have their sums in `sum` and `value`, others in memory. */
 typedef struct group_target {
@@ -155,12 +84,6 @@ INLINE vf group_keep(walk *w, int64_t p, int pairs, int64_t task_end, const int 
   return v_load(w->s->keep + (p - w->keep_first) * padded);
 }
 
-/* Numbers of a node, [padded], repeated to fill a vector. */
-INLINE vf v_repeated(const float *from, const int padded) {
-  static const int32_t same[LANES] = {0};
-  return v_stretches(from, 1, same, LANES / padded, padded);
-}
-
 /* sum_pairs() for one shape, score and pass. */
 INLINE void sum_groups(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
                        int64_t task_end, const heed_score score, term t, derivative f,
@@ -169,14 +92,13 @@ INLINE void sum_groups(walk *w, int64_t row, const int32_t *columns, int64_t fir
   const heed__backward *back = w->back;
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
   const int padded = s.padded, most = LANES / padded;
-  static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   bool dropout = problem->drop_below > 0, of_scores = w->of_scores, of_values = w->of_values;
   bool of_rows = w->of_rows, prefetches = back->prefetch;
   const float *own_key = w->own_keys + row * problem->key_stride;
   const float *own_value = w->own_values + row * problem->value_stride;
   const float *keys = w->keys.rows, *values = w->products.keys, *scores = w->scores.keys;
   const float *statistics = back->statistics, *a = gat || dot ? own_key : problem->in.a;
-  vf slope = v_all(problem->spec.slope), scale = v_all(problem->spec.scale), lane = v_load(lanes);
+  vf slope = v_all(problem->spec.slope), scale = v_all(problem->spec.scale), lane = v_numbers();
   vf own_score = gat ? v_repeated(w->own_scores + row * padded, padded) : v_zero();
   vf head_sum = v_zero(), log_sum = v_zero(), delta = v_zero();
   if (!by_keys) {
@@ -271,9 +193,6 @@ INLINE void sum_by_pass(walk *w, int64_t row, const int32_t *columns, int64_t fi
     sum_by_score(w, row, columns, first, end, task_end, false, s);
   }
 }
-
-/* The shapes: heads that the vector has room for, packed ones in halves of it. */
-enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
 static void sum_eight_packed(walk *w, int64_t row, const int32_t *columns, int64_t first,
                              int64_t end, int64_t task_end) {

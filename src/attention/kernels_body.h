@@ -13,6 +13,8 @@
 #include "attention/math_body.h"
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
+#include "attention/groups_body.h"
+#include "attention/stream_body.h"
 #include "attention/backward_body.h"
 #include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"

@@ -9,6 +9,7 @@ libheed_core_la_SOURCES += \
   src/attention/dense_backward_body.h \
   src/attention/dense_body.h \
   src/attention/forward.c \
+  src/attention/groups_body.h \
   src/attention/isa.c \
   src/attention/kernels_body.h src/attention/kernels_portable.c \
   src/attention/math_body.h \
@@ -20,7 +21,8 @@ libheed_core_la_SOURCES += \
   src/attention/reference.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
-  src/attention/sparse_body.h
+  src/attention/sparse_body.h \
+  src/attention/stream_body.h
 
 libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \
   src/attention/simd_avx2.h

@@ -4,21 +4,38 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* exp(x) for x <= 88: 2^n times a polynomial in the rest r, |r| <= log(2) / 2 (coefficients fitted
- * at Chebyshev nodes; relative error below 8e-8 before rounding). Below log(FLT_MIN) it is 0. */
+/* 0, 1, 2, ... */
+INLINE vf v_numbers(void) {
+  static const float numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return v_load(numbers);
+}
+
+/* Vectors that are worked on side by side where their number is large: what one waits for, the others
+ * fill. */
+enum { SIDE_BY_SIDE = 4 };
+
+/* exp(x) = p * 2^n, n whole, for `count` vectors: p replaces x, a polynomial in the rest r,
+ * |r| <= log(2) / 2 (coefficients fitted at Chebyshev nodes; relative error below 8e-8 before rounding). */
+INLINE void v_exp_parts(vf *x, vf *n, const int count) {
+  static const float coefficients[] = {8.3631752e-3f, 4.16664667e-2f, 0.166665763f, 0.5f};
+  vf p[SIDE_BY_SIDE];
+  for (int k = 0; k < count; k++) n[k] = v_round(v_mul(x[k], v_all(1.44269504f)));
+  for (int k = 0; k < count; k++) x[k] = v_fma(n[k], v_all(-0.693359375f), x[k]);
+  for (int k = 0; k < count; k++) x[k] = v_fma(n[k], v_all(2.12194440e-4f), x[k]);
+  for (int k = 0; k < count; k++) p[k] = v_all(1.3933643e-3f);
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    for (int k = 0; k < count; k++) p[k] = v_fma(p[k], x[k], v_all(coefficients[c]));
+  }
+  for (int k = 0; k < count; k++) p[k] = v_mul(p[k], x[k]);
+  for (int k = 0; k < count; k++) x[k] = v_add(v_fma(p[k], x[k], x[k]), v_all(1.0f));
+}
+
+/* exp(x) for x <= 88; below log(FLT_MIN) it is 0. */
 INLINE vf v_exp(vf x) {
   const float lowest = -87.33654f;
-  vf clamped = v_max(v_all(lowest), x);
-  vf n = v_round(v_mul(clamped, v_all(1.44269504f)));
-  vf r = v_fma(n, v_all(-0.693359375f), clamped);
-  r = v_fma(n, v_all(2.12194440e-4f), r);
-  vf p = v_all(1.3933643e-3f);
-  p = v_fma(p, r, v_all(8.3631752e-3f));
-  p = v_fma(p, r, v_all(4.16664667e-2f));
-  p = v_fma(p, r, v_all(0.166665763f));
-  p = v_fma(p, r, v_all(0.5f));
-  p = v_fma(v_mul(p, r), r, r);
-  p = v_add(p, v_all(1.0f));
+  vf n, p = v_max(v_all(lowest), x);
+  v_exp_parts(&p, &n, 1);
   return v_where_less(x, v_all(lowest), v_zero(), v_scale(p, n));
 }
 
@@ -61,8 +78,7 @@ INLINE vf v_tanh(vf x) {
 
 /* The numbers of the first n lanes, minus infinity in the others. */
 INLINE vf v_first_or_nothing(vf x, int n) {
-  static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return v_where_less(v_load(lanes), v_all((float)n), x, v_all(-INFINITY));
+  return v_where_less(v_numbers(), v_all((float)n), x, v_all(-INFINITY));
 }
 
 /* p[0 .. n) again and again; n = 1, 2, 4, ... below LANES */

@@ -91,7 +91,7 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 15 };
+enum { ARRAYS = 16 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
@@ -100,7 +100,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
   bool dense = kernel == HEED_KERNEL_DENSE, plain = kernel == HEED_KERNEL_REFERENCE;
   bool shared = !plain; /* GAT's node scores need these in both kernels */
   size_t all[ARRAYS] = {
-      shared ? BLOCK_PAIRS * padded + 2 * WIDEST : 0,
+      shared ? BLOCK_PAIRS * padded + 5 * WIDEST : 0,
       shared ? padded + WIDEST : 0,
       shared ? padded + WIDEST : 0,
       shared ? padded + 2 * WIDEST : 0,
@@ -114,6 +114,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       dense ? TILE_QUERIES * (size_t)spec->value_dim : 0,
       dense ? TILE_QUERIES : 0,
       dense ? TILE_QUERIES : 0,
+      shared ? BLOCK_PAIRS * padded + 3 * WIDEST : 0,
       dense ? TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
@@ -147,6 +148,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .result = at[11],
       .row_maximum = at[12],
       .row_sum = at[13],
+      .keep = at[14],
       .cursor = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
   };

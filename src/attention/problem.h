@@ -88,7 +88,7 @@ typedef struct heed__backward {
 
 /* What one thread works in. */
 typedef struct heed__scratch {
-  float *logits;     /* [BLOCK_PAIRS * padded + 2 * WIDEST] flat */
+  float *logits;     /* [BLOCK_PAIRS * padded + 5 * WIDEST] flat */
   float *maximum;    /* [max(padded, WIDEST)] running maximum, repeated across the vector */
   float *sum;        /* likewise, running sum of exp(logit - maximum), lane by lane */
   float *factor;     /* likewise, what to rescale by */
@@ -96,6 +96,7 @@ typedef struct heed__scratch {
   float *accumulator;/* [value_vectors * lanes] */
   uint32_t *random;  /* [BLOCK_PAIRS * H + 8 + 2 * WIDEST] */
   int32_t *columns;  /* [BLOCK_PAIRS + WIDEST] */
+  float *keep;       /* flat: what dropout multiplies the weights by */
   /* dense only */
   float *tile;       /* [TILE_QUERIES, TILE_KEYS] logits, then weights */
   float *compact;    /* [TILE_KEYS + WIDEST] one row's pairs in a tile */
@@ -109,7 +110,6 @@ typedef struct heed__scratch {
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
   uint32_t *scattered;/* four for each of those */
   float *gradients;  /* flat: products of d_out and values, then gradients of logits */
-  float *keep;       /* flat: what dropout multiplies the weights by */
   float *raw;        /* flat: GAT's sums before LeakyReLU */
   float *log_sums;   /* flat: log_sum_exp of each pair's query */
   float *deltas;     /* flat: d_out . out of each pair's query */

@@ -1,5 +1,6 @@
 /* Vectors of 8 floats, AVX2 with FMA. The same names as in simd_avx512.h, which explains them. */
 #include <immintrin.h>
+#include <stdbool.h>
 
 enum { LANES = 8 };
 
@@ -19,10 +20,20 @@ static inline vf v_zero(void) { return _mm256_setzero_ps(); }
 static inline vf v_all(float x) { return _mm256_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
-static inline vi v_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-static inline vi v_first(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), v_lanes()); }
+typedef uint32_t vn __attribute__((vector_size(32)));
+static inline vn v_lane(void) { return (vn){0, 1, 2, 3, 4, 5, 6, 7}; }
+static inline vn v_larger_size(vn a, vf x) {
+  vi size = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
+  return (vn)_mm256_max_epu32((vi)a, size);
+}
+static inline vi v_first(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), (vi)v_lane()); }
 static inline vf v_load_first(const float *p, int n) { return _mm256_maskload_ps(p, v_first(n)); }
 static inline void v_store_first(float *p, vf x, int n) { _mm256_maskstore_ps(p, v_first(n), x); }
+static inline vf v_load_part(const float *p, const int n) {
+  if (n >= 8) return v_load(p);
+  return _mm256_castps128_ps256(n == 4 ? _mm_loadu_ps(p) : n == 1 ? _mm_load_ss(p)
+                                : _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
+}
 static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
@@ -46,7 +57,7 @@ static inline vf v_round(vf x) {
   return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 static inline vf v_partner(vf x, int step) {
-  return _mm256_permutevar8x32_ps(x, _mm256_xor_si256(v_lanes(), _mm256_set1_epi32(step)));
+  return _mm256_permutevar8x32_ps(x, _mm256_xor_si256((vi)v_lane(), _mm256_set1_epi32(step)));
 }
 static inline vf v_pick(const float *p, const int32_t *index) {
   return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p),

@@ -1,10 +1,23 @@
 /* Vectors of 16 floats, AVX-512 F. The same names as in simd_avx2.h and simd_portable.h. */
 #include <immintrin.h>
+#include <stdbool.h>
 
 enum { LANES = 16 };
 
 typedef __m512 vf;
 typedef __m512i vi;
+
+/* Whole numbers of 32 bits; v_lane() is 0, 1, 2, ..., a constant to the compiler. */
+typedef uint32_t vn __attribute__((vector_size(64)));
+static inline vn v_lane(void) {
+  return (vn){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+}
+
+/* The larger of a and the bits of |x|, as whole numbers: an x that is not finite stays. */
+static inline vn v_larger_size(vn a, vf x) {
+  vi size = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+  return (vn)_mm512_max_epu32((vi)a, size);
+}
 
 /* Whole numbers of 64 bits, for random numbers. */
 typedef uint64_t vq __attribute__((vector_size(64)));
@@ -29,6 +42,14 @@ static inline vf v_load_first(const float *p, int n) {
 }
 static inline void v_store_first(float *p, vf x, int n) {
   _mm512_mask_storeu_ps(p, v_first(n), x);
+}
+/* The first n numbers, n = 1, 2, 4, ...; the other lanes may hold anything. Reads no more than that, so
+ * that it need not wait for a vector that was stored across its border. */
+static inline vf v_load_part(const float *p, const int n) {
+  if (n >= 16) return v_load(p);
+  if (n == 8) return _mm512_castps256_ps512(_mm256_loadu_ps(p));
+  return _mm512_castps128_ps512(n == 4 ? _mm_loadu_ps(p) : n == 1 ? _mm_load_ss(p)
+                                : _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
 }
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

@@ -1,12 +1,20 @@
 /* Vectors of 4 floats in the compiler's own notation, for every processor (SSE, NEON, ...). The same
  * names as in simd_avx512.h, which explains them. */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { LANES = 4 };
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
+
+typedef uint32_t vn __attribute__((vector_size(16)));
+static inline vn v_lane(void) { return (vn){0, 1, 2, 3}; }
+static inline vn v_larger_size(vn a, vf x) {
+  vn size = (vn)x & 0x7fffffff, larger = (vn)(size > a);
+  return (size & larger) | (a & ~larger);
+}
 
 typedef uint64_t vq __attribute__((vector_size(16)));
 static inline vq v_product(vq x, uint32_t m) { return (x & 0xffffffffu) * m; }
@@ -31,6 +39,9 @@ static inline vf v_load_first(const float *p, int n) {
 static inline void v_store_first(float *p, vf x, int n) {
   for (int i = 0; i < n; i++) p[i] = x[i];
 }
+static inline vf v_load_part(const float *p, const int n) {
+  return n >= 4 ? v_load(p) : v_load_first(p, n);
+}
 static inline vf v_add(vf a, vf b) { return a + b; }
 static inline vf v_sub(vf a, vf b) { return a - b; }
 static inline vf v_mul(vf a, vf b) { return a * b; }
@@ -43,6 +54,7 @@ static inline vf v_where_less(vf a, vf b, vf x, vf y) { return v_choose((vi)(a <
 static inline vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 static inline vf v_sign(vf a, vf b) { return (vf)(((vi)a & 0x7fffffff) | ((vi)b & ~0x7fffffff)); }
 static inline vf v_scale(vf p, vf n) {
+  n = v_max(v_all(-126.0f), v_min(v_all(127.0f), n)); /* others do not count, but must fit */
   vi exponent = {(int32_t)n[0], (int32_t)n[1], (int32_t)n[2], (int32_t)n[3]};
   return p * (vf)((exponent + 127) << 23);
 }

@@ -73,6 +73,31 @@ static int draw_scattered(const heed__problem *problem, const int64_t *numbers, 
   return 4 * quads;
 }
 
+/* What dropout multiplies weights by, for the four numbers of each of these counters. */
+INLINE void keep_quads(const heed__problem *problem, vq counter, float *keep) {
+  vq low, high, both[2];
+  random_halves(problem->spec.seed, counter, &low, &high);
+  v_zip(low, high, both);
+  vn scale = (vn)v_all(problem->keep_scale);
+  v_store(keep, (vf)((vn)((vn)both[0] >= problem->drop_below) & scale));
+  v_store(keep + LANES, (vf)((vn)((vn)both[1] >= problem->drop_below) & scale));
+}
+
+/* The same for pairs in a row, H numbers each, from the returned place in `keep` on; there is room for 3
+ * + 2 LANES more. */
+INLINE const float *keep_in_order(const heed__problem *problem, int64_t first, int pairs,
+                                  float *keep) {
+  uint64_t from = (uint64_t)first * (uint64_t)problem->spec.heads;
+  uint64_t to = from + (uint64_t)pairs * (uint64_t)problem->spec.heads;
+  vq counter = v_count() + from / 4;
+  float *out = keep;
+  for (uint64_t quad = from / 4; quad * 4 < to; quad += QUADS, out += 4 * QUADS) {
+    keep_quads(problem, counter, out);
+    counter += QUADS;
+  }
+  return keep + from % 4;
+}
+
 /* keep[i] = what dropout multiplies weight i by; without a branch, which chance would mispredict. */
 INLINE void keep_of(const heed__problem *problem, const uint32_t *random, int n, float *keep) {
   uint32_t below = problem->drop_below;
@@ -475,35 +500,10 @@ INLINE void sparse_of(const heed__problem *problem, const heed__task *task, floa
   }
 }
 
-/* Picks the kernel. A size is worth one of its own where many use it. */
-static void sparse(const heed__problem *problem, const heed__task *task, float *partial,
-                   const heed__scratch *s) {
-  int heads = problem->spec.heads, dim = problem->spec.value_dim;
-  if (heads == 1 && dim < LANES) {
-    sparse_of(problem, task, partial, s, size_of(1, 1));
-  } else if (heads == 8 && dim == 8) {
-    sparse_of(problem, task, partial, s, size_of(8, 8));
-  } else if (heads == 8 && dim == 16) {
-    sparse_of(problem, task, partial, s, size_of(8, 16));
-  } else if (heads == 8 && dim == 32) {
-    sparse_of(problem, task, partial, s, size_of(8, 32));
-  } else if (heads == 8 && dim == 64) {
-    sparse_of(problem, task, partial, s, size_of(8, 64));
-  } else if (heads == 4 && dim == 8) {
-    sparse_of(problem, task, partial, s, size_of(4, 8));
-  } else if (heads == 4 && dim == 16) {
-    sparse_of(problem, task, partial, s, size_of(4, 16));
-  } else if (heads == 1 && dim == 16) {
-    sparse_of(problem, task, partial, s, size_of(1, 16));
-  } else if (heads == 1 && dim == 32) {
-    sparse_of(problem, task, partial, s, size_of(1, 32));
-  } else if (heads == 1 && dim == 64) {
-    sparse_of(problem, task, partial, s, size_of(1, 64));
-  } else if (heads == 1 && dim == 128) {
-    sparse_of(problem, task, partial, s, size_of(1, 128));
-  } else {
-    sparse_of(problem, task, partial, s, (size){.heads = 0});
-  }
+/* Any shape. */
+static void sparse_any(const heed__problem *problem, const heed__task *task, float *partial,
+                       const heed__scratch *s) {
+  sparse_of(problem, task, partial, s, (size){.heads = 0});
 }
 
 /* GAT's scores of the nodes are dot products of every row with one and the same query, a. */
