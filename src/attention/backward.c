@@ -164,7 +164,11 @@ static heed_status reserve_fill(heed_attention *plan, const heed_mask *transpose
   const heed__problem *problem = &plan->problem;
   heed__reserve *reserve = plan->reserve;
   if (!in_tiles(problem)) HEED__TRY(reserve_sides(reserve, problem->mask, transposed, pairs));
-  reserve->a_sums = heed__alloc((size_t)(GROUPS * 2 * problem->key_stride), sizeof(double));
+  const heed_mask *mask = problem->mask;
+  int64_t rows = mask->n_queries > mask->n_keys ? mask->n_queries : mask->n_keys;
+  reserve->groups = rows / ROWS_OF_GROUP + 1 < GROUPS ? rows / ROWS_OF_GROUP + 1 : GROUPS;
+  size_t sums = (size_t)(reserve->groups * 2 * problem->key_stride);
+  reserve->a_sums = heed__alloc(sums, sizeof(double));
   if (reserve->a_sums == NULL) return HEED_NOMEM;
   if (problem->spec.kernel != HEED_KERNEL_REFERENCE) return reserve_sparse(plan);
   reserve->plain = heed__alloc((size_t)(plan->threads * 2 * largest_dim(&problem->spec)),
@@ -240,12 +244,12 @@ static void reference_pass(heed_attention *plan, const heed__backward *back, int
   heed__reserve *reserve = plan->reserve;
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * plan->problem.key_stride;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, GROUPS))
-  for (int64_t group = 0; group < GROUPS; group++) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, reserve->groups))
+  for (int64_t group = 0; group < reserve->groups; group++) {
     double *a_sums = reserve->a_sums + group * width;
     double *room = reserve->plain + heed__thread() * 2 * largest_dim(&plan->problem.spec);
-    for (int64_t t = division->n_tasks * group / GROUPS;
-         t < division->n_tasks * (group + 1) / GROUPS; t++) {
+    for (int64_t t = division->n_tasks * group / reserve->groups;
+         t < division->n_tasks * (group + 1) / reserve->groups; t++) {
       heed__reference_backward(&plan->problem, back, reserve->sides + pass, division->tasks + t,
                                a_sums, room);
     }
@@ -281,13 +285,13 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * problem->key_stride, stride = reserve->partial_floats;
   bool of_a = pass == 0 && back->to.a != NULL;
-  int threads = heed__threads_for_tasks(plan, GROUPS);
+  int threads = heed__threads_for_tasks(plan, reserve->groups);
   (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t group = 0; group < GROUPS; group++) {
+  for (int64_t group = 0; group < reserve->groups; group++) {
     const heed__scratch *s = plan->scratch + heed__thread();
-    for (int64_t t = division->n_tasks * group / GROUPS;
-         t < division->n_tasks * (group + 1) / GROUPS; t++) {
+    for (int64_t t = division->n_tasks * group / reserve->groups;
+         t < division->n_tasks * (group + 1) / reserve->groups; t++) {
       const heed__task *task = division->tasks + t;
       float *partial = task->partial < 0 ? NULL : reserve->partials + task->partial * stride;
       if (of_a) clear_a_sums(plan, s);
@@ -310,7 +314,7 @@ static void node_gradients(heed_attention *plan, const heed__backward *back, boo
   const heed__problem *problem = &plan->problem;
   int64_t n = by_keys ? problem->mask->n_keys : problem->mask->n_queries;
   int64_t width = problem->key_stride;
-  int64_t groups = n / 32 + 1 < GROUPS ? n / 32 + 1 : GROUPS;
+  int64_t groups = plan->reserve->groups;
 #pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, groups))
   for (int64_t group = 0; group < groups; group++) {
     const heed__scratch *s = plan->scratch + heed__thread();
@@ -407,14 +411,15 @@ static heed_status backward_dense(heed_attention *plan, const heed__backward *ba
 
 /* The gradients of a_query, a_key and a: the groups' parts in their order. */
 static void sum_groups(const heed_attention *plan, const heed_attention_gradients *to) {
-  const double *sums = plan->reserve->a_sums;
+  const heed__reserve *reserve = plan->reserve;
+  const double *sums = reserve->a_sums;
   int64_t n = plan->problem.key_stride;
   float *first = to->a != NULL ? to->a : to->a_query;
   for (int64_t d = 0; d < 2 * n; d++) {
     float *gradient = d < n ? first : to->a_key;
     if (gradient == NULL) continue;
     double x = 0;
-    for (int64_t group = 0; group < GROUPS; group++) x += sums[group * 2 * n + d];
+    for (int64_t group = 0; group < reserve->groups; group++) x += sums[group * 2 * n + d];
     bool adds = d >= n && to->a_key == to->a_query;
     gradient[d % n] = (float)(adds ? (double)gradient[d % n] + x : x);
   }
@@ -431,7 +436,8 @@ heed_status heed_attention_backward(heed_attention *plan, const heed_attention_i
   problem->in = *inputs;
   if (problem->in.value == NULL) problem->in.value = problem->in.key;
   heed__backward back = backward_of(plan, inputs, gradients);
-  memset(plan->reserve->a_sums, 0, (size_t)(GROUPS * 2 * problem->key_stride) * sizeof(double));
+  memset(plan->reserve->a_sums, 0,
+         (size_t)(plan->reserve->groups * 2 * problem->key_stride) * sizeof(double));
   if (problem->spec.kernel == HEED_KERNEL_REFERENCE) {
     reference_pass(plan, &back, 0);
     reference_pass(plan, &back, 1);

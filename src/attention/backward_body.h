@@ -3,32 +3,6 @@
  * Both passes are the same code, for every score is a function of the two rows in which query and
  * key may change places: in the second a key stands opposite the queries that see it. */
 
-/* What one dimension gives: the derivative of its term by either row, and the term, both without a.
- */
-typedef struct slope_value {
-  vf slope;
-  vf value;
-} slope_value;
-
-typedef slope_value (*derivative)(vf own, vf other, vf slope);
-
-INLINE slope_value derivative_dot(vf own, vf other, vf slope) {
-  (void)own, (void)slope;
-  return (slope_value){other, other};
-}
-
-INLINE slope_value derivative_gatv2(vf own, vf other, vf slope) {
-  vf x = v_add(own, other);
-  vf steep = v_where_less(v_zero(), x, v_all(1.0f), slope);
-  return (slope_value){steep, v_mul(steep, x)};
-}
-
-INLINE slope_value derivative_additive(vf own, vf other, vf slope) {
-  (void)slope;
-  vf x = v_tanh(v_add(own, other));
-  return (slope_value){v_sub(v_all(1.0f), v_mul(x, x)), x};
-}
-
 /* Sums over a block's rows, each number times the weight of its head. */
 typedef struct row_sum {
   const float *own;  /* the row's own numbers */
@@ -141,13 +115,6 @@ static sum_function sum_of(heed_score score) {
   }
 }
 
-struct walk;
-
-/* Sums up the pairs [first, end) of a row into the scratch; rows may be prefetched up to the pair
- * `task_end`. */
-typedef void (*pairs_function)(struct walk *w, int64_t row, const int32_t *columns, int64_t first,
-                               int64_t end, int64_t task_end);
-
 /* What a task's rows share. */
 typedef struct walk {
   const heed__problem *problem;
@@ -167,8 +134,6 @@ typedef struct walk {
   const float *own_keys;   /* a row's own numbers: of query or key, */
   const float *own_values; /* of d_out or value, */
   const float *own_scores; /* and GAT's */
-  int64_t keep_first;      /* the pairs whose dropout is drawn, sum_groups() */
-  int64_t keep_end;
 } walk;
 
 static walk walk_of(const heed__problem *problem, const heed__backward *back,
@@ -392,7 +357,8 @@ static void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
   }
 }
 
-/* The pairs_function for every shape and score. */
+/* Sums up the pairs [first, end) of a row into the scratch, whatever the shape and score; rows may be
+ * prefetched up to the pair `task_end`. */
 static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t first, int64_t end,
                       int64_t task_end) {
   const heed__problem *problem = w->problem;

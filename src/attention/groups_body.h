@@ -19,6 +19,34 @@ typedef struct shape {
   int dim;    /* PACKED: a divisor of LANES; otherwise 0, and known only at run time */
 } shape;
 
+/* The shapes there are: heads that the vector has room for, packed ones in halves of it. */
+enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
+
+typedef enum shape_name {
+  SHAPE_OTHER, /* or a bias, or a score that is left to the kernels for any shape */
+  SHAPE_SINGLE,
+  SHAPE_ONE_WHOLE,
+  SHAPE_FOUR_PACKED,
+  SHAPE_FOUR_WHOLE,
+  SHAPE_EIGHT_PACKED,
+  SHAPE_EIGHT_WHOLE
+} shape_name;
+
+static shape_name shape_of(const heed__problem *problem) {
+  const heed_attention_spec *spec = &problem->spec;
+  int value = spec->value_dim, heads = spec->heads;
+  int key = spec->score == HEED_SCORE_GAT ? value : spec->key_dim;
+  bool packed = key == HALF && value == HALF, whole = key % LANES == 0 && value % LANES == 0;
+  if (problem->in.bias != NULL || spec->score == HEED_SCORE_ADDITIVE) return SHAPE_OTHER;
+  if (heads == 1 && key < LANES && value < LANES) return SHAPE_SINGLE;
+  if (heads == 1 && whole) return SHAPE_ONE_WHOLE;
+  if (heads == FOUR && packed) return SHAPE_FOUR_PACKED;
+  if (heads == FOUR && whole) return SHAPE_FOUR_WHOLE;
+  if (heads == EIGHT && packed) return SHAPE_EIGHT_PACKED;
+  if (heads == EIGHT && whole) return SHAPE_EIGHT_WHOLE;
+  return SHAPE_OTHER;
+}
+
 /* The opposite rows of a group, and the rows they are opposite to. */
 typedef struct group {
   const int32_t *columns;
@@ -80,4 +108,124 @@ INLINE vf spread_packed(vf weights, const int r, const int dim) {
 INLINE vf v_repeated(const float *from, const int padded) {
   static const int32_t same[LANES] = {0};
   return v_stretches(from, 1, same, LANES / padded, padded);
+}
+
+/* What one dimension gives: the derivative of its term by either row, and the term, both without a.
+ */
+typedef struct slope_value {
+  vf slope;
+  vf value;
+} slope_value;
+
+typedef slope_value (*derivative)(vf own, vf other, vf slope);
+
+INLINE slope_value derivative_dot(vf own, vf other, vf slope) {
+  (void)own, (void)slope;
+  return (slope_value){other, other};
+}
+
+INLINE slope_value derivative_gatv2(vf own, vf other, vf slope) {
+  vf x = v_add(own, other);
+  vf steep = v_where_less(v_zero(), x, v_all(1.0f), slope);
+  return (slope_value){steep, v_mul(steep, x)};
+}
+
+INLINE slope_value derivative_additive(vf own, vf other, vf slope) {
+  (void)slope;
+  vf x = v_tanh(v_add(own, other));
+  return (slope_value){v_sub(v_all(1.0f), v_mul(x, x)), x};
+}
+
+/* Sums of rows, each number times the weight of its head, over pairs of a block. */
+typedef struct span {
+  const float *rows;
+  int64_t stride;
+  int64_t vectors;        /* of a row */
+  const int32_t *columns; /* of the block's pairs */
+  const int32_t *head_of; /* WHOLE: of each vector */
+  const float *weights;   /* flat */
+  float *sums;            /* [vectors * LANES] */
+  float *values;          /* likewise, of the terms */
+  vf slope;
+} span;
+
+/* The sum of each head over the pairs [from, to) of flat numbers. */
+INLINE vf sum_flat(const float *flat, int from, int to, const int padded) {
+  vf sum = v_zero();
+  for (int i = from; i < to; i++) sum = v_add(sum, v_load_part(flat + i * padded, padded));
+  return sum;
+}
+
+/* Vectors c .. c + n of the row that `own` is: adds the pairs [from, to) of the block. Returns what
+ * sum_flat() does of `flat`, unless that is NULL. */
+INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool first, int64_t c,
+                       derivative f, const int n, const bool with_values, const float *flat,
+                       const shape s) {
+  const int padded = s.padded, packed = s.layout == PACKED ? padded * s.dim : 0;
+  int64_t stride = packed > 0 ? packed : x->stride;
+  const float *rows = x->rows + c * LANES, *weights = x->weights + from * padded;
+  const int32_t *columns = x->columns + from, *end = x->columns + to;
+  float *sums = x->sums + c * LANES, *values = x->values + c * LANES;
+  vf sum[HELD], value[HELD], mine[HELD], heads = v_zero();
+  int head[HELD];
+  own += c * LANES;
+  if (flat != NULL) flat += from * padded;
+  for (int v = 0; v < n; v++) {
+    head[v] = s.layout == WHOLE && padded > 1 ? x->head_of[c + v] : 0;
+    sum[v] = first ? v_zero() : v_load(sums + v * LANES);
+    value[v] = with_values ? v_load(values + v * LANES) : v_zero();
+    mine[v] = s.layout == SINGLE ? v_load_first(own, (int)stride) : v_load(own + v * LANES);
+  }
+  for (; columns < end; columns++, weights += padded) {
+    const float *row = rows + *columns * stride;
+    vf several = s.layout == PACKED ? v_load_part(weights, padded) : v_zero();
+    if (flat != NULL) {
+      heads = v_add(heads, v_load_part(flat, padded));
+      flat += padded;
+    }
+    for (int v = 0; v < n; v++) {
+      vf weight =
+          s.layout == PACKED ? spread_packed(several, v, s.dim) : v_all(weights[head[v]]);
+      vf other = s.layout == SINGLE ? v_load_first(row, (int)stride) : v_load(row + v * LANES);
+      slope_value got = f(mine[v], other, x->slope);
+      sum[v] = v_fma(weight, got.slope, sum[v]);
+      if (with_values) value[v] = v_fma(weight, got.value, value[v]);
+    }
+  }
+  for (int v = 0; v < n; v++) {
+    v_store(sums + v * LANES, sum[v]);
+    if (with_values) v_store(values + v * LANES, value[v]);
+  }
+  return heads;
+}
+
+INLINE vf span_sum(const span *x, const float *own, int from, int to, bool first, derivative f,
+                   const bool with_values, const float *flat, const shape s) {
+  if (s.layout != WHOLE) {
+    const int vectors = s.layout == PACKED ? s.padded * s.dim / LANES : 1;
+    return span_vectors(x, own, from, to, first, 0, f, vectors, with_values, flat, s);
+  }
+  int64_t c = 0;
+  for (; c + HELD <= x->vectors; c += HELD) {
+    (void)span_vectors(x, own, from, to, first, c, f, HELD, with_values, NULL, s);
+  }
+  for (; c + 4 <= x->vectors; c += 4) {
+    (void)span_vectors(x, own, from, to, first, c, f, 4, with_values, NULL, s);
+  }
+  for (; c < x->vectors; c++) {
+    (void)span_vectors(x, own, from, to, first, c, f, 1, with_values, NULL, s);
+  }
+  return flat == NULL ? v_zero() : sum_flat(flat, from, to, s.padded);
+}
+
+/* rows[i] = the row of pair first + i, from `row` on; further ones name the last. */
+INLINE void rows_of_block(const heed_mask *mask, int64_t row, int64_t first, int pairs,
+                          int32_t *rows) {
+  for (int done = 0; done < pairs; row++) {
+    int64_t left = mask->indptr[row + 1] - first;
+    int end = left < pairs ? (int)left : pairs;
+    vn same = (v_lane() ^ v_lane()) + (uint32_t)row;
+    for (int i = done; i < end; i += LANES) memcpy(rows + i, &same, sizeof same);
+    if (end > done) done = end;
+  }
 }

@@ -32,11 +32,19 @@ INLINE void v_exp_parts(vf *x, vf *n, const int count) {
 }
 
 /* exp(x) for x <= 88; below log(FLT_MIN) it is 0. */
-INLINE vf v_exp(vf x) {
+INLINE void v_exps(vf *x, const int count) {
   const float lowest = -87.33654f;
-  vf n, p = v_max(v_all(lowest), x);
-  v_exp_parts(&p, &n, 1);
-  return v_where_less(x, v_all(lowest), v_zero(), v_scale(p, n));
+  vf p[SIDE_BY_SIDE], n[SIDE_BY_SIDE];
+  for (int k = 0; k < count; k++) p[k] = v_max(v_all(lowest), x[k]);
+  v_exp_parts(p, n, count);
+  for (int k = 0; k < count; k++) {
+    x[k] = v_where_less(x[k], v_all(lowest), v_zero(), v_scale(p[k], n[k]));
+  }
+}
+
+INLINE vf v_exp(vf x) {
+  v_exps(&x, 1);
+  return x;
 }
 
 /* log(x) for finite x > 0 that is not denormal, minus infinity at 0: x = 2^n (1 + r), r in

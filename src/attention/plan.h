@@ -14,7 +14,9 @@ typedef struct heed__division {
   int64_t n_segments;
 } heed__division;
 
-enum { GROUPS = 128 };
+/* A backward pass is cut into at most so many groups of tasks, of so many rows or more; fixed, for a group
+ * has sums of its own and the bits must not depend on the threads. */
+enum { GROUPS = 128, ROWS_OF_GROUP = 128 };
 
 /* What heed_attention_prepare_backward() reserves. */
 typedef struct heed__reserve {
@@ -23,7 +25,8 @@ typedef struct heed__reserve {
   int32_t *all; /* 0, 1, 2, ... for rows and columns of a full mask */
   heed__side sides[2];
   heed__division divisions[2];
-  double *a_sums;  /* [GROUPS, 2, H * D] */
+  int64_t groups;
+  double *a_sums;  /* [groups, 2, H * D] */
   double *plain;   /* reference: [threads, 2 * max(D, Dv)] */
   float *nodes;    /* statistics, query_sums and key_sums */
   float *memory;   /* what the scratch of the threads gets beyond the forward call's */

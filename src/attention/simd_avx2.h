@@ -29,10 +29,11 @@ static inline vn v_larger_size(vn a, vf x) {
 static inline vi v_first(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), (vi)v_lane()); }
 static inline vf v_load_first(const float *p, int n) { return _mm256_maskload_ps(p, v_first(n)); }
 static inline void v_store_first(float *p, vf x, int n) { _mm256_maskstore_ps(p, v_first(n), x); }
-static inline vf v_load_part(const float *p, const int n) {
+static inline __attribute__((always_inline)) vf v_load_part(const float *p, const int n) {
   if (n >= 8) return v_load(p);
-  return _mm256_castps128_ps256(n == 4 ? _mm_loadu_ps(p) : n == 1 ? _mm_load_ss(p)
-                                : _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
+  if (n == 4) return _mm256_zextps128_ps256(_mm_loadu_ps(p));
+  return _mm256_zextps128_ps256(
+      n == 1 ? _mm_load_ss(p) : _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
 }
 static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }

@@ -43,13 +43,14 @@ static inline vf v_load_first(const float *p, int n) {
 static inline void v_store_first(float *p, vf x, int n) {
   _mm512_mask_storeu_ps(p, v_first(n), x);
 }
-/* The first n numbers, n = 1, 2, 4, ...; the other lanes may hold anything. Reads no more than that, so
- * that it need not wait for a vector that was stored across its border. */
-static inline vf v_load_part(const float *p, const int n) {
+/* The first n numbers, n = 1, 2, 4, ..., and zeros. Reads no more than those, so that it need not wait
+ * for a vector stored across its border. */
+static inline __attribute__((always_inline)) vf v_load_part(const float *p, const int n) {
   if (n >= 16) return v_load(p);
-  if (n == 8) return _mm512_castps256_ps512(_mm256_loadu_ps(p));
-  return _mm512_castps128_ps512(n == 4 ? _mm_loadu_ps(p) : n == 1 ? _mm_load_ss(p)
-                                : _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
+  if (n == 8) return _mm512_zextps256_ps512(_mm256_loadu_ps(p));
+  if (n == 4) return _mm512_zextps128_ps512(_mm_loadu_ps(p));
+  return _mm512_zextps128_ps512(
+      n == 1 ? _mm_load_ss(p) : _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
 }
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

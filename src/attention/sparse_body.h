@@ -120,9 +120,8 @@ static void drop(const heed__problem *problem, int64_t first, int pairs, float *
 }
 
 /* Turns a block's logits into exp(logit - maximum) and moves maximum and sum on. `factor` gets what the
- * blocks before are to be multiplied by; or, if this is the `only` one, 1 / sum. */
-INLINE void online_softmax(const heed__scratch *s, int pairs, bool first, bool only,
-                           const int padded) {
+ * blocks before are to be multiplied by. */
+INLINE void online_softmax(const heed__scratch *s, int pairs, bool first, const int padded) {
   const int period = padded < LANES ? LANES : padded;
   float *logits = s->logits;
   int total = pairs * padded, over = total % LANES, end = over == 0 ? total : total - over + LANES;
@@ -144,10 +143,6 @@ INLINE void online_softmax(const heed__scratch *s, int pairs, bool first, bool o
       vf weight = v_exp(v_sub(v_load(logits + i), maximum));
       v_store(logits + i, weight);
       sum = v_add(sum, weight);
-    }
-    if (only) {
-      sum = fold_sum(sum, padded);
-      v_store(s->factor + h, inverse(sum));
     }
     v_store(s->maximum + h, maximum);
     v_store(s->sum + h, sum);
@@ -220,101 +215,6 @@ INLINE void accumulate_all(const heed__problem *problem, const int32_t *columns,
   if (partly) accumulate(problem, columns, pairs, first, s, next, c, 1, whole, true);
 }
 
-/* A kernel for one size: the compiler knows its loops and keeps a row's sums in registers. The kernel
- * for all sizes has heads 0. */
-typedef struct size {
-  int heads;    /* a power of two */
-  int padded;
-  int all;      /* vectors of a row of values */
-  int vectors;  /* those that are summed at once */
-  int per_head; /* vectors of one head; 0: a vector has several heads */
-  bool partly;  /* the last vector is not full */
-} size;
-
-enum { MOST_VECTORS = 8 };
-
-INLINE size size_of(const int heads, const int dim) {
-  int vectors = (heads * dim + LANES - 1) / LANES;
-  return (size){.heads = heads,
-                .padded = heads,
-                .all = vectors,
-                .vectors = vectors < MOST_VECTORS ? vectors : MOST_VECTORS,
-                .per_head = heads == 1 ? 1 << 20 : dim % LANES == 0 ? dim / LANES : 0,
-                .partly = heads * dim % LANES != 0};
-}
-
-/* Where a vector has several heads: order[part * vectors + v] spreads the weights of the vector's pair
- * `part` over vector v of its values. */
-INLINE void find_orders(const heed__problem *problem, const size z, vi *order) {
-  if (z.heads == 0 || z.per_head > 0) return;
-  for (int part = 0; part < LANES / z.padded; part++) {
-    for (int v = 0; v < z.vectors; v++) {
-      int32_t lanes[LANES];
-      for (int i = 0; i < LANES; i++) {
-        lanes[i] = part * z.padded + problem->head_of[v] + problem->spread[v * LANES + i];
-      }
-      order[part * z.vectors + v] = v_order(lanes);
-    }
-  }
-}
-
-/* What a task's rows share. */
-typedef struct stretch {
-  const heed__problem *problem;
-  const heed__scratch *s;
-  const float *values;
-  float *out;
-  int64_t stride;       /* of a row of values */
-  upcoming next;
-} stretch;
-
-/* The sum over a block's pairs of weight times value, for a size's vectors from vector c on: onto
- * the accumulator; or, of the `only` block, divided by the sum of the weights, into `out`. */
-INLINE void sum_values(const stretch *r, const int32_t *columns, int pairs, bool first, bool only,
-                       int64_t c, float *out, const vi *order, const size z) {
-  const float *values = r->values + c * LANES, *weights = r->s->logits, *factor = r->s->factor;
-  float *accumulator = r->s->accumulator + c * LANES;
-  int64_t stride = r->stride;
-  int tail = (int)(stride - (c + z.vectors - 1) * LANES);
-  int head = z.per_head > 0 ? (int)c / z.per_head : 0;
-  int fetch = c == 0 ? r->next.pairs : 0;
-  vf sum[MOST_VECTORS], factors[MOST_VECTORS];
-  for (int v = 0; v < z.vectors; v++) {
-    factors[v] = z.per_head > 0 ? v_all(factor[head + v / z.per_head])
-                                : v_permute(v_load(factor), order[v]);
-    sum[v] = first ? v_zero() : v_mul(v_load(accumulator + v * LANES), factors[v]);
-  }
-  const int parts = z.per_head > 0 ? 1 : LANES / z.padded;
-  for (int pair = 0; pair < pairs; pair += parts) {
-    const float *weight = weights + pair * z.padded + head;
-    vf several = z.per_head > 0 ? v_zero() : v_load(weight);
-    for (int next = pair; next < fetch && next < pair + parts; next++) {
-      prefetch(r->problem, &r->next, next);
-    }
-#pragma GCC unroll 16
-    for (int part = 0; part < parts; part++) { /* unrolled, `order` stays in registers */
-      if (pair + part >= pairs) break;
-      const float *value = values + columns[pair + part] * stride;
-      for (int v = 0; v < z.vectors; v++) {
-        vf x = z.partly && v == z.vectors - 1 ? v_load_first(value + v * LANES, tail)
-                                              : v_load(value + v * LANES);
-        vf by = z.per_head > 0 ? v_all(weight[v / z.per_head])
-                               : v_permute(several, order[part * z.vectors + v]);
-        sum[v] = v_fma(by, x, sum[v]);
-      }
-    }
-  }
-  for (int v = 0; v < z.vectors; v++) {
-    if (!only) {
-      v_store(accumulator + v * LANES, sum[v]);
-    } else if (z.partly && v == z.vectors - 1) {
-      v_store_first(out + (c + v) * LANES, v_mul(sum[v], factors[v]), tail);
-    } else {
-      v_store(out + (c + v) * LANES, v_mul(sum[v], factors[v]));
-    }
-  }
-}
-
 /* The query's row of a score that multiplies by a scale. */
 static void scale_query(const heed__problem *problem, const float *from, float *query) {
   vf scale = v_all(problem->spec.scale);
@@ -336,26 +236,24 @@ INLINE const int32_t *padded_columns(const heed__problem *problem, const int32_t
 }
 
 /* The pairs [first, end) of row i, from a cleared state on; rows may be prefetched up to the pair
- * `task_end`. Where they are the whole row and one block, `out` is done with and true comes back. */
-INLINE bool attend_row(stretch *r, int64_t i, const int32_t *keys, int64_t first, int64_t end,
-                       int64_t task_end, bool whole_row, block *b, logits_function logits,
-                       const vi *order, const size z) {
-  const heed__problem *problem = r->problem;
-  const heed__scratch *s = r->s;
-  const int padded = z.heads > 0 ? z.padded : problem->padded;
-  bool only = z.heads > 0 && whole_row && end - first <= BLOCK_PAIRS;
+ * `task_end`. */
+static void attend_row(const heed__problem *problem, const heed__scratch *s, int64_t i,
+                       const int32_t *keys, int64_t first, int64_t end, int64_t task_end, block *b,
+                       logits_function logits, upcoming *next) {
+  int padded = problem->padded;
   b->query = problem->spec.score == HEED_SCORE_GAT ? problem->query_scores + i * padded
                                                    : problem->in.query + i * problem->key_stride;
   if (problem->spec.score == HEED_SCORE_DOT) {
     scale_query(problem, b->query, s->query);
     b->query = s->query;
   }
+  bool whole = problem->spec.value_dim % LANES == 0 || problem->spec.heads == 1;
   for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
     int pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
     if (problem->prefetch) {
       int64_t from = p + problem->ahead, left = task_end - from;
-      r->next.columns = problem->mask->indices + from;
-      r->next.pairs = (int)(left < 0 ? 0 : left < pairs ? left : pairs);
+      next->columns = problem->mask->indices + from;
+      next->pairs = (int)(left < 0 ? 0 : left < pairs ? left : pairs);
     }
     const int32_t *columns = padded_columns(problem, keys + (p - first), pairs, s->columns);
     b->columns = columns;
@@ -363,25 +261,19 @@ INLINE bool attend_row(stretch *r, int64_t i, const int32_t *keys, int64_t first
     logits(b, s->logits);
     if (problem->in.bias != NULL) add_bias(problem, p, pairs, s->logits);
     if (problem->to.weights != NULL) keep_logits(problem, p, pairs, s->logits);
-    online_softmax(s, pairs, p == first, only, padded);
+    online_softmax(s, pairs, p == first, padded);
     if (problem->drop_below > 0) drop(problem, p, pairs, s->logits, s->random);
-    if (z.heads > 0) {
-      for (int64_t c = 0; c < z.all; c += z.vectors) {
-        sum_values(r, columns, pairs, p == first, only, c, r->out + i * r->stride, order, z);
-      }
-    } else if (problem->spec.value_dim % LANES == 0 || problem->spec.heads == 1) {
-      accumulate_all(problem, columns, pairs, p == first, s, &r->next, true);
+    if (whole) {
+      accumulate_all(problem, columns, pairs, p == first, s, next, true);
     } else {
-      accumulate_all(problem, columns, pairs, p == first, s, &r->next, false);
+      accumulate_all(problem, columns, pairs, p == first, s, next, false);
     }
   }
-  if (only) return true;
   for (int h = 0; h < problem->period; h += LANES) {
     vf sum = fold_sum(v_load(s->sum + h), padded);
     v_store(s->sum + h, sum);
     v_store(s->factor + h, inverse(sum));
   }
-  return false;
 }
 
 static void weights_of_row(const heed__problem *problem, int64_t first, int64_t end,
@@ -463,18 +355,12 @@ static void put_partial(const heed__problem *problem, const heed__scratch *s, fl
          (size_t)problem->value_vectors * LANES * sizeof(float));
 }
 
-INLINE void sparse_of(const heed__problem *problem, const heed__task *task, float *partial,
-                      const heed__scratch *s, const size z) {
+/* The rows of a task, or a segment into `partial`, for any shape and score. */
+static void sparse_any(const heed__problem *problem, const heed__task *task, float *partial,
+                       const heed__scratch *s) {
   block b = block_of(problem, s);
   logits_function logits = logits_of(problem->spec.score);
-  stretch r = {.problem = problem,
-            .s = s,
-            .values = problem->in.value,
-            .out = problem->to.out,
-            .stride = problem->value_stride,
-            .next = {.keys = b.keys == problem->in.value ? NULL : b.keys, .stride = b.stride}};
-  vi order[LANES];
-  find_orders(problem, z, order);
+  upcoming next = {.keys = b.keys == problem->in.value ? NULL : b.keys, .stride = b.stride};
   for (int64_t i = task->first_row; i < task->end_row; i++) {
     int64_t first, count;
     const int32_t *keys = heed__row(problem, i, &first, &count);
@@ -488,22 +374,15 @@ INLINE void sparse_of(const heed__problem *problem, const heed__task *task, floa
       first = task->first_pair;
       end = task->end_pair;
     }
-    bool done = attend_row(&r, i, keys, first, end, task->end_pair, partial == NULL, &b, logits,
-                           order, z);
+    attend_row(problem, s, i, keys, first, end, task->end_pair, &b, logits, &next);
     if (partial != NULL) {
       put_partial(problem, s, partial);
       return;
     }
-    if (!done) divide_row(problem, i, s);
+    divide_row(problem, i, s);
     if (problem->to.log_sum_exp != NULL) keep_log_sums(problem, i, s);
     if (problem->to.weights != NULL) weights_of_row(problem, first, end, s->maximum, s->sum);
   }
-}
-
-/* Any shape. */
-static void sparse_any(const heed__problem *problem, const heed__task *task, float *partial,
-                       const heed__scratch *s) {
-  sparse_of(problem, task, partial, s, (size){.heads = 0});
 }
 
 /* GAT's scores of the nodes are dot products of every row with one and the same query, a. */

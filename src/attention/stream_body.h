@@ -20,19 +20,6 @@ typedef struct flow {
   vn extreme;             /* bits of the largest |n| so far */
 } flow;
 
-/* rows[i] = the row of pair first + i; further ones name the last. */
-INLINE void rows_of_block(const heed_mask *mask, int64_t row, int64_t first, int pairs,
-                          int32_t *rows) {
-  int done = 0;
-  for (; done < pairs; row++) {
-    int64_t left = mask->indptr[row + 1] - first;
-    int end = left < pairs ? (int)left : pairs;
-    vn same = (v_lane() ^ v_lane()) + (uint32_t)row;
-    for (int i = done; i < end; i += LANES) memcpy(rows + i, &same, sizeof same);
-    if (end > done) done = end;
-  }
-}
-
 /* The rows that a block will gather, asked for while another is worked on. */
 INLINE void flow_prefetch(const flow *f, int64_t from, int64_t end, const bool gat) {
   const heed__problem *problem = f->problem;
@@ -113,31 +100,23 @@ INLINE void flow_weights(flow *f, const int padded) {
   f->applied = applied;
 }
 
-/* Vectors c .. c + n of the sum of a row whose heads are whole vectors. */
-INLINE void sum_whole(const flow *f, int from, int to, bool first, bool last, int64_t c, float *out,
-                      const int n, const int padded) {
-  const heed__problem *problem = f->problem;
-  const float *values = problem->in.value + c * LANES, *applied = f->applied;
-  float *kept = f->s->accumulator + c * LANES;
-  int64_t stride = problem->value_stride;
-  vf total[8];
-  int head[8];
-  for (int v = 0; v < n; v++) {
-    head[v] = padded == 1 ? 0 : problem->head_of[c + v];
-    total[v] = first ? v_zero() : v_load(kept + v * LANES);
-  }
-  for (int i = from; i < to; i++) {
-    const float *value = values + f->columns[i] * stride;
-    for (int v = 0; v < n; v++) {
-      vf weight = v_all(applied[i * padded + head[v]]);
-      total[v] = v_fma(weight, v_load(value + v * LANES), total[v]);
+/* out = sums / sum of the weights */
+INLINE void flow_divide(const flow *f, vf sum, float *out, const shape s) {
+  const float *sums = f->s->accumulator;
+  float *factor = f->s->factor;
+  vf inverse = v_div(v_all(1.0f), sum);
+  if (s.layout == PACKED) {
+    for (int v = 0; v < s.padded * s.dim / LANES; v++) {
+      v_store(out + v * LANES, v_mul(spread_packed(inverse, v, s.dim), v_load(sums + v * LANES)));
     }
-  }
-  for (int v = 0; v < n; v++) {
-    if (last) {
-      v_store(out + (c + v) * LANES, v_mul(v_all(f->s->factor[head[v]]), total[v]));
-    } else {
-      v_store(kept + v * LANES, total[v]);
+  } else if (s.layout == SINGLE) {
+    v_store(factor, inverse);
+    v_store_first(out, v_mul(v_all(*factor), v_load(sums)), f->problem->spec.value_dim);
+  } else {
+    v_store(factor, inverse);
+    for (int64_t c = 0; c < f->problem->value_vectors; c++) {
+      vf by = v_all(factor[s.padded == 1 ? 0 : f->problem->head_of[c]]);
+      v_store(out + c * LANES, v_mul(by, v_load(sums + c * LANES)));
     }
   }
 }
@@ -147,62 +126,28 @@ INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, b
                      const shape s) {
   const heed__problem *problem = f->problem;
   const heed__scratch *scratch = f->s;
-  const int padded = s.padded;
-  const bool packed = s.layout == PACKED, single = s.layout == SINGLE;
-  const int vectors = packed ? padded * s.dim / LANES : 1;
-  int64_t stride = packed ? padded * s.dim : problem->value_stride;
-  int dim = problem->spec.value_dim;
-  const float *values = problem->in.value, *weights = scratch->logits, *applied = f->applied;
-  float *out = problem->to.out + row * stride, *kept = scratch->accumulator;
-  vf sum = first ? v_zero() : v_load(scratch->sum), total[HELD];
-  if (s.layout == WHOLE) {
-    for (int i = from; i < to; i++) sum = v_add(sum, v_load_part(weights + i * padded, padded));
-  } else {
-    for (int v = 0; v < vectors; v++) total[v] = first ? v_zero() : v_load(kept + v * LANES);
-    for (int i = from; i < to; i++) {
-      const float *value = values + f->columns[i] * stride;
-      if (single) {
-        sum = v_add(sum, v_all(weights[i]));
-        total[0] = v_fma(v_all(applied[i]), v_load_first(value, dim), total[0]);
-        continue;
-      }
-      sum = v_add(sum, v_load_part(weights + i * padded, padded));
-      vf weight = v_load_part(applied + i * padded, padded);
-      for (int v = 0; v < vectors; v++) {
-        total[v] = v_fma(spread_packed(weight, v, s.dim), v_load(value + v * LANES), total[v]);
-      }
-    }
+  const span values = {.rows = problem->in.value,
+                       .stride = problem->value_stride,
+                       .vectors = problem->value_vectors,
+                       .columns = f->columns,
+                       .head_of = problem->head_of,
+                       .weights = f->applied,
+                       .sums = scratch->accumulator,
+                       .slope = v_zero()};
+  float *out = problem->to.out + row * problem->value_stride;
+  vf sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, s);
+  if (!first) sum = v_add(v_load(scratch->sum), sum);
+  if (!last) {
+    v_store(scratch->sum, sum);
+    return;
   }
-  vf inverse = v_div(v_all(1.0f), sum);
-  if (!last) v_store(scratch->sum, sum);
-  if (s.layout == WHOLE) {
-    if (last) v_store(scratch->factor, inverse);
-    int64_t c = 0, n = problem->value_vectors;
-    for (; c + 8 <= n; c += 8) sum_whole(f, from, to, first, last, c, out, 8, padded);
-    for (; c + 4 <= n; c += 4) sum_whole(f, from, to, first, last, c, out, 4, padded);
-    for (; c < n; c++) sum_whole(f, from, to, first, last, c, out, 1, padded);
-  } else if (single) {
-    if (last) {
-      v_store_first(out, v_mul(inverse, total[0]), dim);
-    } else {
-      v_store(kept, total[0]);
-    }
+  flow_divide(f, sum, out, s);
+  if (problem->to.log_sum_exp == NULL) return;
+  float *to_sum = problem->to.log_sum_exp + row * s.padded;
+  if (s.padded < LANES) {
+    v_store_first(to_sum, sum, s.padded);
   } else {
-    for (int v = 0; v < vectors; v++) {
-      if (last) {
-        v_store(out + v * LANES, v_mul(spread_packed(inverse, v, s.dim), total[v]));
-      } else {
-        v_store(kept + v * LANES, total[v]);
-      }
-    }
-  }
-  if (last && problem->to.log_sum_exp != NULL) {
-    float *to_sum = problem->to.log_sum_exp + row * padded;
-    if (padded < LANES) {
-      v_store_first(to_sum, sum, padded);
-    } else {
-      v_store(to_sum, sum);
-    }
+    v_store(to_sum, sum);
   }
 }
 
@@ -306,9 +251,6 @@ INLINE void stream_by_score(const heed__problem *problem, const heed__task *task
   }
 }
 
-/* The shapes: heads that the vector has room for, packed ones in halves of it. */
-enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
-
 static void stream_eight_packed(const heed__problem *problem, const heed__task *task, float *partial,
                                 const heed__scratch *scratch) {
   stream_by_score(problem, task, partial, scratch, (shape){PACKED, EIGHT, HALF});
@@ -340,21 +282,25 @@ static void stream_one_whole(const heed__problem *problem, const heed__task *tas
 }
 
 static task_function sparse_of_shape(const heed__problem *problem) {
-  const heed_attention_spec *spec = &problem->spec;
   const heed_mask *mask = problem->mask;
-  int value = spec->value_dim, heads = spec->heads;
-  int key = spec->score == HEED_SCORE_GAT ? value : spec->key_dim;
-  bool packed = key == HALF && value == HALF, whole = key % LANES == 0 && value % LANES == 0;
-  if (problem->in.bias != NULL || problem->to.weights != NULL) return sparse_any;
-  if (spec->score == HEED_SCORE_ADDITIVE) return sparse_any;
+  if (problem->to.weights != NULL) return sparse_any;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return sparse_any;
-  if (heads == 1 && key < LANES && value < LANES) return stream_single;
-  if (heads == 1 && whole) return stream_one_whole;
-  if (heads == FOUR && packed) return stream_four_packed;
-  if (heads == FOUR && whole) return stream_four_whole;
-  if (heads == EIGHT && packed) return stream_eight_packed;
-  if (heads == EIGHT && whole) return stream_eight_whole;
-  return sparse_any;
+  switch (shape_of(problem)) {
+    case SHAPE_SINGLE:
+      return stream_single;
+    case SHAPE_ONE_WHOLE:
+      return stream_one_whole;
+    case SHAPE_FOUR_PACKED:
+      return stream_four_packed;
+    case SHAPE_FOUR_WHOLE:
+      return stream_four_whole;
+    case SHAPE_EIGHT_PACKED:
+      return stream_eight_packed;
+    case SHAPE_EIGHT_WHOLE:
+      return stream_eight_whole;
+    default:
+      return sparse_any;
+  }
 }
 
 static void sparse(const heed__problem *problem, const heed__task *task, float *partial,
