@@ -1,25 +1,18 @@
 #include <heed/attention.h>
-#include <string.h>
 
+#include "base/names.h"
 #include "base/status.h"
 
 static const char *const scores[] = {"dot", "gat", "gatv2", "additive"};
 static const char *const kernels[] = {"auto", "sparse", "dense", "reference"};
 enum { SCORES = sizeof scores / sizeof *scores, KERNELS = sizeof kernels / sizeof *kernels };
 
-static int find(const char *const *names, int n, const char *name) {
-  for (int i = 0; i < n; i++) {
-    if (strcmp(names[i], name) == 0) return i;
-  }
-  return -1;
-}
-
 const char *heed_score_name(heed_score score) {
   return (unsigned)score < SCORES ? scores[score] : "?";
 }
 
 heed_status heed_score_from_name(const char *name, heed_score *score) {
-  int i = find(scores, SCORES, name);
+  int i = heed__name_index(scores, SCORES, name);
   if (i < 0) {
     return heed__fail(HEED_ARGUMENT, "no score function '%s': dot, gat, gatv2 or additive", name);
   }
@@ -32,7 +25,7 @@ const char *heed_kernel_name(heed_kernel kernel) {
 }
 
 heed_status heed_kernel_from_name(const char *name, heed_kernel *kernel) {
-  int i = find(kernels, KERNELS, name);
+  int i = heed__name_index(kernels, KERNELS, name);
   if (i < 0) {
     return heed__fail(HEED_ARGUMENT, "no kernel '%s': auto, sparse, dense or reference", name);
   }

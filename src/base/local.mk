@@ -5,6 +5,7 @@ libheed_core_la_SOURCES += \
   src/base/clock.c \
   src/base/file.c src/base/file.h \
   src/base/isa.c src/base/isa.h \
+  src/base/names.c src/base/names.h \
   src/base/random.c src/base/random.h \
   src/base/status.c src/base/status.h \
   src/base/threads.c src/base/threads.h

@@ -1,6 +1,6 @@
 #include <heed/matrix.h>
-#include <string.h>
 
+#include "base/names.h"
 #include "base/status.h"
 
 static const char *const activations[] = {"none", "relu", "leaky-relu", "elu", "gelu"};
@@ -11,10 +11,11 @@ const char *heed_activation_name(heed_activation activation) {
 }
 
 heed_status heed_activation_from_name(const char *name, heed_activation *activation) {
-  for (int i = 0; i < ACTIVATIONS; i++) {
-    if (strcmp(activations[i], name) != 0) continue;
-    *activation = (heed_activation)i;
-    return HEED_OK;
+  int i = heed__name_index(activations, ACTIVATIONS, name);
+  if (i < 0) {
+    return heed__fail(HEED_ARGUMENT, "no activation '%s': none, relu, leaky-relu, elu or gelu",
+                      name);
   }
-  return heed__fail(HEED_ARGUMENT, "no activation '%s': none, relu, leaky-relu, elu or gelu", name);
+  *activation = (heed_activation)i;
+  return HEED_OK;
 }

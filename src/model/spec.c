@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "base/status.h"
 #include "model/model.h"
 
@@ -15,19 +16,12 @@ static const char *const kinds[] = {"mlp", "gat", "gatv2", "transformer"};
 static const char *const norms[] = {"none", "layer", "batch"};
 enum { KINDS = sizeof kinds / sizeof *kinds, NORMS = sizeof norms / sizeof *norms };
 
-static int find(const char *const *names, int n, const char *name) {
-  for (int i = 0; i < n; i++) {
-    if (strcmp(names[i], name) == 0) return i;
-  }
-  return -1;
-}
-
 const char *heed_model_kind_name(heed_model_kind kind) {
   return (unsigned)kind < KINDS ? kinds[kind] : "?";
 }
 
 heed_status heed_model_kind_from_name(const char *name, heed_model_kind *kind) {
-  int i = find(kinds, KINDS, name);
+  int i = heed__name_index(kinds, KINDS, name);
   if (i < 0) {
     return heed__fail(HEED_ARGUMENT, "no model '%.64s': mlp, gat, gatv2 or transformer", name);
   }
@@ -38,7 +32,7 @@ heed_status heed_model_kind_from_name(const char *name, heed_model_kind *kind) {
 const char *heed_norm_name(heed_norm norm) { return (unsigned)norm < NORMS ? norms[norm] : "?"; }
 
 heed_status heed_norm_from_name(const char *name, heed_norm *norm) {
-  int i = find(norms, NORMS, name);
+  int i = heed__name_index(norms, NORMS, name);
   if (i < 0) return heed__fail(HEED_ARGUMENT, "no norm '%.64s': none, layer or batch", name);
   *norm = (heed_norm)i;
   return HEED_OK;

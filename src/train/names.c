@@ -1,7 +1,7 @@
 /* Names of losses and metrics as the command line has them. */
 #include <heed/train.h>
-#include <string.h>
 
+#include "base/names.h"
 #include "base/status.h"
 
 static const char *const losses[] = {"cross-entropy", "binary-cross-entropy", "squared",
@@ -10,17 +10,10 @@ static const char *const metrics[] = {"accuracy", "macro-f1", "micro-f1", "roc-a
                                       "mcc",      "rmse",     "mae"};
 enum { LOSSES = sizeof losses / sizeof *losses, METRICS = sizeof metrics / sizeof *metrics };
 
-static int find(const char *const *names, int n, const char *name) {
-  for (int i = 0; i < n; i++) {
-    if (strcmp(names[i], name) == 0) return i;
-  }
-  return -1;
-}
-
 const char *heed_loss_name(heed_loss loss) { return (unsigned)loss < LOSSES ? losses[loss] : "?"; }
 
 heed_status heed_loss_from_name(const char *name, heed_loss *loss) {
-  int i = find(losses, LOSSES, name);
+  int i = heed__name_index(losses, LOSSES, name);
   if (i < 0) {
     return heed__fail(HEED_ARGUMENT,
                       "no loss '%s': cross-entropy, binary-cross-entropy, squared or absolute",
@@ -35,7 +28,7 @@ const char *heed_metric_name(heed_metric metric) {
 }
 
 heed_status heed_metric_from_name(const char *name, heed_metric *metric) {
-  int i = find(metrics, METRICS, name);
+  int i = heed__name_index(metrics, METRICS, name);
   if (i < 0) {
     return heed__fail(HEED_ARGUMENT,
                       "no metric '%s': accuracy, macro-f1, micro-f1, roc-auc, mcc, rmse or mae",

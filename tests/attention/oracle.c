@@ -5,6 +5,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+
+const heed_kernel kernels[KERNELS] = {HEED_KERNEL_REFERENCE, HEED_KERNEL_SPARSE,
+                                      HEED_KERNEL_DENSE};
+const char *const isas[ISAS] = {"portable", "avx2", "avx512"};
+
+static const struct {
+  int32_t heads, key_dim, value_dim;
+} shapes[SHAPES] = {{8, 8, 8},   {1, 64, 64}, {4, 16, 16}, {2, 32, 32}, {8, 4, 4},  {16, 2, 2}, {16, 1, 1},
+              {3, 5, 7},   {1, 1, 1},   {1, 7, 3},   {6, 10, 16}, {12, 3, 9}, {20, 8, 5}, {8, 64, 64},
+              {32, 8, 8},  {2, 8, 24},  {8, 8, 1},   {4, 4, 4},   {1, 8, 8},  {5, 17, 33}, {1, 128, 40},
+              {2, 4, 12},  {4, 2, 20},  {17, 16, 2}, {1, 300, 2}, {8, 16, 16}, {8, 4, 32},
+              {4, 8, 8},   {1, 16, 16}, {1, 9, 32},  {1, 4, 128},
+              {1, 7, 7},   {4, 2, 2}};
+
+static const struct {
+  int64_t n_queries, n_keys;
+  double density;
+  int64_t hub;
+  int32_t bias; /* 0 none, 1 shared, 2 a head each */
+  float shut, dropout;
+} patterns[PATTERNS] = {
+    {40, 40, 0.1, -1, 0, 0, 0},         {30, 50, 0.3, 3, 2, 0, 0.3f}, {50, 30, 0.02, -1, 1, 0, 0},
+    {20, 20, 0, -1, 0, 0, 0},           {33, 33, 2, -1, 0, 0, 0.5f},  {3, 530, 2, -1, 2, 0, 0},
+    {130, 530, 0.03, 5, 2, 0.4f, 0.2f}, {10, 10, 0.5, -1, 2, 1, 0},   {1, 1, 2, -1, 0, 0, 0},
+};
+
+recipe recipe_of(heed_score score, int shape, int pattern) {
+  return (recipe){.score = score,
+                  .heads = shapes[shape].heads,
+                  .key_dim = shapes[shape].key_dim,
+                  .value_dim = shapes[shape].value_dim,
+                  .n_queries = patterns[pattern].n_queries,
+                  .n_keys = patterns[pattern].n_keys,
+                  .density = patterns[pattern].density,
+                  .hub = patterns[pattern].hub,
+                  .bias_heads = patterns[pattern].bias == 2 ? shapes[shape].heads
+                                                            : patterns[pattern].bias,
+                  .shut = patterns[pattern].shut,
+                  .dropout = patterns[pattern].dropout,
+                  .seed = (uint64_t)(1000 * shape + pattern)};
+}
+
+const heed__kernels *kernels_for(heed_kernel kernel, int isa) {
+  const heed__kernels *named = heed__kernels_named(isas[isa]);
+  if (named == NULL || (kernel == HEED_KERNEL_REFERENCE && isa > 0)) return NULL;
+  heed__kernels_override(named);
+  return named;
+}
+
+void reset(void) {
+  heed__kernels_override(NULL);
+  heed__alloc_fail_after(-1);
+}
+
 static float *draw(uint64_t seed, uint64_t stream, int64_t n, float range) {
   float *x = malloc((size_t)(n + 1) * sizeof *x);
   ck_assert_ptr_nonnull(x);
@@ -91,23 +146,20 @@ static double leaky(double x) { return x > 0 ? x : (double)0.2f * x; }
 
 static double logit(const trial *t, int64_t i, int64_t j, int32_t h) {
   int32_t dim = t->spec.key_dim, heads = t->spec.heads;
-  double dot = 0, left = 0, right = 0, v2 = 0, additive = 0;
+  double sum = 0;
   for (int32_t d = 0; d < dim; d++) {
     double q = (double)t->query[(i * heads + h) * dim + d];
     double k = (double)t->key[(j * heads + h) * dim + d];
     int64_t at = (int64_t)h * dim + d;
-    dot += q * k;
-    left += (double)t->a_query[at] * q;
-    right += (double)t->a_key[at] * k;
-    v2 += (double)t->a[at] * leaky(q + k);
-    additive += (double)t->a[at] * tanh(q + k);
+    switch (t->spec.score) {
+      case HEED_SCORE_DOT: sum += q * k; break;
+      case HEED_SCORE_GAT: sum += (double)t->a_query[at] * q + (double)t->a_key[at] * k; break;
+      case HEED_SCORE_GATV2: sum += (double)t->a[at] * leaky(q + k); break;
+      case HEED_SCORE_ADDITIVE: sum += (double)t->a[at] * tanh(q + k); break;
+    }
   }
-  switch (t->spec.score) {
-    case HEED_SCORE_DOT: return dot / sqrt(dim);
-    case HEED_SCORE_GAT: return leaky(left + right);
-    case HEED_SCORE_GATV2: return v2;
-    default: return additive;
-  }
+  if (t->spec.score == HEED_SCORE_DOT) return sum / sqrt(dim);
+  return t->spec.score == HEED_SCORE_GAT ? leaky(sum) : sum;
 }
 
 void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_exp) {

@@ -4,6 +4,26 @@
 
 #include <heed/attention.h>
 
+#include "attention/problem.h"
+
+/* The kernels and the instruction sets of which there may be kernels. */
+enum { KERNELS = 3, ISAS = 3 };
+extern const heed_kernel kernels[KERNELS];
+extern const char *const isas[ISAS];
+
+/* Every shape of the specialised bodies and some that none fits; one list for all tests. */
+enum { SHAPES = 33, PATTERNS = 9 };
+
+/* The comparisons of numbers run on one thread: ThreadSanitizer has little to see there. */
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define SHAPES_HERE 2
+#endif
+#endif
+#ifndef SHAPES_HERE
+#define SHAPES_HERE SHAPES
+#endif
+
 /* A problem with all its arrays; `mask` is a view of indptr and indices, or full. */
 typedef struct trial {
   heed_attention_spec spec;
@@ -28,6 +48,17 @@ typedef struct recipe {
   float dropout;
   uint64_t seed;
 } recipe;
+
+/* A shape under a pattern: a mask just large enough for two tiles, for rows of no, one and several
+ * blocks, and so on. */
+recipe recipe_of(heed_score score, int shape, int pattern);
+
+/* The kernels of an instruction set, put to use, or NULL if there are none or `kernel` has one for
+ * all, which the first stands for. */
+const heed__kernels *kernels_for(heed_kernel kernel, int isa);
+
+/* Undoes what tests override; the fixture's end of every test. */
+void reset(void);
 
 void trial_make(trial *t, const recipe *r);
 void trial_free(trial *t);

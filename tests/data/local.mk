@@ -1,7 +1,7 @@
 # Tests of room data.
 check_PROGRAMS += tests/data/test_data
 TESTS += tests/data/test_data
-tests_data_test_data_SOURCES = tests/data/test_data.c
+tests_data_test_data_SOURCES = tests/data/test_data.c tests/folder.h
 tests_data_test_data_CPPFLAGS = $(TEST_CPPFLAGS) -DTEST_FILES='"$(abs_top_srcdir)/tests/files/"'
 tests_data_test_data_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/files/make_npz.py tests/files/README-npz.md $(TEST_NPZ)
@@ -36,7 +36,7 @@ tests_data_test_datasets_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/data/test_safetensors
 TESTS += tests/data/test_safetensors
 EXTRA_DIST += tests/files/good-python.safetensors
-tests_data_test_safetensors_SOURCES = tests/data/test_safetensors.c
+tests_data_test_safetensors_SOURCES = tests/data/test_safetensors.c tests/folder.h
 tests_data_test_safetensors_CPPFLAGS = $(tests_data_test_data_CPPFLAGS)
 tests_data_test_safetensors_LDADD = $(TEST_LIBS)
 TESTS += tests/data/fetch.sh

@@ -1,5 +1,4 @@
 #include <check.h>
-#include <dirent.h>
 #include <heed/data.h>
 #include <math.h>
 #include <signal.h>
@@ -11,6 +10,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+
+#define TARGET "x.npz"
+#include "folder.h"
 
 #define FILE_OF(name) TEST_FILES name ".npz"
 
@@ -103,39 +105,6 @@ START_TEST(arrays_come_back) {
   heed_npz_close(npz);
 }
 END_TEST
-
-/* A folder of the test's own, where leftovers would show. */
-static char folder[] = "/tmp/heed-data-XXXXXX";
-static char target[64];
-
-static void make_folder(void) {
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  snprintf(target, sizeof target, "%s/x.npz", folder);
-}
-
-static int files_in_folder(void) {
-  DIR *directory = opendir(folder);
-  ck_assert_ptr_nonnull(directory);
-  int n = 0;
-  for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
-    n += entry->d_name[0] != '.' || strlen(entry->d_name) > 2;
-  closedir(directory);
-  return n;
-}
-
-static void remove_folder(void) {
-  chmod(folder, 0700);
-  unlink(target);
-  ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left there */
-}
-
-static size_t slurp(const char *path, char *bytes, size_t most) {
-  FILE *file = fopen(path, "rb");
-  ck_assert_ptr_nonnull(file);
-  size_t n = fread(bytes, 1, most, file);
-  fclose(file);
-  return n;
-}
 
 static const uint8_t bools[4] = {1, 0, 0, 1};
 static const int8_t int8s[4] = {INT8_MIN, -1, 0, INT8_MAX};

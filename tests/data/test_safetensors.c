@@ -1,5 +1,4 @@
 #include <check.h>
-#include <dirent.h>
 #include <heed/data.h>
 #include <math.h>
 #include <signal.h>
@@ -13,36 +12,8 @@
 
 #include "base/alloc.h"
 
-/* A folder of the test's own, where leftovers would show. */
-static char folder[] = "/tmp/heed-safetensors-XXXXXX";
-static char target[64];
-
-static void make_folder(void) {
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  snprintf(target, sizeof target, "%s/x.safetensors", folder);
-}
-
-static int files_in_folder(void) {
-  DIR *directory = opendir(folder);
-  ck_assert_ptr_nonnull(directory);
-  int n = 0;
-  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) n += entry->d_name[0] != '.';
-  closedir(directory);
-  return n;
-}
-
-static void remove_folder(void) {
-  unlink(target);
-  ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left there */
-}
-
-static size_t slurp(char *bytes, size_t most) {
-  FILE *file = fopen(target, "rb");
-  ck_assert_ptr_nonnull(file);
-  size_t n = fread(bytes, 1, most, file);
-  fclose(file);
-  return n;
-}
+#define TARGET "x.safetensors"
+#include "folder.h"
 
 /* A file of this header, which says it is `length` bytes long, and of n bytes after it. */
 static void put_file(uint64_t length, const char *header, size_t header_bytes, const void *data,
@@ -129,15 +100,15 @@ START_TEST(same_content_same_bytes) {
   static char first[4096], second[4096];
   make_folder();
   ck_assert_int_eq(heed_safetensors_write(target, tensors, N_TENSORS, metadata), HEED_OK);
-  size_t n = slurp(first, sizeof first);
+  size_t n = slurp(target, first, sizeof first);
   ck_assert(n > 300 && n < sizeof first);
   ck_assert_int_eq(first[0] % 8, 0); /* the data starts at a multiple of 8 */
   ck_assert_int_eq(heed_safetensors_write(target, tensors, N_TENSORS, metadata), HEED_OK);
-  ck_assert_uint_eq(slurp(second, sizeof second), n);
+  ck_assert_uint_eq(slurp(target, second, sizeof second), n);
   ck_assert_mem_eq(first, second, n);
   /* Nothing at all is a file too. */
   ck_assert_int_eq(heed_safetensors_write(target, NULL, 0, NULL), HEED_OK);
-  ck_assert_uint_eq(slurp(second, sizeof second), 16);
+  ck_assert_uint_eq(slurp(target, second, sizeof second), 16);
   ck_assert_mem_eq(second, "\x08\0\0\0\0\0\0\0{}      ", 16);
   heed_safetensors *file;
   ck_assert_int_eq(heed_safetensors_open(&file, target), HEED_OK);
@@ -307,7 +278,7 @@ START_TEST(cut_files_are_refused) {
   static char whole[256];
   make_folder();
   put_text(header, "12345678", 8);
-  size_t n = slurp(whole, sizeof whole), held = heed_memory_held();
+  size_t n = slurp(target, whole, sizeof whole), held = heed_memory_held();
   heed_safetensors *file;
   ck_assert_int_eq(heed_safetensors_open(&file, target), HEED_OK);
   heed_safetensors_close(file);
@@ -399,7 +370,7 @@ START_TEST(a_failed_write_changes_nothing) {
   setrlimit(RLIMIT_FSIZE, &before);
   ck_assert_msg(status == HEED_IO, "%d: %s", (int)status, heed_message());
   ck_assert_int_eq(files_in_folder(), 1);
-  ck_assert_uint_eq(slurp(bytes, sizeof bytes), 10);
+  ck_assert_uint_eq(slurp(target, bytes, sizeof bytes), 10);
   ck_assert_mem_eq(bytes, "what stood", 10);
   ck_assert_int_eq(heed_safetensors_write("/no/such/folder/x", tensors, N_TENSORS, NULL), HEED_IO);
   ck_assert_uint_eq(heed_memory_held(), held);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target for a moment, from the test files on, in a build folder made with
+# Runs the fuzz targets for a moment, side by side, from the test files on, in a build folder made with
 # --enable-fuzz; srcdir names the sources. One line a target, its log only where it failed.
 set -u
 : "${srcdir:=.}"
@@ -47,23 +47,33 @@ done
 LSAN_OPTIONS=suppressions=$srcdir/tests/lsan.supp:print_suppressions=0
 OMP_NUM_THREADS=1
 export LSAN_OPTIONS OMP_NUM_THREADS
-failed=0
-for name in npz graph recipe safetensors; do
+targets='npz graph recipe safetensors'
+for name in $targets; do
   program=tests/fuzz/fuzz_$name
   if [ ! -x "$program" ]; then
     echo "fuzz_$name: not built; configure with --enable-fuzz"
-    failed=1
-    continue
+    exit 1
   fi
-  "$program" -runs=4000 -seed=1 -max_total_time=20 -timeout=20 -rss_limit_mb=2048 \
-    -close_fd_mask=1 -artifact_prefix="fuzz-$name-" -max_len=8192 -print_final_stats=1 \
-    "$work/$name" >"$work/log" 2>&1
-  status=$?
-  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
-  echo "fuzz_$name: status $status, ${runs:-no} runs"
-  if [ $status -ne 0 ] || [ "${runs:-0}" -eq 0 ]; then
+done
+
+# All at once: what one leaves of a processor is another's.
+for name in $targets; do
+  {
+    "tests/fuzz/fuzz_$name" -runs=4000 -seed=1 -max_total_time=20 -timeout=20 -rss_limit_mb=2048 \
+      -close_fd_mask=1 -artifact_prefix="fuzz-$name-" -max_len=8192 -print_final_stats=1 \
+      "$work/$name" >"$work/log-$name" 2>&1
+    echo $? >"$work/status-$name"
+  } &
+done
+wait
+failed=0
+for name in $targets; do
+  status=$(cat "$work/status-$name")
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log-$name")
+  echo "fuzz_$name: status ${status:-none}, ${runs:-no} runs"
+  if [ "${status:-1}" -ne 0 ] || [ "${runs:-0}" -eq 0 ]; then
     failed=1
-    tail -n 60 "$work/log"
+    tail -n 60 "$work/log-$name"
   fi
 done
 exit $failed

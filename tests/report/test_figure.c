@@ -1,6 +1,5 @@
 /* Figures, with a gnuplot to draw them and without. */
 #include <check.h>
-#include <dirent.h>
 #include <heed/report.h>
 #include <locale.h>
 #include <math.h>
@@ -12,30 +11,10 @@
 
 #include "base/alloc.h"
 
-static char folder[64];
-static char target[128];
+#define TARGET "out.svg"
+#include "folder.h"
+
 static char text[1 << 20]; /* of the figure */
-
-static void make_folder(void) {
-  strcpy(folder, "/tmp/heed-figure-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  snprintf(target, sizeof target, "%s/out.svg", folder);
-}
-
-static int files_in_folder(void) {
-  int n = 0;
-  DIR *listing = opendir(folder);
-  ck_assert_ptr_nonnull(listing);
-  for (struct dirent *entry; (entry = readdir(listing)) != NULL;) n += entry->d_name[0] != '.';
-  closedir(listing);
-  return n;
-}
-
-static void remove_folder(void) {
-  unlink(target);
-  ck_assert_int_eq(files_in_folder(), 0);
-  ck_assert_int_eq(rmdir(folder), 0);
-}
 
 static void write_file(const char *path, const char *content) {
   FILE *file = fopen(path, "w");
@@ -45,11 +24,7 @@ static void write_file(const char *path, const char *content) {
 }
 
 static void read_target(void) {
-  FILE *file = fopen(target, "r");
-  ck_assert_ptr_nonnull(file);
-  size_t n = fread(text, 1, sizeof text - 1, file);
-  text[n] = '\0';
-  fclose(file);
+  text[slurp(target, text, sizeof text - 1)] = '\0';
 }
 
 static int count(const char *what) {

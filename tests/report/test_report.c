@@ -1,5 +1,4 @@
 #include <check.h>
-#include <dirent.h>
 #include <heed/report.h>
 #include <jansson.h>
 #include <math.h>
@@ -10,6 +9,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+
+#define TARGET "out.json"
+#include "folder.h"
 
 static heed_report *new_report(void) {
   heed_report *report;
@@ -27,31 +29,6 @@ static const char *text_of(heed_report *report) {
   fclose(stream);
   heed_report_free(report);
   return text;
-}
-
-/* A folder of its own, so that leftovers can be counted. */
-static char folder[64];
-static char target[128];
-
-static void make_folder(void) {
-  strcpy(folder, "/tmp/heed-report-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  snprintf(target, sizeof target, "%s/out.json", folder);
-}
-
-static int files_in_folder(void) {
-  int n = 0;
-  DIR *listing = opendir(folder);
-  ck_assert_ptr_nonnull(listing);
-  for (struct dirent *entry; (entry = readdir(listing)) != NULL;) n += entry->d_name[0] != '.';
-  closedir(listing);
-  return n;
-}
-
-static void remove_folder(void) {
-  unlink(target);
-  ck_assert_int_eq(files_in_folder(), 0);
-  ck_assert_int_eq(rmdir(folder), 0);
 }
 
 /* The JSON of a report as Jansson reads it back; ends the report. */
