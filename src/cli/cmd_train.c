@@ -259,7 +259,8 @@ static int fill_report(heed_report *report, const train *run) {
   if (run->mask.n_queries > 0) {
     heed_report_text(report, "mask", "mask", options->recipe.mask.name);
     heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
-    cli_reorder_report(report, &run->reorder);
+    heed_report_text(report, "order", run->reorder.order ? "order of nodes" : NULL,
+                     heed_order_name(run->reorder.order));
   }
   heed_report_integer(report, "parameters", "parameters", result->parameters);
   heed_report_text(report, "metric", "metric", heed_metric_name(options->recipe.fit.metric));
