@@ -79,6 +79,49 @@ HEED_API HEED_CHECKED heed_status heed_mask_from_graph(heed_mask *mask, const ig
                                                        heed_direction direction,
                                                        heed_loops loops);
 
+/** Orders of nodes that bring together what attention reads together. */
+typedef enum heed_order {
+  HEED_ORDER_NONE = 0,      /**< as they are */
+  HEED_ORDER_DEGREE = 1,    /**< those that most queries see come first */
+  HEED_ORDER_RCM = 2,       /**< reverse Cuthill-McKee (Cuthill and McKee 1969; George and Liu 1979) */
+  HEED_ORDER_METIS = 3,     /**< parts of 2,048 nodes with few pairs between them, by METIS (Karypis
+                                 and Kumar 1998) */
+  HEED_ORDER_COMMUNITY = 4, /**< communities within communities (Arai et al. 2016) */
+  HEED_ORDER_AUTO = 5       /**< whatever heed_mask_order_auto() finds */
+} heed_order;
+
+/** An order of the nodes of a square mask: the node at place p is nodes[p]. heed_mask_permute() with it
+ *  for queries and keys gives the mask, heed_rows_gather() the arrays in that order; the results go
+ *  back by heed_rows_scatter(). Pairs count in both directions. The order depends on the mask alone,
+ *  except that METIS's may be another in another version of METIS.
+ *  @param nodes [n_queries], the caller's
+ *  @return HEED_SHAPE if the mask is not square, HEED_UNSUPPORTED for METIS in a build without it,
+ *  HEED_ARGUMENT for AUTO, HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_mask_order(const heed_mask *mask, heed_order order,
+                                                  int64_t *nodes);
+
+/** The order that should pay, for `passes` forward passes (a backward pass counts as two) that each
+ *  read `row_bytes` of a key, keys and values together: COMMUNITY, or NONE where the rows of all keys fit
+ *  a cache, where there are too few passes for the time that making the order takes, or where the order
+ *  that was made brings too little together. The rule (tests/bench/README.md has the measurements) does
+ *  not look at the machine, so that the same call gives the same order everywhere. Never fails for want
+ *  of a square mask: NONE.
+ *  @param nodes [n_queries], the caller's: the order, ascending numbers for NONE
+ *  @param order NONE or COMMUNITY */
+HEED_API HEED_CHECKED heed_status heed_mask_order_auto(const heed_mask *mask, size_t row_bytes,
+                                                       double passes, int64_t *nodes,
+                                                       heed_order *order);
+
+/** Whether this build can order by METIS. */
+HEED_API bool heed_order_has_metis(void);
+
+/** Names as the command line has them: "none", "degree", "rcm", "metis", "community", "auto". */
+HEED_API const char *heed_order_name(heed_order order);
+
+/** The order of that name.
+ *  @return HEED_ARGUMENT, with the names there are */
+HEED_API HEED_CHECKED heed_status heed_order_from_name(const char *name, heed_order *order);
+
 /** How an edge weight becomes a bias of the logit. */
 typedef enum heed_bias_kind {
   HEED_BIAS_WEIGHT = 0,    /**< the weight itself; 0 for a pair without an edge */

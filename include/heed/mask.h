@@ -118,6 +118,27 @@ HEED_API HEED_CHECKED heed_status heed_mask_khop(heed_mask *result, const heed_m
  *  @return HEED_NOMEM, or HEED_OVERFLOW if the pairs do not fit */
 HEED_API HEED_CHECKED heed_status heed_mask_explicit(heed_mask *result, const heed_mask *mask);
 
+/** The mask with its queries and keys in another order: row i of the result is row queries[i] of
+ *  `mask`, and its key j is key keys[j]. NULL leaves an order as it is. `pairs`, if not NULL, is an
+ *  array of the caller's [n_pairs] that gets, for each pair of the result, its number in `mask`:
+ *  heed_rows_scatter() puts what belongs to pairs, such as weights, back into the order of `mask` by
+ *  it, heed_rows_gather() brings a bias along. Edges come along. Rows stay ascending, so that sums
+ *  over a row have another order: results agree to rounding.
+ *  @param queries [n_queries], each once
+ *  @param keys    [n_keys], each once
+ *  @return HEED_RANGE or HEED_ARGUMENT for an order that is none, with the place */
+HEED_API HEED_CHECKED heed_status heed_mask_permute(heed_mask *result, const heed_mask *mask,
+                                                    const int64_t *queries, const int64_t *keys,
+                                                    int64_t *pairs);
+
+/** The share of pairs, read row by row in the order `queries` (NULL: as they are), whose key was among the `window` pairs before: how many
+ *  rows of keys a cache of `window` rows would hold already (Denning 1968, the working set). A
+ *  measure of an order that does not depend on the machine; O(pairs).
+ *  @param share 0 for a mask without pairs
+ *  @return HEED_ARGUMENT if `window` is below 1, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_mask_reuse(const heed_mask *mask, const int64_t *queries,
+                                                  int64_t window, double *share);
+
 /** Counts; O(pairs). All zero for a mask without queries. */
 HEED_API HEED_CHECKED heed_status heed_mask_statistics(const heed_mask *mask,
                                                        heed_mask_stats *stats);

@@ -60,6 +60,21 @@ HEED_API HEED_CHECKED heed_status heed_csr_matmul(const heed_csr *a, const heed_
 HEED_API HEED_CHECKED heed_status heed_csr_transpose(const heed_csr *a, int64_t *indptr,
                                                      int32_t *indices, int64_t *places);
 
+/** Rows in another order: row i of `to` is row order[i] of `from`, rows of `size` bytes. The arrays
+ *  must not overlap. heed_rows_scatter() undoes it. */
+HEED_API void heed_rows_gather(void *to, const void *from, const int64_t *order, int64_t n,
+                               size_t size);
+
+/** Rows back in the old order: row order[i] of `to` is row i of `from`. Every row of `to` is written
+ *  where `order` has each once. */
+HEED_API void heed_rows_scatter(void *to, const void *from, const int64_t *order, int64_t n,
+                                size_t size);
+
+/** The rows of a sparse matrix in another order, order[a->rows], into arrays of the caller's: indptr
+ *  [rows + 1], indices and values [non-zeros]; `values` is not touched where a has none. */
+HEED_API void heed_csr_gather(const heed_csr *a, const int64_t *order, int64_t *indptr,
+                              int32_t *indices, float *values);
+
 /** Elementwise functions. */
 typedef enum heed_activation {
   HEED_ACTIVATION_NONE = 0,

@@ -184,6 +184,35 @@ typedef void cli_visit_rows(void *context, int64_t first, const heed_mask *block
 int cli_walk_weights(const heed_attention_spec *spec, const heed_mask *mask,
                      const heed_attention_inputs *in, cli_visit_rows *visit, void *context);
 
+/* --- Other orders of nodes (reorder.c) ------------------------------------------------------ */
+
+/* An order of nodes and what is in it. */
+typedef struct cli_reorder {
+  heed_order order; /* never AUTO; NONE: everything stays as it is, and nothing else is there */
+  int64_t *nodes;   /* by place */
+  int64_t *pairs;   /* of the caller's mask, by pair of this one */
+  heed_mask mask;
+  double seconds;   /* that it took to find, even if it came to NONE */
+} cli_reorder;
+
+heed_order cli_parse_order(const struct argp_state *state, const char *text);
+
+/* The order asked for, for `passes` that read `row_bytes` of a key, and the mask in it. */
+int cli_reorder_make(cli_reorder *reorder, heed_order asked, const heed_mask *mask,
+                     int64_t row_bytes, double passes);
+void cli_reorder_free(cli_reorder *reorder);
+
+/* What a forward pass reads of a key. */
+int64_t cli_row_bytes(const heed_attention_spec *spec);
+
+/* As cli_run() on `mask`, computed in the other order; inputs and outputs have the caller's. */
+int cli_run_reordered(cli_times *times, const cli_reorder *reorder, const heed_attention_spec *spec,
+                      const heed_mask *mask, const heed_attention_inputs *in,
+                      const heed_attention_outputs *out, int repeat);
+
+/* Adds which order it was and how long it took. */
+void cli_reorder_report(heed_report *report, const cli_reorder *reorder);
+
 /* --- Output (output.c) --------------------------------------------------------------------- */
 
 /* Writes a finished report: the JSON if asked for, and the text to standard output unless the JSON

@@ -18,6 +18,7 @@ typedef struct compare_input {
   bool kernels_given;
   int repeat;
   double budget;
+  heed_order reorder;
   bool masks_given;
   const char *timing; /* an option that is of no use in training, if one was given */
   bool train;
@@ -30,7 +31,8 @@ enum {
   KEY_REPEAT,
   KEY_BUDGET,
   KEY_TRAIN,
-  KEY_BLOCKS
+  KEY_BLOCKS,
+  KEY_REORDER
 };
 
 static const struct argp_option option_table[] = {
@@ -41,6 +43,9 @@ static const struct argp_option option_table[] = {
      "Kernels, separated by commas: sparse, dense, reference (default sparse,dense, and reference "
      "where that is little work)", 0},
     {"repeat", KEY_REPEAT, "R", 0, "Run each R times by the clock (default 5)", 0},
+    {"reorder", KEY_REORDER, "ORDER", 0,
+     "Compute with the nodes in another order, and put the results back into theirs: none, degree, "
+     "rcm, metis, community or auto (default), where it should pay", 0},
     {"budget", KEY_BUDGET, "SECONDS", 0,
      "Time for one mask and kernel: fewer repeats, or none, where it would take longer (default "
      "10)", 0},
@@ -99,6 +104,7 @@ static void check_usage(struct argp_state *state, compare_input *input) {
   if (shape->slope_text != NULL) cli_training_give(&trained->training, "slope", shape->slope_text);
   if (input->masks_given) trained->masks = input->masks;
   trained->graph = &input->graph;
+  trained->reorder = input->reorder;
   cli_compare_options(state, trained);
 }
 
@@ -120,6 +126,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_REPEAT:
       input->repeat = (int)cli_integer(state, "--repeat", text, 1, 1000000);
       input->timing = "--repeat";
+      return 0;
+    case KEY_REORDER:
+      input->reorder = cli_parse_order(state, text);
       return 0;
     case KEY_BUDGET:
       input->budget = cli_number(state, "--budget", text);
@@ -207,7 +216,13 @@ static int compare_kernels(compare *run, heed_report *report, const char *name,
                            const heed_mask *mask, const heed_attention_cost *cost, bool *ran) {
   const compare_input *options = run->options;
   heed_kernel baseline = HEED_KERNEL_AUTO;
+  const cli_reorder as_it_is = {.order = HEED_ORDER_NONE};
+  cli_reorder reorder;
   *ran = false;
+  if (cli_reorder_make(&reorder, options->reorder, mask, cli_row_bytes(&run->spec),
+                       1.0 + options->repeat)) {
+    return CLI_FAILED;
+  }
   for (int k = 0; k < options->n_kernels; k++) {
     heed_attention_spec spec = run->spec;
     heed_attention_outputs outputs = {.out = *ran ? run->other : run->out};
@@ -218,7 +233,11 @@ static int compare_kernels(compare *run, heed_report *report, const char *name,
     if (!wanted(run, spec.kernel, mask)) continue;
     int repeats = allowed_repeats(run, predicted(cost, spec.kernel), note, sizeof note);
     if (repeats > 0) {
-      if (cli_run(&times, &spec, mask, &run->inputs.in, &outputs, repeats)) return CLI_FAILED;
+      if (cli_run_reordered(&times, spec.kernel == HEED_KERNEL_SPARSE ? &reorder : &as_it_is, &spec,
+                            mask, &run->inputs.in, &outputs, repeats)) {
+        cli_reorder_free(&reorder);
+        return CLI_FAILED;
+      }
       if (*ran) {
         double scale = largest(run->out, out_size(run));
         difference = largest_difference(run->out, run->other, out_size(run));
@@ -244,8 +263,12 @@ static int compare_kernels(compare *run, heed_report *report, const char *name,
     heed_report_number(row, "largest_relative", "relative", relative, 2);
     heed_report_text(row, "difference_from", NULL,
                      *ran && spec.kernel != baseline ? heed_kernel_name(baseline) : "");
+    heed_report_text(row, "order", NULL,
+                     heed_order_name(spec.kernel == HEED_KERNEL_SPARSE ? reorder.order
+                                                                       : HEED_ORDER_NONE));
     heed_report_text(row, "note", "note", note);
   }
+  cli_reorder_free(&reorder);
   return CLI_OK;
 }
 
@@ -501,6 +524,7 @@ int cmd_compare(cli_global *global, int argc, char **argv) {
                     {CLI_MASK_FULL, 1, "full"}}},
       .kernels = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE, HEED_KERNEL_REFERENCE},
       .n_kernels = 3,
+      .reorder = HEED_ORDER_AUTO,
       .repeat = 5,
       .budget = 10,
   };

@@ -17,17 +17,21 @@ typedef struct train_input {
   int64_t *splits; /* NULL for all */
   int n_splits;
   const char *output;
+  heed_order reorder;
   int checkpoint_every;
   bool resume;
 } train_input;
 
-enum { KEY_RESUME = 0x300, KEY_CHECKPOINT };
+enum { KEY_RESUME = 0x300, KEY_CHECKPOINT, KEY_REORDER };
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "DIR", 0,
      "Folder for results.json, history.csv, model.safetensors and curves.svg; made if need be", 0},
     {"checkpoint-every", KEY_CHECKPOINT, "N", 0,
      "Of a single run, keep what --resume needs every N epochs", 0},
+    {"reorder", KEY_REORDER, "ORDER", 0,
+     "Train with the nodes in another order: none, degree, rcm, metis, community or auto (default), "
+     "where it should pay", 0},
     {"resume", KEY_RESUME, NULL, 0,
      "Go on with the single run that was stopped in DIR, if one was", 0},
     {0}};
@@ -65,6 +69,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_CHECKPOINT:
       input->checkpoint_every = (int)cli_integer(state, "--checkpoint-every", text, 1, 1000000000);
       return 0;
+    case KEY_REORDER:
+      input->reorder = cli_parse_order(state, text);
+      return 0;
     case KEY_RESUME:
       input->resume = true;
       return 0;
@@ -81,6 +88,7 @@ typedef struct train {
   train_input *options;
   cli_task task;
   heed_mask mask;
+  cli_reorder reorder;
   uint64_t *seeds;
   int n_seeds;
   char *results, *csv, *model, *curves, *checkpoint;
@@ -120,7 +128,11 @@ static int prepare(train *run) {
                        options->splits, options->n_splits)) {
     return CLI_FAILED;
   }
-  return cli_recipe_mask(&run->mask, &options->recipe, &options->graph, run->task.data);
+  if (cli_recipe_mask(&run->mask, &options->recipe, &options->graph, run->task.data)) {
+    return CLI_FAILED;
+  }
+  return cli_reorder_training(&run->reorder, options->reorder, &run->mask, &options->recipe,
+                              run->n_seeds * run->task.n_splits);
 }
 
 static int compute(train *run) {
@@ -130,11 +142,10 @@ static int compute(train *run) {
                                .history = run->csv,
                                .every = options->checkpoint_every,
                                .resume = options->resume};
-  const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
   cli_catch_signals();
-  return cli_experiment(&run->outcome, &run->task, &options->recipe, mask, run->seeds,
-                        run->n_seeds, options->graph.source, &run->history,
-                        single ? &checkpoint : NULL);
+  return cli_experiment_reordered(&run->outcome, &run->task, &options->recipe, &run->mask,
+                                  &run->reorder, run->seeds, run->n_seeds, options->graph.source,
+                                  &run->history, single ? &checkpoint : NULL);
 }
 
 /* --- Files --------------------------------------------------------------------------------- */
@@ -229,6 +240,7 @@ static int report_config(heed_report *report, const train *run) {
     fprintf(stream, "%llu", (unsigned long long)options->global->seed);
   }
   fprintf(stream, " --splits %s", options->training.splits ? options->training.splits : "0");
+  fprintf(stream, " --reorder %s", heed_order_name(run->reorder.order));
   fclose(stream);
   heed_report_text(config, "command", NULL, command);
   free(command);
@@ -247,6 +259,8 @@ static int fill_report(heed_report *report, const train *run) {
   if (run->mask.n_queries > 0) {
     heed_report_text(report, "mask", "mask", options->recipe.mask.name);
     heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
+    heed_report_text(report, "order", run->reorder.order ? "order of nodes" : NULL,
+                     heed_order_name(run->reorder.order));
   }
   heed_report_integer(report, "parameters", "parameters", result->parameters);
   heed_report_text(report, "metric", "metric", heed_metric_name(options->recipe.fit.metric));
@@ -285,7 +299,8 @@ static int write_all(train *run) {
 }
 
 int cmd_train(cli_global *global, int argc, char **argv) {
-  train_input options = {.global = global, .graph = cli_graph_default()};
+  train_input options = {
+      .global = global, .graph = cli_graph_default(), .reorder = HEED_ORDER_AUTO};
   options.graph.training = true;
   const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
                                         {cli_training_argp(true), 0, "Model and training:", 3},
@@ -306,6 +321,7 @@ int cmd_train(cli_global *global, int argc, char **argv) {
   if (!failed && run.outcome.stopped) failed = CLI_STOPPED;
   cli_outcome_free(&run.outcome);
   cli_history_free(&run.history);
+  cli_reorder_free(&run.reorder);
   heed_mask_free(&run.mask);
   cli_task_close(&run.task);
   char *const paths[] = {run.results, run.csv, run.model, run.curves, run.checkpoint};

@@ -136,11 +136,16 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
   const cli_trained_comparison *options = run->options;
   cli_outcome outcome = {0};
   heed_mask mask;
+  cli_reorder reorder;
   char title[sizeof v->name + 64];
   snprintf(title, sizeof title, "%d of %d: %s", run->n_done + 1, run->n_variants, v->name);
   if (cli_recipe_mask(&mask, &v->recipe, options->graph, run->task.data)) return CLI_FAILED;
-  int failed = cli_experiment(&outcome, &run->task, &v->recipe, mask.n_queries > 0 ? &mask : NULL,
-                              run->seeds, run->n_seeds, title, NULL, NULL);
+  int failed = cli_reorder_training(&reorder, options->reorder, &mask, &v->recipe,
+                                    run->n_seeds * run->task.n_splits);
+  if (!failed) {
+    failed = cli_experiment_reordered(&outcome, &run->task, &v->recipe, &mask, &reorder, run->seeds,
+                                      run->n_seeds, title, NULL, NULL);
+  }
   const heed_experiment_result *result = &outcome.result;
   if (!failed) {
     heed_report *row = heed_report_row(report, "comparison", "what was learnt");
@@ -150,6 +155,7 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     }
     heed_report_integer(row, "pairs", "pairs", mask.n_pairs);
     heed_report_integer(row, "parameters", "parameters", result->parameters);
+    heed_report_text(row, "order", NULL, heed_order_name(reorder.order));
     heed_report_number(row, "test_mean", "test", result->test_mean, 4);
     heed_report_number(row, "test_std", "deviation", result->test_std, 3);
     heed_report_number(row, "val_mean", "validation", result->val_mean, 4);
@@ -164,6 +170,7 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     run->n_done++;
   }
   cli_outcome_free(&outcome);
+  cli_reorder_free(&reorder);
   heed_mask_free(&mask);
   return failed;
 }

@@ -76,6 +76,12 @@ typedef struct cli_task {
   int *splits;
   const uint8_t **parts[3]; /* by heed_part: [n_splits] */
   bool drawn;               /* the splits are ours, not the data's */
+  const heed_matrix *dense; /* features: one of the two */
+  const heed_csr *sparse;
+  heed_matrix own_dense; /* of a task in another order: what it owns */
+  heed_csr own_sparse;
+  void **made; /* [n_made] */
+  int n_made;
 } cli_task;
 
 /* Opens the data with features to learn from: its own, divided if asked for, or the nodes
@@ -141,6 +147,20 @@ bool cli_stopped(void);
 /* The exit status after that. */
 enum { CLI_STOPPED = 130 };
 
+/* The order asked for, for training on `mask`; NONE where the model looks at none. */
+int cli_reorder_training(cli_reorder *reorder, heed_order asked, const heed_mask *mask,
+                         const cli_recipe *recipe, int runs);
+
+/* A copy of the rows of a task, once prepared, in another order; without its data. `result` is for
+ * cli_task_close() after failure too. */
+int cli_task_reorder(cli_task *result, const cli_task *task, const cli_reorder *reorder);
+
+/* As cli_experiment(), in the other order; `mask` is the caller's, all zero for none. */
+int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const cli_recipe *recipe,
+                             const heed_mask *mask, const cli_reorder *reorder,
+                             const uint64_t *seeds, int n_seeds, const char *title,
+                             cli_history *history, const cli_checkpoint *checkpoint);
+
 /* Writes all epochs as CSV. */
 int cli_history_write(const cli_history *history, const char *path);
 
@@ -160,6 +180,7 @@ typedef struct cli_trained_comparison {
   char first[HEED_MAX_BLOCKS + 1];
   int64_t *seeds, *splits;
   int n_seeds, n_splits;
+  heed_order reorder;
   const char *output; /* a folder, or NULL */
 } cli_trained_comparison;
 

@@ -58,6 +58,8 @@ static void print_version(FILE *stream, struct argp_state *state) {
   (void)state;
   fprintf(stream, "heed %s\n", heed_version());
   fprintf(stream, "graphs:           igraph %s\n", heed_graph_library());
+  fprintf(stream, "orders of nodes:  %s\n",
+          heed_order_has_metis() ? "with METIS" : "without METIS");
   fprintf(stream, "matrix products:  %s\n", heed_matrix_library());
   fprintf(stream, "archives:         %s\n", heed_data_library());
   fprintf(stream, "reports:          %s\n", heed_report_library());

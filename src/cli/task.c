@@ -13,10 +13,15 @@ enum { ALL_DRAWN = 10 };
 /* --- Features ------------------------------------------------------------------------------ */
 
 static int open_features(cli_task *task, const char *source, bool normalize) {
+  heed_status status = HEED_OK;
   if (heed_data_features(task->data) == 0) {
-    return cli_check(heed_data_identity_features(task->data), source);
+    status = heed_data_identity_features(task->data);
+  } else if (normalize) {
+    status = heed_data_row_normalize(task->data);
   }
-  return normalize ? cli_check(heed_data_row_normalize(task->data), source) : CLI_OK;
+  task->dense = heed_data_dense_features(task->data);
+  task->sparse = heed_data_sparse_features(task->data);
+  return cli_check(status, source);
 }
 
 int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
@@ -34,14 +39,20 @@ void cli_task_close(cli_task *task) {
   for (int part = 0; part < 3; part++) free(task->parts[part]);
   free(task->splits);
   free(task->one_hot);
+  free(task->own_dense.data);
+  free((void *)task->own_sparse.indptr);
+  free((void *)task->own_sparse.indices);
+  free((void *)task->own_sparse.values);
+  for (int i = 0; i < task->n_made; i++) free(task->made[i]);
+  free(task->made);
   heed_data_free(task->data);
   *task = (cli_task){0};
 }
 
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
   return (heed_model_inputs){.n_nodes = task->n_nodes,
-                             .dense = heed_data_dense_features(task->data),
-                             .sparse = heed_data_sparse_features(task->data),
+                             .dense = task->dense,
+                             .sparse = task->sparse,
                              .mask = mask};
 }
 

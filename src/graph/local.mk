@@ -8,6 +8,8 @@ libheed_core_la_SOURCES += \
   src/graph/guard.c src/graph/guard.h src/graph/igraph_compat.h \
   src/graph/mask.c \
   src/graph/open.c \
+  src/graph/order.c src/graph/order.h \
+  src/graph/order_community.c src/graph/order_metis.c src/graph/order_rcm.c \
   src/graph/read.c \
   src/graph/scan.c \
   src/graph/summary.c \

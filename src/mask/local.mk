@@ -4,4 +4,5 @@ libheed_core_la_SOURCES += \
   src/mask/algebra.c \
   src/mask/khop.c \
   src/mask/mask.c src/mask/mask.h \
+  src/mask/permute.c \
   src/mask/statistics.c

@@ -574,13 +574,13 @@ START_TEST(failed_allocations_leave_nothing) {
 }
 END_TEST
 
-/* One number a query or key and head, the transposed mask, never a pair and dimension. */
+/* One number a query or key and head, the transposed mask, a task a row at most, never a pair and dimension. */
 START_TEST(memory_is_linear) {
   for (int kernel = 0; kernel < KERNELS; kernel++) {
     size_t bytes[2];
     for (int size = 0; size < 2; size++) {
       recipe r = {.score = (heed_score)_i, .heads = 8, .key_dim = 8, .value_dim = 8,
-                  .n_queries = 1000 << size, .n_keys = 1000 << size, .density = 2, .hub = -1};
+                  .n_queries = 2500 << size, .n_keys = 2500 << size, .density = 2, .hub = -1};
       task k;
       task_make(&k, &r);
       k.t.spec.kernel = kernels[kernel];

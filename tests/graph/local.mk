@@ -4,6 +4,11 @@ TESTS += tests/graph/test_graph
 tests_graph_test_graph_SOURCES = tests/graph/test_graph.c
 tests_graph_test_graph_CPPFLAGS = $(TEST_CPPFLAGS) -DTEST_FILES='"$(abs_top_srcdir)/tests/files"'
 tests_graph_test_graph_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/graph/test_order
+TESTS += tests/graph/test_order
+tests_graph_test_order_SOURCES = tests/graph/test_order.c
+tests_graph_test_order_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_graph_test_order_LDADD = $(TEST_LIBS)
 EXTRA_DIST += \
   tests/files/README.md \
   tests/files/bad-digraph.dot \
