@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "matrix/loops_table.h"
 
 static inline uint32_t bits_of(float x) {
@@ -191,54 +190,39 @@ static void activate_backward(heed_activation f, int64_t n, const float *x, cons
 }
 #undef BACKWARD
 
-/* Random numbers at a time, which stay in the first cache, and numbers that share a word: the
- * first HALF take the lower halves of HALF words, the next HALF the upper ones. */
-enum { DRAWN = 1024, HALF = 16 };
-
-/* y = x (`ones`: 1) by the halves of `bits` that `shift` says. */
-static inline __attribute__((always_inline)) void drop(const int n, const uint32_t *bits,
-                                                       const int shift, int32_t limit, float factor,
-                                                       const bool ones, const float *x, float *y,
-                                                       const bool adds) {
-#pragma omp simd
-  for (int i = 0; i < n; i++) {
-    int32_t half = (int32_t)(bits[i] >> shift & 0xffff);
-    uint32_t keep = half < limit ? 0 : 0xffffffffu; /* a mask: some sets have no choice of floats */
-    float kept = number_of(bits_of(ones ? factor : factor * x[i]) & keep);
-    y[i] = adds ? y[i] + kept : kept;
-  }
-}
-
-static inline __attribute__((always_inline)) void drop_all(int64_t n, const uint32_t *bits,
-                                                           int32_t limit, float factor,
-                                                           const bool ones, const float *x,
-                                                           float *y, const bool adds) {
-  int64_t i = 0;
-  for (; i + 2 * HALF <= n; i += 2 * HALF, bits += HALF) {
-    drop(HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
-    drop(HALF, bits, 16, limit, factor, ones, ones ? x : x + i + HALF, y + i + HALF, adds);
-  }
-  int left = (int)(n - i);
-  drop(left < HALF ? left : HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
-  if (left <= HALF) return;
-  i += HALF;
-  drop(left - HALF, bits, 16, limit, factor, ones, ones ? x : x + i, y + i, adds);
-}
-
-static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
-                    int64_t n, const float *x, float *y, bool adds) {
-  uint32_t bits[DRAWN];
-  for (int64_t first = 0; first < n; first += 2 * DRAWN) {
-    int64_t part = n - first < 2 * DRAWN ? n - first : 2 * DRAWN;
-    int64_t words = (part + 2 * HALF - 1) / (2 * HALF) * HALF;
-    heed__random_many(seed, stream, counter + (uint64_t)first / 8, words, bits);
-    if (x == NULL) {
-      drop_all(part, bits, limit, factor, true, NULL, y + first, false);
-    } else if (adds) {
-      drop_all(part, bits, limit, factor, false, x + first, y + first, true);
+/* By 16 bits at a time, whose numbers fill whole vectors. */
+static inline __attribute__((always_inline)) void keep_all(const uint32_t *kept, float factor,
+                                                           int64_t n, const float *x, float *y,
+                                                           const bool adds) {
+  enum { HALF = 16 };
+  for (int64_t first = 0; first < n; first += HALF) {
+    uint32_t bits = kept[first / 32] >> first % 32;
+    const float *from = x + first;
+    float *to = y + first;
+    int count = n - first < HALF ? (int)(n - first) : HALF;
+#define KEEP(count)                                                                     \
+  do {                                                                                  \
+    _Pragma("omp simd") for (int i = 0; i < (count); i++) {                             \
+      uint32_t mask = (bits & 1u << i) != 0 ? 0xffffffffu : 0; /* no choice of floats */ \
+      float number = number_of(bits_of(factor * from[i]) & mask);                       \
+      to[i] = adds ? to[i] + number : number;                                           \
+    }                                                                                   \
+  } while (0)
+    if (count == HALF) {
+      KEEP(HALF);
     } else {
-      drop_all(part, bits, limit, factor, false, x + first, y + first, false);
+      KEEP(count);
     }
+#undef KEEP
+  }
+}
+
+static void keep(const uint32_t *kept, float factor, int64_t n, const float *x, float *y,
+                 bool adds) {
+  if (adds) {
+    keep_all(kept, factor, n, x, y, true);
+  } else {
+    keep_all(kept, factor, n, x, y, false);
   }
 }
 
@@ -380,78 +364,92 @@ static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const f
 /* A vector anywhere in an array. */
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* Non-zeros of a row at a time. */
-enum { GATHERED = 256 };
+/* Numbers p .. last of a sparse matrix in one row, as many vectors of columns of b as `width`. */
+typedef struct stretch {
+  const int32_t *indices;
+  const float *values; /* NULL: ones */
+  const uint32_t *kept; /* NULL: all are kept */
+  float factor;
+  int64_t p, last;
+} stretch;
 
-/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for
- * `width` vectors of columns, whose sums stay in registers. */
-static inline __attribute__((always_inline)) void gather_vectors(const int width, int count,
-                                                                 const int64_t *row,
-                                                                 const float *factor,
-                                                                 const float *b, const float *start,
-                                                                 float *c) {
-  vec sums[8] = {{0}};
-  for (int v = 0; start != NULL && v < width; v++) sums[v] = *(const vec *)(start + v * LANES);
-  for (int p = 0; p < count; p++) {
-    const float *from = b + row[p];
-    for (int v = 0; v < width; v++) sums[v] += factor[p] * *(const vec *)(from + v * LANES);
+/* 32 bits from number p on, those past the last number 0. */
+static inline uint32_t bits_from(const uint32_t *kept, int64_t p, int64_t last) {
+  uint64_t two = kept[p / 32] | (uint64_t)kept[p / 32 + 1] << 32;
+  uint32_t bits = (uint32_t)(two >> p % 32);
+  return last - p >= 32 ? bits : bits & ((1u << (last - p)) - 1);
+}
+
+/* c = start (NULL: 0; may be c) + the sum over a stretch, for `width` vectors of columns, whose sums
+ * stay in registers. It goes from one kept number to the next: which ones were dropped is not to be
+ * guessed. */
+static inline __attribute__((always_inline)) void gather_vectors(const int width, const stretch *s,
+                                                                 const int64_t n, const float *b,
+                                                                 const float *start, float *c) {
+  vec sums[8]; /* of which no more than `width` are touched, to keep them out of memory */
+  for (int v = 0; v < width; v++) {
+    sums[v] = start == NULL ? (vec){0} : *(const vec *)(start + v * LANES);
+  }
+  if (s->kept == NULL) {
+    for (int64_t p = s->p; p < s->last; p++) {
+      const float *from = b + s->indices[p] * n;
+      float value = s->values == NULL ? 1 : s->values[p];
+      for (int v = 0; v < width; v++) sums[v] += value * *(const vec *)(from + v * LANES);
+    }
+  } else {
+    for (int64_t p = s->p; p < s->last; p += 32) {
+      for (uint32_t bits = bits_from(s->kept, p, s->last); bits != 0; bits &= bits - 1) {
+        int64_t at = p + __builtin_ctz(bits);
+        const float *from = b + s->indices[at] * n;
+        float value = s->values == NULL ? s->factor : s->factor * s->values[at];
+        for (int v = 0; v < width; v++) sums[v] += value * *(const vec *)(from + v * LANES);
+      }
+    }
   }
   for (int v = 0; v < width; v++) *(vec *)(c + v * LANES) = sums[v];
 }
 
-/* The same for n columns. */
-static inline void gather(int count, const int64_t *row, const float *factor, int64_t n,
-                          const float *b, const float *start, float *c) {
-  int64_t j = 0;
-#define GATHER(width)                                \
-  for (; j + width * LANES <= n; j += width * LANES) \
-  gather_vectors(width, count, row, factor, b + j, start == NULL ? NULL : start + j, c + j)
-  GATHER(8);
-  GATHER(4);
-  GATHER(2);
-  GATHER(1);
-#undef GATHER
-  for (int64_t l = j; l < n; l++) c[l] = start == NULL ? 0 : start[l];
-  for (int p = 0; j < n && p < count; p++) {
-    const float *from = b + row[p];
-    for (int64_t l = j; l < n; l++) c[l] += factor[p] * from[l];
+/* The columns from `first` on that fill no vector. */
+static void gather_rest(const stretch *s, int64_t first, int64_t n, const float *b,
+                        const float *start, float *c) {
+  for (int64_t l = first; l < n; l++) c[l] = start == NULL ? 0 : start[l];
+  for (int64_t p = s->p; p < s->last; p++) {
+    if (s->kept != NULL && (s->kept[p / 32] >> p % 32 & 1) == 0) continue;
+    float value = (s->kept == NULL ? 1 : s->factor) * (s->values == NULL ? 1 : s->values[p]);
+    const float *from = b + s->indices[p] * n;
+    for (int64_t l = first; l < n; l++) c[l] += value * from[l];
   }
 }
 
-static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const int64_t *places,
-                     const float *values, int64_t n, const float *b, const float *bias, float *c) {
-  int64_t row[GATHERED];
-  float factor[GATHERED];
+static inline __attribute__((always_inline)) void csr_rows_of(const heed_csr *a, int64_t first,
+                                                              int64_t end, const uint32_t *kept,
+                                                              float factor, const int64_t n,
+                                                              const float *b, const float *bias,
+                                                              float *c) {
+  stretch s = {.indices = a->indices, .values = a->values, .kept = kept, .factor = factor};
   for (int64_t i = first; i < end; i++) {
     float *to = c + i * n;
-    const float *start = bias;
-    int64_t p = a->indptr[i], last = a->indptr[i + 1];
-    do {
-      int64_t stop = last - p < GATHERED ? last : p + GATHERED;
-      int count = 0;
-      /* Without a branch: which numbers were dropped is not to be guessed. */
-      if (values == NULL) {
-        for (; p < stop; p++, count++) {
-          row[count] = a->indices[p] * n;
-          factor[count] = 1;
-        }
-      } else if (places == NULL) {
-        for (; p < stop; p++) {
-          row[count] = a->indices[p] * n;
-          factor[count] = values[p];
-          count += bits_of(values[p]) << 1 != 0; /* no zero of either sign */
-        }
-      } else {
-        for (; p < stop; p++) {
-          float value = values[places[p]];
-          row[count] = a->indices[p] * n;
-          factor[count] = value;
-          count += bits_of(value) << 1 != 0;
-        }
-      }
-      gather(count, row, factor, n, b, start, to);
-      start = to;
-    } while (p < last);
+    int64_t j = 0;
+    s.p = a->indptr[i];
+    s.last = a->indptr[i + 1];
+#define GATHER(width)                                \
+  for (; j + width * LANES <= n; j += width * LANES) \
+  gather_vectors(width, &s, n, b + j, bias == NULL ? NULL : bias + j, to + j)
+    GATHER(8);
+    GATHER(4);
+    GATHER(2);
+    GATHER(1);
+#undef GATHER
+    if (j < n) gather_rest(&s, j, n, b, bias, to);
+  }
+}
+
+static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const uint32_t *kept,
+                     float factor, int64_t n, const float *b, const float *bias, float *c) {
+  if (n == 64) { /* the usual width */
+    csr_rows_of(a, first, end, kept, factor, 64, b, bias, c);
+  } else {
+    csr_rows_of(a, first, end, kept, factor, n, b, bias, c);
   }
 }
 
@@ -463,7 +461,7 @@ const heed__loop_table LOOPS = {
     .sum = sum,
     .activate = activate,
     .activate_backward = activate_backward,
-    .dropout = dropout,
+    .keep = keep,
     .layer_norm = layer_norm,
     .layer_norm_backward = layer_norm_backward,
     .normalise = normalise,

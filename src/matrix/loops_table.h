@@ -18,10 +18,8 @@ typedef struct heed__loop_table {
   void (*activate)(heed_activation f, int64_t n, const float *x, float *y);
   void (*activate_backward)(heed_activation f, int64_t n, const float *x, const float *dy,
                             float *dx, bool adds);
-  /* By the words of random numbers 4 * counter and on, 16 bits a number of x: where they are below
-   * `limit` y is 0, else x times `factor`. x NULL: all ones. */
-  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
-                  int64_t n, const float *x, float *y, bool adds);
+  /* y = x times `factor` where the bit of a number is set, else 0. */
+  void (*keep)(const uint32_t *kept, float factor, int64_t n, const float *x, float *y, bool adds);
   void (*layer_norm)(int64_t rows, int64_t cols, const float *x, const float *gain,
                      const float *shift, float *y, float *stats);
   /* dgain, dshift: of these rows. */
@@ -41,9 +39,10 @@ typedef struct heed__loop_table {
   void (*head_mean)(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y);
   void (*head_mean_backward)(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
                              bool adds);
-  /* Rows first .. end of a sparse product; `places` where values are to be read through them. */
-  void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const int64_t *places,
-                   const float *values, int64_t n, const float *b, const float *bias, float *c);
+  /* Rows first .. end of a sparse product, of the numbers whose bit is set, times `factor`; `kept`
+   * NULL: of all. */
+  void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const uint32_t *kept,
+                   float factor, int64_t n, const float *b, const float *bias, float *c);
 } heed__loop_table;
 
 extern const heed__loop_table heed__loops_portable, heed__loops_avx2, heed__loops_avx512;
