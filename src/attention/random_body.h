@@ -8,30 +8,40 @@
 
 enum { HALF = LANES / 2 };
 
-/* 4 * HALF numbers from `counter` on. */
-static inline void quads(const wide *keys, uint64_t stream, uint64_t counter, wide *low,
-                         wide *high) {
+/* 4 * HALF numbers from `counter` on, `times` times, side by side: a round waits for the one before. */
+static inline __attribute__((always_inline)) void quads(const int times, const wide *keys,
+                                                        uint64_t stream, uint64_t counter,
+                                                        wide (*out)[2]) {
+  enum { MOST = 2 };
   const wide zero = {0};
-  wide lane = zero;
+  wide lane = zero, a[MOST], b[MOST], c[MOST], d[MOST];
   for (int i = 0; i < HALF; i++) lane[i] = (uint64_t)i;
-  wide a = lane + counter, b = a >> 32;
-  wide c = zero + stream, d = zero + (stream >> 32);
-  for (int round = 0; round < 10; round++) { /* what is in the upper halves does not matter */
-    wide first = wide_product(a, zero + 0xD2511F53u);
-    wide second = wide_product(c, zero + 0xCD9E8D57u);
-    a = (second >> 32) ^ b ^ keys[2 * round];
-    b = second;
-    c = (first >> 32) ^ d ^ keys[2 * round + 1];
-    d = first;
+  for (int t = 0; t < times; t++) {
+    a[t] = lane + counter + (uint64_t)(t * HALF);
+    b[t] = a[t] >> 32;
+    c[t] = zero + stream;
+    d[t] = zero + (stream >> 32);
   }
-  wide ab = (a & 0xffffffffu) | (b << 32), cd = (c & 0xffffffffu) | (d << 32);
+  for (int round = 0; round < 10; round++) { /* what is in the upper halves does not matter */
+    for (int t = 0; t < times; t++) {
+      wide first = wide_product(a[t], zero + 0xD2511F53u);
+      wide second = wide_product(c[t], zero + 0xCD9E8D57u);
+      a[t] = (second >> 32) ^ b[t] ^ keys[2 * round];
+      b[t] = second;
+      c[t] = (first >> 32) ^ d[t] ^ keys[2 * round + 1];
+      d[t] = first;
+    }
+  }
+  for (int t = 0; t < times; t++) {
+    wide ab = (a[t] & 0xffffffffu) | (b[t] << 32), cd = (c[t] & 0xffffffffu) | (d[t] << 32);
 #if LANES == 16
-  *low = __builtin_shufflevector(ab, cd, 0, 8, 1, 9, 2, 10, 3, 11);
-  *high = __builtin_shufflevector(ab, cd, 4, 12, 5, 13, 6, 14, 7, 15);
+    out[t][0] = __builtin_shufflevector(ab, cd, 0, 8, 1, 9, 2, 10, 3, 11);
+    out[t][1] = __builtin_shufflevector(ab, cd, 4, 12, 5, 13, 6, 14, 7, 15);
 #else
-  *low = __builtin_shufflevector(ab, cd, 0, 4, 1, 5);
-  *high = __builtin_shufflevector(ab, cd, 2, 6, 3, 7);
+    out[t][0] = __builtin_shufflevector(ab, cd, 0, 4, 1, 5);
+    out[t][1] = __builtin_shufflevector(ab, cd, 2, 6, 3, 7);
 #endif
+  }
 }
 
 /* What each round adds. */
@@ -44,35 +54,44 @@ static inline void round_keys(uint64_t seed, wide *keys) {
 }
 
 void MANY(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
-  wide keys[20], part[2];
+  wide keys[20], part[1][2];
   round_keys(seed, keys);
   for (; n >= 4 * HALF; n -= 4 * HALF) {
-    quads(keys, stream, counter, part, part + 1);
+    quads(1, keys, stream, counter, part);
     memcpy(out, part, sizeof part);
     counter += HALF;
     out += 4 * HALF;
   }
   if (n == 0) return;
-  quads(keys, stream, counter, part, part + 1);
+  quads(1, keys, stream, counter, part);
   memcpy(out, part, (size_t)n * sizeof *out);
+}
+
+/* The bits of 8 * HALF things by their random numbers, at most `words` words of them. */
+static inline void choose(const wide part[2], uint32_t limit, int64_t words, uint32_t *kept) {
+  /* Lower and upper halves of the 32-bit numbers, each in a number of its own. */
+  const wide lower = (wide){0} + 0x0000ffff0000ffffu;
+  uint32_t first = keeps(part[0] & lower, limit), second = keeps(part[1] & lower, limit);
+  uint32_t third = keeps(part[0] >> 16 & lower, limit);
+  uint32_t fourth = keeps(part[1] >> 16 & lower, limit);
+#if LANES == 16
+  if (words > 0) kept[0] = first | third << 16;
+  if (words > 1) kept[1] = second | fourth << 16;
+#else
+  if (words > 0) kept[0] = first | second << 8 | third << 16 | fourth << 24;
+#endif
 }
 
 void KEEP(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t limit,
           uint32_t *kept) {
-  /* Lower and upper halves of the 32-bit numbers, each in a number of its own. */
-  const wide lower = (wide){0} + 0x0000ffff0000ffffu;
-  wide keys[20], part[2];
+  enum { WORDS = 8 * HALF / 32 };
+  wide keys[20], part[2][2];
   round_keys(seed, keys);
-  for (; n > 0; n -= 8 * HALF, counter += HALF) {
-    quads(keys, stream, counter, part, part + 1);
-    uint32_t first = keeps(part[0] & lower, limit), second = keeps(part[1] & lower, limit);
-    uint32_t third = keeps(part[0] >> 16 & lower, limit);
-    uint32_t fourth = keeps(part[1] >> 16 & lower, limit);
-#if LANES == 16
-    *kept++ = first | third << 16;
-    if (n > 32) *kept++ = second | fourth << 16;
-#else
-    *kept++ = first | second << 8 | third << 16 | fourth << 24;
-#endif
+  for (int64_t words = (n + 31) / 32; words > 0; words -= 2 * WORDS) {
+    quads(2, keys, stream, counter, part);
+    choose(part[0], limit, words, kept);
+    choose(part[1], limit, words - WORDS, kept + WORDS);
+    counter += 2 * HALF;
+    kept += 2 * WORDS;
   }
 }
