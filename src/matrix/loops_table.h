@@ -8,6 +8,10 @@
 /* What is added to the variance of a row or a column, as everybody does. */
 #define HEED__NORM_EPSILON 1e-5f
 
+/* Products this narrow or shallow, such as those of a last layer, are done by loops of our own: a
+ * matrix library takes longer to get going. */
+enum { HEED__NARROW = 16 };
+
 typedef struct heed__loop_table {
   void (*add_bias)(int64_t rows, int64_t cols, const float *x, const float *b, float *y);
   /* sums = the sums of the columns; `squares`: of (x - mean)^2. */
@@ -43,6 +47,12 @@ typedef struct heed__loop_table {
    * NULL: of all. */
   void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const uint32_t *kept,
                    float factor, int64_t n, const float *b, const float *bias, float *c);
+  /* c[m, n] = op(a)[m, k] b[k, n] + beta c, n at most HEED__NARROW. */
+  void (*narrow)(bool transpose_a, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+  /* c[m, n] = a[m, k] b[n, k]^T + beta c, k at most HEED__NARROW. */
+  void (*shallow)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                  int64_t ldb, float beta, float *c, int64_t ldc);
 } heed__loop_table;
 
 extern const heed__loop_table heed__loops_portable, heed__loops_avx2, heed__loops_avx512;

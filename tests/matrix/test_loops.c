@@ -713,7 +713,8 @@ END_TEST
 /* m, n, k; the last ones are cut by k and by rows. */
 static const int64_t products[][3] = {{0, 3, 2},       {3, 0, 2},    {3, 2, 0},     {1, 1, 1},
                                       {5, 7, 3},       {300, 9, 31}, {64, 7, 2708}, {7, 5, 4097},
-                                      {33, 20, 12345}, {700, 40, 10}};
+                                      {33, 20, 12345}, {700, 40, 10}, {9, 16, 257},
+                                      {30, 17, 16},    {21, 130, 7},  {8, 64, 16}};
 enum { PRODUCTS = sizeof products / sizeof *products };
 
 START_TEST(dense_products) {
