@@ -12,6 +12,7 @@ typedef uint64_t wide __attribute__((vector_size(64)));
 static inline wide wide_product(wide a, wide b) {
   return (wide)_mm512_mul_epu32((__m512i)a, (__m512i)b);
 }
+static inline wide upper(wide x) { return (wide)_mm512_shuffle_epi32((__m512i)x, 0xf5); }
 static inline uint32_t keeps(wide x, uint32_t limit) {
   return _mm512_cmpge_epu32_mask((__m512i)x, _mm512_set1_epi32((int)limit));
 }

@@ -1,18 +1,18 @@
 /* heed__random_many() and heed__random_keep() in vectors: 64-bit lanes that hold 32 bits of a counter
  * each. Whoever includes this says MANY and KEEP, their names, and has LANES / 2 64-bit numbers in a
- * `wide`, wide_product() of their low halves, and keeps(), whose bit i says whether number i of LANES
- * 32-bit numbers is at least `limit`, none being above 65536. */
+ * `wide`, wide_product() of their lower halves, upper(), which moves upper halves down (a shuffle, not
+ * a shift: products and shifts wait for the same unit), and keeps(), whose bit i says whether number i of
+ * LANES 32-bit numbers is at least `limit`, none being above 65536. */
 #include <string.h>
 
 #include "base/random.h"
 
-enum { HALF = LANES / 2 };
+enum { HALF = LANES / 2, MOST = LANES == 16 ? 4 : 2 };
 
 /* 4 * HALF numbers from `counter` on, `times` times, side by side: a round waits for the one before. */
 static inline __attribute__((always_inline)) void quads(const int times, const wide *keys,
                                                         uint64_t stream, uint64_t counter,
                                                         wide (*out)[2]) {
-  enum { MOST = 2 };
   const wide zero = {0};
   wide lane = zero, a[MOST], b[MOST], c[MOST], d[MOST];
   for (int i = 0; i < HALF; i++) lane[i] = (uint64_t)i;
@@ -26,9 +26,9 @@ static inline __attribute__((always_inline)) void quads(const int times, const w
     for (int t = 0; t < times; t++) {
       wide first = wide_product(a[t], zero + 0xD2511F53u);
       wide second = wide_product(c[t], zero + 0xCD9E8D57u);
-      a[t] = (second >> 32) ^ b[t] ^ keys[2 * round];
+      a[t] = upper(second) ^ b[t] ^ keys[2 * round];
       b[t] = second;
-      c[t] = (first >> 32) ^ d[t] ^ keys[2 * round + 1];
+      c[t] = upper(first) ^ d[t] ^ keys[2 * round + 1];
       d[t] = first;
     }
   }
@@ -54,44 +54,55 @@ static inline void round_keys(uint64_t seed, wide *keys) {
 }
 
 void MANY(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
-  wide keys[20], part[1][2];
+  wide keys[20], part[MOST][2];
   round_keys(seed, keys);
-  for (; n >= 4 * HALF; n -= 4 * HALF) {
-    quads(1, keys, stream, counter, part);
+  for (; n >= MOST * 4 * HALF; n -= MOST * 4 * HALF) {
+    quads(MOST, keys, stream, counter, part);
     memcpy(out, part, sizeof part);
+    counter += MOST * HALF;
+    out += MOST * 4 * HALF;
+  }
+  for (; n > 0; n -= 4 * HALF) {
+    quads(1, keys, stream, counter, part);
+    memcpy(out, part, (size_t)(n < 4 * HALF ? n : 4 * HALF) * sizeof *out);
     counter += HALF;
     out += 4 * HALF;
   }
-  if (n == 0) return;
-  quads(1, keys, stream, counter, part);
-  memcpy(out, part, (size_t)n * sizeof *out);
 }
 
-/* The bits of 8 * HALF things by their random numbers, at most `words` words of them. */
-static inline void choose(const wide part[2], uint32_t limit, int64_t words, uint32_t *kept) {
+/* The bits of 8 * HALF things by their random numbers. */
+static inline void choose(const wide part[2], uint32_t limit, uint32_t *kept) {
   /* Lower and upper halves of the 32-bit numbers, each in a number of its own. */
   const wide lower = (wide){0} + 0x0000ffff0000ffffu;
   uint32_t first = keeps(part[0] & lower, limit), second = keeps(part[1] & lower, limit);
   uint32_t third = keeps(part[0] >> 16 & lower, limit);
   uint32_t fourth = keeps(part[1] >> 16 & lower, limit);
 #if LANES == 16
-  if (words > 0) kept[0] = first | third << 16;
-  if (words > 1) kept[1] = second | fourth << 16;
+  kept[0] = first | third << 16;
+  kept[1] = second | fourth << 16;
 #else
-  if (words > 0) kept[0] = first | second << 8 | third << 16 | fourth << 24;
+  kept[0] = first | second << 8 | third << 16 | fourth << 24;
 #endif
 }
 
 void KEEP(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t limit,
           uint32_t *kept) {
   enum { WORDS = 8 * HALF / 32 };
-  wide keys[20], part[2][2];
+  wide keys[20], part[MOST][2];
   round_keys(seed, keys);
-  for (int64_t words = (n + 31) / 32; words > 0; words -= 2 * WORDS) {
-    quads(2, keys, stream, counter, part);
-    choose(part[0], limit, words, kept);
-    choose(part[1], limit, words - WORDS, kept + WORDS);
-    counter += 2 * HALF;
-    kept += 2 * WORDS;
+  int64_t words = (n + 31) / 32;
+  for (; words >= MOST * WORDS; words -= MOST * WORDS) {
+    quads(MOST, keys, stream, counter, part);
+    for (int t = 0; t < MOST; t++) choose(part[t], limit, kept + t * WORDS);
+    counter += MOST * HALF;
+    kept += MOST * WORDS;
+  }
+  for (; words > 0; words -= WORDS) {
+    uint32_t last[WORDS];
+    quads(1, keys, stream, counter, part);
+    choose(part[0], limit, last);
+    memcpy(kept, last, (size_t)(words < WORDS ? words : WORDS) * sizeof *kept);
+    counter += HALF;
+    kept += WORDS;
   }
 }
