@@ -13,8 +13,13 @@ static inline wide wide_product(wide a, wide b) {
   return (wide)_mm512_mul_epu32((__m512i)a, (__m512i)b);
 }
 static inline wide upper(wide x) { return (wide)_mm512_shuffle_epi32((__m512i)x, 0xf5); }
-static inline uint32_t keeps(wide x, uint32_t limit) {
-  return _mm512_cmpge_epu32_mask((__m512i)x, _mm512_set1_epi32((int)limit));
+static inline void choose(const wide part[2], uint32_t limit, uint32_t *kept) {
+  const __m512i least = _mm512_set1_epi32((int)(limit << 16));
+  for (int i = 0; i < 2; i++) {
+    __mmask16 lower = _mm512_cmpge_epu32_mask(_mm512_slli_epi32((__m512i)part[i], 16), least);
+    __mmask16 higher = _mm512_cmpge_epu32_mask((__m512i)part[i], least);
+    _store_mask32((__mmask32 *)(kept + i), _mm512_kunpackw(higher, lower));
+  }
 }
 /* Needs the vectors. */
 #include "attention/random_body.h"

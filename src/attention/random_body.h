@@ -1,8 +1,8 @@
 /* heed__random_many() and heed__random_keep() in vectors: 64-bit lanes that hold 32 bits of a counter
  * each. Whoever includes this says MANY and KEEP, their names, and has LANES / 2 64-bit numbers in a
  * `wide`, wide_product() of their lower halves, upper(), which moves upper halves down (a shuffle, not
- * a shift: products and shifts wait for the same unit), and keeps(), whose bit i says whether number i of
- * LANES 32-bit numbers is at least `limit`, none being above 65536. */
+ * a shift: products and shifts wait for the same unit), and choose(), which gives the 4 * LANES bits
+ * of heed__random_keep() for two `wide` of random numbers and a limit between 1 and 65535. */
 #include <string.h>
 
 #include "base/random.h"
@@ -68,21 +68,6 @@ void MANY(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t 
     counter += HALF;
     out += 4 * HALF;
   }
-}
-
-/* The bits of 8 * HALF things by their random numbers. */
-static inline void choose(const wide part[2], uint32_t limit, uint32_t *kept) {
-  /* Lower and upper halves of the 32-bit numbers, each in a number of its own. */
-  const wide lower = (wide){0} + 0x0000ffff0000ffffu;
-  uint32_t first = keeps(part[0] & lower, limit), second = keeps(part[1] & lower, limit);
-  uint32_t third = keeps(part[0] >> 16 & lower, limit);
-  uint32_t fourth = keeps(part[1] >> 16 & lower, limit);
-#if LANES == 16
-  kept[0] = first | third << 16;
-  kept[1] = second | fourth << 16;
-#else
-  kept[0] = first | second << 8 | third << 16 | fourth << 24;
-#endif
 }
 
 void KEEP(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t limit,

@@ -94,6 +94,10 @@ void heed__random_keep(uint64_t seed, uint64_t stream, uint64_t counter, int64_t
       [HEED__AVX512] = heed__random_keep_avx512,
 #endif
   };
+  if (limit == 0 || limit > 0xffff) { /* nothing to be chosen */
+    memset(kept, limit == 0 ? 0xff : 0, (size_t)((n + 31) / 32) * sizeof *kept);
+    return;
+  }
   keep[heed__isa_chosen()](seed, stream, counter, n, limit, kept);
 }
 

@@ -110,10 +110,6 @@ float heed__keep_factor(float p) {
 
 void heed__keep(uint64_t seed, uint64_t stream, float p, int64_t n, uint32_t *kept) {
   uint32_t limit = limit_of(p);
-  if (limit == 0) {
-    memset(kept, 0xff, (size_t)heed__parts(n, 32) * sizeof *kept);
-    return;
-  }
   HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
     heed__random_keep(seed, stream, (uint64_t)first / 8, count, limit, kept + first / 32);
   });
@@ -135,11 +131,7 @@ void heed__dropout(uint64_t seed, uint64_t stream, float p, int64_t n, const flo
   float factor = heed__keep_factor(p);
   HEED__BLOCKS(static, n, HEED__BLOCK, 2 * (double)n, {
     uint32_t kept[HEED__BLOCK / 32];
-    if (limit == 0) {
-      memset(kept, 0xff, sizeof kept);
-    } else {
-      heed__random_keep(seed, stream, (uint64_t)first / 8, count, limit, kept);
-    }
+    heed__random_keep(seed, stream, (uint64_t)first / 8, count, limit, kept);
     loops->keep(kept, factor, count, x + first, y + first, adds);
   });
 }
