@@ -87,6 +87,10 @@ void heed__sum(int64_t n, const float *x, const float *z, float *y) {
                { loops->sum(count, x + first, z + first, y + first); });
 }
 
+void heed__exp_below(int64_t n, const float *x, float *y) {
+  heed__loops_chosen()->exp_below(n, x, y);
+}
+
 void heed__activate(heed_activation f, int64_t n, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
   HEED__BLOCKS(static, n, HEED__BLOCK, (double)n,

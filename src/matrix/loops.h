@@ -24,6 +24,10 @@ void heed__sum_columns(int64_t rows, int64_t cols, const float *dy, float *db, f
 void heed__accumulate(int64_t n, const float *x, float *y);
 void heed__sum(int64_t n, const float *x, const float *z, float *y);
 
+/* y = exp(x) for x at most 0, off by at most 2e-7 of itself down to -87, and no less than exp(-87); x
+ * may be y. By the calling thread alone. */
+void heed__exp_below(int64_t n, const float *x, float *y);
+
 /* y = f(x); x may be y. ELU is off by at most 4e-7 of itself, and so is GELU above -1; below,
  * the error grows as x^2 does, to 1e-6 (1 + x^2 / 8) of itself. Slopes are off by at most 5e-7.
  * Backward from x: dx = dy f'(x), or dx += where `adds`; dx may be dy. */

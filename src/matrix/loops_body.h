@@ -84,6 +84,15 @@ static void sum(int64_t n, const float *x, const float *z, float *y) {
   for (int64_t i = 0; i < n; i++) y[i] = x[i] + z[i];
 }
 
+static void exp_below(int64_t n, const float *x, float *y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    float scale, rest;
+    exp_parts(x[i], &scale, &rest);
+    y[i] = scale * rest + scale;
+  }
+}
+
 static inline float elu(float x) {
   float scale, rest;
   exp_parts(x < 0 ? x : x * 0, &scale, &rest);
@@ -557,6 +566,7 @@ const heed__loop_table LOOPS = {
     .squares = squares,
     .accumulate = accumulate,
     .sum = sum,
+    .exp_below = exp_below,
     .activate = activate,
     .activate_backward = activate_backward,
     .keep = keep,

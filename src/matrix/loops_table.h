@@ -19,6 +19,8 @@ typedef struct heed__loop_table {
   void (*squares)(int64_t rows, int64_t cols, const float *x, const float *mean, float *sums);
   void (*accumulate)(int64_t n, const float *x, float *y);
   void (*sum)(int64_t n, const float *x, const float *z, float *y);
+  /* y = exp(x), x at most 0; below -87 it is exp(-87). */
+  void (*exp_below)(int64_t n, const float *x, float *y);
   void (*activate)(heed_activation f, int64_t n, const float *x, float *y);
   void (*activate_backward)(heed_activation f, int64_t n, const float *x, const float *dy,
                             float *dx, bool adds);
