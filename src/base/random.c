@@ -66,6 +66,59 @@ void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t
   many[heed__isa_chosen()](seed, stream, counter, n, out);
 }
 
+void heed__random_keep_portable(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
+                                uint32_t limit, uint32_t *kept) {
+  uint32_t numbers[4 * TOGETHER];
+  for (; n > 0; n -= 8 * TOGETHER, counter += TOGETHER) {
+    side_by_side(seed, stream, counter, numbers);
+    for (int w = 0; w < TOGETHER / 4 && 32 * w < n; w++) {
+      uint32_t word = 0;
+      for (int i = 0; i < 16; i++) {
+        uint32_t number = numbers[16 * w + i];
+        word |= (uint32_t)((number & 0xffff) >= limit) << i;
+        word |= (uint32_t)((number >> 16) >= limit) << (16 + i);
+      }
+      *kept++ = word;
+    }
+  }
+}
+
+void heed__random_keep(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t limit,
+                       uint32_t *kept) {
+  static heed__random_choice *const keep[HEED__ISAS] = {
+      [HEED__PORTABLE] = heed__random_keep_portable,
+#ifdef HEED_HAVE_AVX2
+      [HEED__AVX2] = heed__random_keep_avx2,
+#endif
+#ifdef HEED_HAVE_AVX512
+      [HEED__AVX512] = heed__random_keep_avx512,
+#endif
+  };
+  if (limit == 0 || limit > 0xffff) { /* nothing to be chosen */
+    memset(kept, limit == 0 ? 0xff : 0, (size_t)((n + 31) / 32) * sizeof *kept);
+    return;
+  }
+  keep[heed__isa_chosen()](seed, stream, counter, n, limit, kept);
+}
+
+void heed__bits_gather(const uint32_t *kept, const uint32_t *places, int64_t n, uint32_t *into) {
+#ifdef HEED_HAVE_AVX512
+  if (heed__isa_chosen() == HEED__AVX512) {
+    heed__bits_gather_avx512(kept, places, n, into);
+    return;
+  }
+#endif
+  for (int64_t first = 0; first < n; first += 32) {
+    uint32_t word = 0;
+    int64_t count = n - first < 32 ? n - first : 32;
+    for (int64_t i = 0; i < count; i++) {
+      uint32_t place = places[first + i];
+      word |= (kept[place / 32] >> place % 32 & 1) << i;
+    }
+    into[first / 32] = word;
+  }
+}
+
 void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, float low,
                          float high) {
   int64_t blocks = n / 4 + (n % 4 != 0);

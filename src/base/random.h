@@ -16,6 +16,20 @@ typedef void heed__random_bulk(uint64_t seed, uint64_t stream, uint64_t counter,
                                uint32_t *out);
 heed__random_bulk heed__random_many_portable, heed__random_many_avx2, heed__random_many_avx512;
 
+/* Which of n things are kept, by 16 random bits each: bit i % 32 of kept[i / 32] says whether those of
+ * thing i are at least `limit` (0 to 65536). Of every 32 things the first 16 take the lower halves of
+ * 16 numbers of heed__random_many(), the others the upper halves. Bits past n are anything. */
+void heed__random_keep(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t limit,
+                       uint32_t *kept);
+typedef void heed__random_choice(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
+                                 uint32_t limit, uint32_t *kept);
+heed__random_choice heed__random_keep_portable, heed__random_keep_avx2, heed__random_keep_avx512;
+
+/* The same bits in another order: bit i of `into` is bit places[i] of `kept`. Bits past n are 0. */
+void heed__bits_gather(const uint32_t *kept, const uint32_t *places, int64_t n, uint32_t *into);
+void heed__bits_gather_avx512(const uint32_t *kept, const uint32_t *places, int64_t n,
+                              uint32_t *into);
+
 /* A number uniform in [0, 1) out of 24 random bits, all of which a float holds. */
 static inline float heed__unit(uint32_t bits) { return (float)(bits >> 8) * 0x1p-24f; }
 

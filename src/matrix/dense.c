@@ -3,6 +3,7 @@
 
 #include "base/status.h"
 #include "matrix/blocks.h"
+#include "matrix/loops_table.h"
 #include "matrix/product.h"
 
 heed_matrix heed_matrix_view(float *data, int64_t rows, int64_t cols) {
@@ -97,6 +98,22 @@ static void join(int64_t parts, int64_t step, const float *from, float beta, int
   }
 }
 
+/* One part of one block of heed__dense_product(). */
+static heed_status part_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                                const float *a, int64_t lda, const float *b, int64_t ldb,
+                                float beta, float *c, int64_t ldc) {
+  const heed__loop_table *loops = heed__loops_chosen();
+  if (!transpose_b && n <= HEED__NARROW && k > 0) {
+    loops->narrow(transpose_a, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    return HEED_OK;
+  }
+  if (transpose_b && !transpose_a && k <= HEED__NARROW) {
+    loops->shallow(m, n, k, a, lda, b, ldb, beta, c, ldc);
+    return HEED_OK;
+  }
+  return heed__product(transpose_a, transpose_b, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+}
+
 heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 const float *a, const float *b, float beta, float *c, float *room) {
   int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
@@ -109,9 +126,9 @@ heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, i
     int64_t from = k / parts * part, to = part + 1 == parts ? k : from + k / parts;
     const float *left = a + (transpose_a ? from * lda + i : i * lda + from);
     const float *right = b + (transpose_b ? from : from * ldb);
-    heed_status status = heed__product(transpose_a, transpose_b, heed__smaller(m - i, rows), n,
-                                       to - from, 1, left, lda, right, ldb, parts > 1 ? 0 : beta,
-                                       parts > 1 ? room + part * m * n : c + i * n, n);
+    heed_status status = part_product(transpose_a, transpose_b, heed__smaller(m - i, rows), n,
+                                      to - from, left, lda, right, ldb, parts > 1 ? 0 : beta,
+                                      parts > 1 ? room + part * m * n : c + i * n, n);
     if (status != HEED_OK) {
       HEED__PRAGMA(omp atomic write)
       result = status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/isa.h"
+#include "base/random.h"
 #include "config.h"
 #include "matrix/blocks.h"
 #include "matrix/loops_table.h"
@@ -86,6 +87,10 @@ void heed__sum(int64_t n, const float *x, const float *z, float *y) {
                { loops->sum(count, x + first, z + first, y + first); });
 }
 
+void heed__exp_below(int64_t n, const float *x, float *y) {
+  heed__loops_chosen()->exp_below(n, x, y);
+}
+
 void heed__activate(heed_activation f, int64_t n, const float *x, float *y) {
   const heed__loop_table *loops = heed__loops_chosen();
   HEED__BLOCKS(static, n, HEED__BLOCK, (double)n,
@@ -99,36 +104,40 @@ void heed__activate_backward(heed_activation f, int64_t n, const float *x, const
                { loops->activate_backward(f, count, x + first, dy + first, dx + first, adds); });
 }
 
-/* x NULL: all ones. */
-static void drop(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
-                 bool adds) {
+/* Of 65536 random numbers those below are dropped. */
+static uint32_t limit_of(float p) { return (uint32_t)((double)p * 0x1p16 + 0.5); }
+
+float heed__keep_factor(float p) {
+  uint32_t limit = limit_of(p);
+  return limit < 0x10000 ? (float)(0x1p16 / (0x1p16 - (double)limit)) : 0;
+}
+
+void heed__keep(uint64_t seed, uint64_t stream, float p, int64_t n, uint32_t *kept) {
+  uint32_t limit = limit_of(p);
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
+    heed__random_keep(seed, stream, (uint64_t)first / 8, count, limit, kept + first / 32);
+  });
+}
+
+void heed__keep_apply(const uint32_t *kept, float p, int64_t n, const float *x, float *y,
+                      bool adds) {
   const heed__loop_table *loops = heed__loops_chosen();
-  int32_t limit = (int32_t)((double)p * 0x1p16 + 0.5);
-  float factor = limit < 0x10000 ? (float)(0x1p16 / (0x1p16 - (double)limit)) : 0;
-  HEED__BLOCKS(static, n, HEED__BLOCK, 2 * (double)n, {
-    loops->dropout(seed, stream, (uint64_t)first / 8, limit, factor, count,
-                   x == NULL ? NULL : x + first, y + first, adds);
+  float factor = heed__keep_factor(p);
+  HEED__BLOCKS(static, n, HEED__BLOCK, (double)n, {
+    loops->keep(kept + first / 32, factor, count, x + first, y + first, adds);
   });
 }
 
 void heed__dropout(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
                    bool adds) {
-  if (p > 0) {
-    drop(seed, stream, p, n, x, y, adds);
-  } else if (adds) {
-    heed__accumulate(n, x, y);
-  } else {
-    heed__activate(HEED_ACTIVATION_NONE, n, x, y);
-  }
-}
-
-void heed__csr_dropout(const heed_csr *a, uint64_t seed, uint64_t stream, float p, float *values) {
-  int64_t n = a->indptr[a->rows];
-  if (p > 0 || a->values == NULL) {
-    drop(seed, stream, p, n, a->values, values, false);
-  } else {
-    heed__activate(HEED_ACTIVATION_NONE, n, a->values, values);
-  }
+  const heed__loop_table *loops = heed__loops_chosen();
+  uint32_t limit = limit_of(p);
+  float factor = heed__keep_factor(p);
+  HEED__BLOCKS(static, n, HEED__BLOCK, 2 * (double)n, {
+    uint32_t kept[HEED__BLOCK / 32];
+    heed__random_keep(seed, stream, (uint64_t)first / 8, count, limit, kept);
+    loops->keep(kept, factor, count, x + first, y + first, adds);
+  });
 }
 
 void heed__head_mean(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y) {

@@ -24,6 +24,10 @@ void heed__sum_columns(int64_t rows, int64_t cols, const float *dy, float *db, f
 void heed__accumulate(int64_t n, const float *x, float *y);
 void heed__sum(int64_t n, const float *x, const float *z, float *y);
 
+/* y = exp(x) for x at most 0, off by at most 2e-7 of itself down to -87, and no less than exp(-87); x
+ * may be y. By the calling thread alone. */
+void heed__exp_below(int64_t n, const float *x, float *y);
+
 /* y = f(x); x may be y. ELU is off by at most 4e-7 of itself, and so is GELU above -1; below,
  * the error grows as x^2 does, to 1e-6 (1 + x^2 / 8) of itself. Slopes are off by at most 5e-7.
  * Backward from x: dx = dy f'(x), or dx += where `adds`; dx may be dy. */
@@ -36,6 +40,15 @@ void heed__activate_backward(heed_activation f, int64_t n, const float *x, const
  * = 0 copies; p is below 1. */
 void heed__dropout(uint64_t seed, uint64_t stream, float p, int64_t n, const float *x, float *y,
                    bool adds);
+
+/* The two halves of it: which of n numbers are kept, in bits, see heed__random_keep(); what becomes of
+ * numbers by these bits, which serve forward and backward; and 1 / (1 - p). `kept` has
+ * heed__keep_words(n) words, the last one of which is read but does not matter. */
+static inline int64_t heed__keep_words(int64_t n) { return n / 32 + 2; }
+void heed__keep(uint64_t seed, uint64_t stream, float p, int64_t n, uint32_t *kept);
+void heed__keep_apply(const uint32_t *kept, float p, int64_t n, const float *x, float *y,
+                      bool adds);
+float heed__keep_factor(float p);
 
 /* Normalisation of rows, with 1e-5 added to the variance: keeps mean and 1 / deviation of each
  * row in stats [rows, 2]. */
@@ -70,19 +83,15 @@ void heed__pool_rows(heed__pool kind, int64_t groups, const int64_t *ptr, int64_
 void heed__pool_rows_backward(heed__pool kind, int64_t groups, const int64_t *ptr, int64_t cols,
                               const float *dy, const int64_t *which, float *dx, bool adds);
 
-/* Non-zeros of a sparse matrix after dropout: values[p] = heed__dropout() of a's value
- * number p. */
-void heed__csr_dropout(const heed_csr *a, uint64_t seed, uint64_t stream, float p, float *values);
+/* c [rows, n] = a b, plus the bias where there is one. With `kept`, as heed__keep() gave it for the
+ * numbers of a, a is what dropout made of it: only those numbers, times `factor`. b [cols, n]. */
+void heed__csr_product(const heed_csr *a, const uint32_t *kept, float factor, int64_t n,
+                       const float *b, const float *bias, float *c);
 
-/* c [rows, n] = a b, plus the bias where there is one, with `values` instead of a's own where
- * not NULL; zeros among them cost nothing. b [cols, n]. */
-void heed__csr_product(const heed_csr *a, const float *values, int64_t n, const float *b,
-                       const float *bias, float *c);
-
-/* db [cols of a, n] = a^T dc, over the transpose of a: `t` and `places` as heed_csr_transpose()
- * gave them; `values` in the order of a, NULL: a's own. One owner a row of db. */
-void heed__csr_product_backward(const heed_csr *a, const heed_csr *t, const int64_t *places,
-                                const float *values, int64_t n, const float *dc, float *db);
+/* db [cols of a, n] = a^T dc, over t, the transpose of a, with `kept` in the order of t. One owner
+ * a row of db. */
+void heed__csr_product_backward(const heed_csr *t, const uint32_t *kept, float factor, int64_t n,
+                                const float *dc, float *db);
 
 /* c = op(a) op(b) + beta c, contiguous, over heed__threads_for() threads; c [m, n], inner size
  * k. The inner sum of a long k with small m and n (a gradient of weights) is cut into fixed

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "matrix/loops_table.h"
 
 static inline uint32_t bits_of(float x) {
@@ -83,6 +82,15 @@ static void accumulate(int64_t n, const float *x, float *y) {
 static void sum(int64_t n, const float *x, const float *z, float *y) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) y[i] = x[i] + z[i];
+}
+
+static void exp_below(int64_t n, const float *x, float *y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    float scale, rest;
+    exp_parts(x[i], &scale, &rest);
+    y[i] = scale * rest + scale;
+  }
 }
 
 static inline float elu(float x) {
@@ -191,54 +199,39 @@ static void activate_backward(heed_activation f, int64_t n, const float *x, cons
 }
 #undef BACKWARD
 
-/* Random numbers at a time, which stay in the first cache, and numbers that share a word: the
- * first HALF take the lower halves of HALF words, the next HALF the upper ones. */
-enum { DRAWN = 1024, HALF = 16 };
-
-/* y = x (`ones`: 1) by the halves of `bits` that `shift` says. */
-static inline __attribute__((always_inline)) void drop(const int n, const uint32_t *bits,
-                                                       const int shift, int32_t limit, float factor,
-                                                       const bool ones, const float *x, float *y,
-                                                       const bool adds) {
-#pragma omp simd
-  for (int i = 0; i < n; i++) {
-    int32_t half = (int32_t)(bits[i] >> shift & 0xffff);
-    uint32_t keep = half < limit ? 0 : 0xffffffffu; /* a mask: some sets have no choice of floats */
-    float kept = number_of(bits_of(ones ? factor : factor * x[i]) & keep);
-    y[i] = adds ? y[i] + kept : kept;
-  }
-}
-
-static inline __attribute__((always_inline)) void drop_all(int64_t n, const uint32_t *bits,
-                                                           int32_t limit, float factor,
-                                                           const bool ones, const float *x,
-                                                           float *y, const bool adds) {
-  int64_t i = 0;
-  for (; i + 2 * HALF <= n; i += 2 * HALF, bits += HALF) {
-    drop(HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
-    drop(HALF, bits, 16, limit, factor, ones, ones ? x : x + i + HALF, y + i + HALF, adds);
-  }
-  int left = (int)(n - i);
-  drop(left < HALF ? left : HALF, bits, 0, limit, factor, ones, ones ? x : x + i, y + i, adds);
-  if (left <= HALF) return;
-  i += HALF;
-  drop(left - HALF, bits, 16, limit, factor, ones, ones ? x : x + i, y + i, adds);
-}
-
-static void dropout(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
-                    int64_t n, const float *x, float *y, bool adds) {
-  uint32_t bits[DRAWN];
-  for (int64_t first = 0; first < n; first += 2 * DRAWN) {
-    int64_t part = n - first < 2 * DRAWN ? n - first : 2 * DRAWN;
-    int64_t words = (part + 2 * HALF - 1) / (2 * HALF) * HALF;
-    heed__random_many(seed, stream, counter + (uint64_t)first / 8, words, bits);
-    if (x == NULL) {
-      drop_all(part, bits, limit, factor, true, NULL, y + first, false);
-    } else if (adds) {
-      drop_all(part, bits, limit, factor, false, x + first, y + first, true);
+/* By 16 bits at a time, whose numbers fill whole vectors. */
+static inline __attribute__((always_inline)) void keep_all(const uint32_t *kept, float factor,
+                                                           int64_t n, const float *x, float *y,
+                                                           const bool adds) {
+  enum { HALF = 16 };
+  for (int64_t first = 0; first < n; first += HALF) {
+    uint32_t bits = kept[first / 32] >> first % 32;
+    const float *from = x + first;
+    float *to = y + first;
+    int count = n - first < HALF ? (int)(n - first) : HALF;
+#define KEEP(count)                                                                     \
+  do {                                                                                  \
+    _Pragma("omp simd") for (int i = 0; i < (count); i++) {                             \
+      uint32_t mask = (bits & 1u << i) != 0 ? 0xffffffffu : 0; /* no choice of floats */ \
+      float number = number_of(bits_of(factor * from[i]) & mask);                       \
+      to[i] = adds ? to[i] + number : number;                                           \
+    }                                                                                   \
+  } while (0)
+    if (count == HALF) {
+      KEEP(HALF);
     } else {
-      drop_all(part, bits, limit, factor, false, x + first, y + first, false);
+      KEEP(count);
     }
+#undef KEEP
+  }
+}
+
+static void keep(const uint32_t *kept, float factor, int64_t n, const float *x, float *y,
+                 bool adds) {
+  if (adds) {
+    keep_all(kept, factor, n, x, y, true);
+  } else {
+    keep_all(kept, factor, n, x, y, false);
   }
 }
 
@@ -380,78 +373,190 @@ static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const f
 /* A vector anywhere in an array. */
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* Non-zeros of a row at a time. */
-enum { GATHERED = 256 };
+/* Numbers p .. last of a sparse matrix in one row, as many vectors of columns of b as `width`. */
+typedef struct stretch {
+  const int32_t *indices;
+  const float *values; /* NULL: ones */
+  const uint32_t *kept; /* NULL: all are kept */
+  float factor;
+  int64_t p, last;
+} stretch;
 
-/* c = start (NULL: 0; may be c) + the sum over `count` rows of b, each times its factor, for
- * `width` vectors of columns, whose sums stay in registers. */
-static inline __attribute__((always_inline)) void gather_vectors(const int width, int count,
-                                                                 const int64_t *row,
-                                                                 const float *factor,
-                                                                 const float *b, const float *start,
-                                                                 float *c) {
-  vec sums[8] = {{0}};
-  for (int v = 0; start != NULL && v < width; v++) sums[v] = *(const vec *)(start + v * LANES);
-  for (int p = 0; p < count; p++) {
-    const float *from = b + row[p];
-    for (int v = 0; v < width; v++) sums[v] += factor[p] * *(const vec *)(from + v * LANES);
+/* 32 bits from number p on, those past the last number 0. */
+static inline uint32_t bits_from(const uint32_t *kept, int64_t p, int64_t last) {
+  uint64_t two = kept[p / 32] | (uint64_t)kept[p / 32 + 1] << 32;
+  uint32_t bits = (uint32_t)(two >> p % 32);
+  return last - p >= 32 ? bits : bits & ((1u << (last - p)) - 1);
+}
+
+/* c = start (NULL: 0; may be c) + the sum over a stretch, for `width` vectors of columns, whose sums
+ * stay in registers. It goes from one kept number to the next: which ones were dropped is not to be
+ * guessed. */
+static inline __attribute__((always_inline)) void gather_vectors(const int width, const stretch *s,
+                                                                 const int64_t n, const float *b,
+                                                                 const float *start, float *c) {
+  vec sums[8]; /* of which no more than `width` are touched, to keep them out of memory */
+  for (int v = 0; v < width; v++) {
+    sums[v] = start == NULL ? (vec){0} : *(const vec *)(start + v * LANES);
+  }
+  if (s->kept == NULL) {
+    for (int64_t p = s->p; p < s->last; p++) {
+      const float *from = b + s->indices[p] * n;
+      float value = s->values == NULL ? 1 : s->values[p];
+      for (int v = 0; v < width; v++) sums[v] += value * *(const vec *)(from + v * LANES);
+    }
+  } else {
+    for (int64_t p = s->p; p < s->last; p += 32) {
+      for (uint32_t bits = bits_from(s->kept, p, s->last); bits != 0; bits &= bits - 1) {
+        int64_t at = p + __builtin_ctz(bits);
+        const float *from = b + s->indices[at] * n;
+        float value = s->values == NULL ? s->factor : s->factor * s->values[at];
+        for (int v = 0; v < width; v++) sums[v] += value * *(const vec *)(from + v * LANES);
+      }
+    }
   }
   for (int v = 0; v < width; v++) *(vec *)(c + v * LANES) = sums[v];
 }
 
-/* The same for n columns. */
-static inline void gather(int count, const int64_t *row, const float *factor, int64_t n,
-                          const float *b, const float *start, float *c) {
-  int64_t j = 0;
-#define GATHER(width)                                \
-  for (; j + width * LANES <= n; j += width * LANES) \
-  gather_vectors(width, count, row, factor, b + j, start == NULL ? NULL : start + j, c + j)
-  GATHER(8);
-  GATHER(4);
-  GATHER(2);
-  GATHER(1);
-#undef GATHER
-  for (int64_t l = j; l < n; l++) c[l] = start == NULL ? 0 : start[l];
-  for (int p = 0; j < n && p < count; p++) {
-    const float *from = b + row[p];
-    for (int64_t l = j; l < n; l++) c[l] += factor[p] * from[l];
+/* The columns from `first` on that fill no vector. */
+static void gather_rest(const stretch *s, int64_t first, int64_t n, const float *b,
+                        const float *start, float *c) {
+  for (int64_t l = first; l < n; l++) c[l] = start == NULL ? 0 : start[l];
+  for (int64_t p = s->p; p < s->last; p++) {
+    if (s->kept != NULL && (s->kept[p / 32] >> p % 32 & 1) == 0) continue;
+    float value = (s->kept == NULL ? 1 : s->factor) * (s->values == NULL ? 1 : s->values[p]);
+    const float *from = b + s->indices[p] * n;
+    for (int64_t l = first; l < n; l++) c[l] += value * from[l];
   }
 }
 
-static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const int64_t *places,
-                     const float *values, int64_t n, const float *b, const float *bias, float *c) {
-  int64_t row[GATHERED];
-  float factor[GATHERED];
+static inline __attribute__((always_inline)) void csr_rows_of(const heed_csr *a, int64_t first,
+                                                              int64_t end, const uint32_t *kept,
+                                                              float factor, const int64_t n,
+                                                              const float *b, const float *bias,
+                                                              float *c) {
+  stretch s = {.indices = a->indices, .values = a->values, .kept = kept, .factor = factor};
   for (int64_t i = first; i < end; i++) {
     float *to = c + i * n;
-    const float *start = bias;
-    int64_t p = a->indptr[i], last = a->indptr[i + 1];
-    do {
-      int64_t stop = last - p < GATHERED ? last : p + GATHERED;
-      int count = 0;
-      /* Without a branch: which numbers were dropped is not to be guessed. */
-      if (values == NULL) {
-        for (; p < stop; p++, count++) {
-          row[count] = a->indices[p] * n;
-          factor[count] = 1;
-        }
-      } else if (places == NULL) {
-        for (; p < stop; p++) {
-          row[count] = a->indices[p] * n;
-          factor[count] = values[p];
-          count += bits_of(values[p]) << 1 != 0; /* no zero of either sign */
-        }
-      } else {
-        for (; p < stop; p++) {
-          float value = values[places[p]];
-          row[count] = a->indices[p] * n;
-          factor[count] = value;
-          count += bits_of(value) << 1 != 0;
+    int64_t j = 0;
+    s.p = a->indptr[i];
+    s.last = a->indptr[i + 1];
+#define GATHER(width)                                \
+  for (; j + width * LANES <= n; j += width * LANES) \
+  gather_vectors(width, &s, n, b + j, bias == NULL ? NULL : bias + j, to + j)
+    GATHER(8);
+    GATHER(4);
+    GATHER(2);
+    GATHER(1);
+#undef GATHER
+    if (j < n) gather_rest(&s, j, n, b, bias, to);
+  }
+}
+
+static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const uint32_t *kept,
+                     float factor, int64_t n, const float *b, const float *bias, float *c) {
+  if (n == 64) { /* the usual width */
+    csr_rows_of(a, first, end, kept, factor, 64, b, bias, c);
+  } else {
+    csr_rows_of(a, first, end, kept, factor, n, b, bias, c);
+  }
+}
+
+/* Vectors in a row of a narrow matrix, rows whose sums stay in registers, rows of b at a time. */
+enum { PER = HEED__NARROW / LANES, SUMS = 8 / PER, MORE_SUMS = LANES == 16 ? 16 : SUMS, DEEP = 256 };
+
+/* `many` of m rows of c from row i on = op(a) `packed` + beta c, over k rows of HEED__NARROW numbers;
+ * a starts at the first of these rows. */
+static inline __attribute__((always_inline)) void narrow_rows(const int many, const bool transpose_a,
+                                                              int64_t i, int64_t m, int64_t n,
+                                                              int64_t k, const float *a,
+                                                              int64_t lda, const float *packed,
+                                                              float beta, float *c, int64_t ldc) {
+  const float *from = transpose_a ? a + i : a + i * lda;
+  vec sums[MORE_SUMS][PER];
+  for (int r = 0; r < many; r++) {
+    for (int v = 0; v < PER; v++) sums[r][v] = (vec){0};
+  }
+  for (int64_t l = 0; l < k; l++) {
+    for (int r = 0; r < many; r++) {
+      float factor = from[transpose_a ? l * lda + r : r * lda + l];
+      for (int v = 0; v < PER; v++) {
+        sums[r][v] += factor * *(const vec *)(packed + l * HEED__NARROW + v * LANES);
+      }
+    }
+  }
+  /* Whole vectors, of which the next rows overwrite what is too much. */
+  if (beta == 0 && ldc == n && (i + many - 1) * n + HEED__NARROW <= m * n) {
+    for (int r = 0; r < many; r++) {
+      for (int v = 0; v < PER; v++) *(vec *)(c + (i + r) * n + v * LANES) = sums[r][v];
+    }
+    return;
+  }
+  for (int r = 0; r < many; r++) {
+    float one[HEED__NARROW], *to = c + (i + r) * ldc;
+    for (int v = 0; v < PER; v++) *(vec *)(one + v * LANES) = sums[r][v];
+    for (int64_t j = 0; j < n; j++) to[j] = beta == 0 ? one[j] : beta * to[j] + one[j];
+  }
+}
+
+static void narrow(bool transpose_a, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                   const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+  float packed[DEEP * HEED__NARROW];
+  int64_t all = k < DEEP ? k : DEEP;
+  memset(packed, 0, (size_t)all * HEED__NARROW * sizeof *packed);
+  for (int64_t first = 0; first < k; first += DEEP) {
+    int64_t deep = k - first < DEEP ? k - first : DEEP, i = 0;
+    for (int64_t l = 0; l < deep; l++) {
+      for (int64_t j = 0; j < n; j++) packed[l * HEED__NARROW + j] = b[(first + l) * ldb + j];
+    }
+#define NARROW(many, transposed, from)       \
+  for (; i + (many) <= m; i += (many))       \
+  narrow_rows(many, transposed, i, m, n, deep, from, lda, packed, beta, c, ldc)
+    if (transpose_a) {
+      NARROW(MORE_SUMS, true, a + first * lda);
+      NARROW(1, true, a + first * lda);
+    } else {
+      NARROW(SUMS, false, a + first);
+      NARROW(1, false, a + first);
+    }
+#undef NARROW
+    beta = 1;
+  }
+}
+
+static void shallow(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                    int64_t ldb, float beta, float *c, int64_t ldc) {
+  enum { VECTORS = 4, WIDE = VECTORS * LANES };
+  float packed[HEED__NARROW * WIDE];
+  for (int64_t first = 0; first < n; first += WIDE) {
+    int64_t count = n - first < WIDE ? n - first : WIDE;
+    for (int64_t l = 0; l < k; l++) {
+      for (int64_t j = 0; j < WIDE; j++) {
+        packed[l * WIDE + j] = j < count ? b[(first + j) * ldb + l] : 0;
+      }
+    }
+    for (int64_t i = 0; i < m; i++) {
+      float *to = c + i * ldc + first;
+      vec sums[VECTORS];
+      for (int v = 0; v < VECTORS; v++) sums[v] = (vec){0};
+      for (int64_t l = 0; l < k; l++) {
+        for (int v = 0; v < VECTORS; v++) {
+          sums[v] += a[i * lda + l] * *(const vec *)(packed + l * WIDE + v * LANES);
         }
       }
-      gather(count, row, factor, n, b, start, to);
-      start = to;
-    } while (p < last);
+      if (count == WIDE) {
+        for (int v = 0; v < VECTORS; v++) {
+          vec *into = (vec *)(to + v * LANES);
+          if (beta != 0) sums[v] += beta * *into;
+          *into = sums[v];
+        }
+      } else {
+        for (int64_t j = 0; j < count; j++) {
+          float sum = sums[j / LANES][j % LANES];
+          to[j] = beta == 0 ? sum : beta * to[j] + sum;
+        }
+      }
+    }
   }
 }
 
@@ -461,9 +566,10 @@ const heed__loop_table LOOPS = {
     .squares = squares,
     .accumulate = accumulate,
     .sum = sum,
+    .exp_below = exp_below,
     .activate = activate,
     .activate_backward = activate_backward,
-    .dropout = dropout,
+    .keep = keep,
     .layer_norm = layer_norm,
     .layer_norm_backward = layer_norm_backward,
     .normalise = normalise,
@@ -472,4 +578,6 @@ const heed__loop_table LOOPS = {
     .head_mean = head_mean,
     .head_mean_backward = head_mean_backward,
     .csr_rows = csr_rows,
+    .narrow = narrow,
+    .shallow = shallow,
 };

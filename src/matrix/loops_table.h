@@ -8,6 +8,10 @@
 /* What is added to the variance of a row or a column, as everybody does. */
 #define HEED__NORM_EPSILON 1e-5f
 
+/* Products this narrow or shallow, such as those of a last layer, are done by loops of our own: a
+ * matrix library takes longer to get going. */
+enum { HEED__NARROW = 16 };
+
 typedef struct heed__loop_table {
   void (*add_bias)(int64_t rows, int64_t cols, const float *x, const float *b, float *y);
   /* sums = the sums of the columns; `squares`: of (x - mean)^2. */
@@ -15,13 +19,13 @@ typedef struct heed__loop_table {
   void (*squares)(int64_t rows, int64_t cols, const float *x, const float *mean, float *sums);
   void (*accumulate)(int64_t n, const float *x, float *y);
   void (*sum)(int64_t n, const float *x, const float *z, float *y);
+  /* y = exp(x), x at most 0; below -87 it is exp(-87). */
+  void (*exp_below)(int64_t n, const float *x, float *y);
   void (*activate)(heed_activation f, int64_t n, const float *x, float *y);
   void (*activate_backward)(heed_activation f, int64_t n, const float *x, const float *dy,
                             float *dx, bool adds);
-  /* By the words of random numbers 4 * counter and on, 16 bits a number of x: where they are below
-   * `limit` y is 0, else x times `factor`. x NULL: all ones. */
-  void (*dropout)(uint64_t seed, uint64_t stream, uint64_t counter, int32_t limit, float factor,
-                  int64_t n, const float *x, float *y, bool adds);
+  /* y = x times `factor` where the bit of a number is set, else 0. */
+  void (*keep)(const uint32_t *kept, float factor, int64_t n, const float *x, float *y, bool adds);
   void (*layer_norm)(int64_t rows, int64_t cols, const float *x, const float *gain,
                      const float *shift, float *y, float *stats);
   /* dgain, dshift: of these rows. */
@@ -41,9 +45,16 @@ typedef struct heed__loop_table {
   void (*head_mean)(int64_t rows, int32_t heads, int64_t dim, const float *x, float *y);
   void (*head_mean_backward)(int64_t rows, int32_t heads, int64_t dim, const float *dy, float *dx,
                              bool adds);
-  /* Rows first .. end of a sparse product; `places` where values are to be read through them. */
-  void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const int64_t *places,
-                   const float *values, int64_t n, const float *b, const float *bias, float *c);
+  /* Rows first .. end of a sparse product, of the numbers whose bit is set, times `factor`; `kept`
+   * NULL: of all. */
+  void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const uint32_t *kept,
+                   float factor, int64_t n, const float *b, const float *bias, float *c);
+  /* c[m, n] = op(a)[m, k] b[k, n] + beta c, n at most HEED__NARROW. */
+  void (*narrow)(bool transpose_a, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+  /* c[m, n] = a[m, k] b[n, k]^T + beta c, k at most HEED__NARROW. */
+  void (*shallow)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                  int64_t ldb, float beta, float *c, int64_t ldc);
 } heed__loop_table;
 
 extern const heed__loop_table heed__loops_portable, heed__loops_avx2, heed__loops_avx512;

@@ -244,17 +244,31 @@ static heed_status transpose_features(heed__plan *p) {
   if (!wanted) return HEED_OK;
   const heed_csr *a = pass->sparse;
   int64_t n = a->indptr[a->rows];
+  if (n > UINT32_MAX) {
+    return heed__fail(HEED_OVERFLOW, "pass: %lld non-zeros of features, of which %lld can be named",
+                      (long long)n, (long long)UINT32_MAX);
+  }
   int64_t *indptr = heed__alloc((size_t)(a->cols + 1), sizeof *indptr);
   int32_t *indices = heed__alloc((size_t)n, sizeof *indices);
-  int64_t *places = heed__alloc((size_t)n, sizeof *places);
+  uint32_t *places = heed__alloc((size_t)n, sizeof *places);
+  float *values = a->values == NULL ? NULL : heed__alloc((size_t)n, sizeof *values);
+  int64_t *wide = heed__alloc((size_t)n, sizeof *wide);
   pass->transpose_arrays[0] = indptr;
   pass->transpose_arrays[1] = indices;
   pass->transpose_arrays[2] = places;
-  if (indptr == NULL || indices == NULL || places == NULL) return HEED_NOMEM;
-  HEED__TRY(heed_csr_transpose(a, indptr, indices, places));
-  pass->features_transposed =
-      (heed_csr){.rows = a->cols, .cols = a->rows, .indptr = indptr, .indices = indices};
-  return HEED_OK;
+  pass->transpose_arrays[3] = values;
+  bool all = indptr != NULL && indices != NULL && places != NULL && wide != NULL &&
+             (values != NULL || a->values == NULL);
+  heed_status status = all ? heed_csr_transpose(a, indptr, indices, wide) : HEED_NOMEM;
+  for (int64_t i = 0; status == HEED_OK && i < n; i++) {
+    places[i] = (uint32_t)wide[i];
+    if (values != NULL) values[i] = a->values[wide[i]];
+  }
+  heed__free(wide);
+  pass->transposed_places = places;
+  pass->features_transposed = (heed_csr){
+      .rows = a->cols, .cols = a->rows, .indptr = indptr, .indices = indices, .values = values};
+  return status;
 }
 
 static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
@@ -329,7 +343,7 @@ void heed_pass_free(heed_pass *pass) {
   heed__free(pass->place);
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
   for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
-  for (int i = 0; i < 3; i++) heed__free(pass->transpose_arrays[i]);
+  for (int i = 0; i < 4; i++) heed__free(pass->transpose_arrays[i]);
   heed__free(pass->slots);
   heed__free(pass->steps);
   heed__free(pass->arena);

@@ -25,28 +25,22 @@ static float *gradient(const heed_pass *pass, int tensor) {
 }
 
 /* A sparse value written out. */
-static void scatter(const heed_csr *a, const float *values, float *into) {
-  memset(into, 0, (size_t)(a->rows * a->cols) * sizeof *into);
-  if (values == NULL) values = a->values;
+static void scatter(const heed_csr *a, const heed__slot *y) {
+  memset(y->own, 0, (size_t)(a->rows * a->cols) * sizeof *y->own);
   for (int64_t i = 0; i < a->rows; i++) {
     for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
-      into[i * a->cols + a->indices[p]] = values == NULL ? 1 : values[p];
+      if (y->kept != NULL && (y->kept[p / 32] >> p % 32 & 1) == 0) continue;
+      y->own[i * a->cols + a->indices[p]] = y->factor * (a->values == NULL ? 1 : a->values[p]);
     }
   }
 }
 
-/* The features with the numbers that a value has in this call. */
-static heed_csr csr_of(const heed_pass *pass, const heed__slot *slot) {
-  heed_csr a = *pass->sparse;
-  if (slot->values != NULL) a.values = slot->values;
-  return a;
-}
-
 static void forward_features(heed_pass *pass, heed__slot *y) {
   if (y->sparse) {
-    y->values = NULL;
+    y->kept = NULL;
+    y->factor = 1;
     if (!y->dense) return;
-    scatter(pass->sparse, NULL, y->own);
+    scatter(pass->sparse, y);
     y->data = y->own;
     return;
   }
@@ -69,7 +63,7 @@ static heed_status forward_linear(heed_pass *pass, const heed__layer *layer, con
   const float *bias = parameter(pass, layer->tensors[1]);
   y->data = y->own;
   if (x->sparse) {
-    heed__csr_product(pass->sparse, x->values, out, weight, bias, y->data);
+    heed__csr_product(pass->sparse, x->kept, x->factor, out, weight, bias, y->data);
     return HEED_OK;
   }
   HEED__TRY(
@@ -87,8 +81,12 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
   float *d_bias = gradient(pass, layer->tensors[1]);
   if (d_bias != NULL) heed__sum_columns(y->rows, out, y->gradient, d_bias, pass->room);
   if (x->sparse) {
-    heed__csr_product_backward(pass->sparse, &pass->features_transposed, pass->transpose_arrays[2],
-                               x->values, out, y->gradient, d_weight);
+    const heed_csr *t = &pass->features_transposed;
+    uint32_t *kept = x->kept == NULL ? NULL : (uint32_t *)(void *)pass->room;
+    if (kept != NULL) {
+      heed__bits_gather(x->kept, pass->transposed_places, t->indptr[t->rows], kept);
+    }
+    heed__csr_product_backward(t, kept, x->factor, out, y->gradient, d_weight);
   } else {
     HEED__TRY(heed__dense_product(true, false, in, out, y->rows, x->data, y->gradient, 0, d_weight,
                                   pass->room));
@@ -99,20 +97,29 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
                              pass->room);
 }
 
+/* What is left of the features' numbers after this dropout too. */
+static void drop_sparse(const heed_pass *pass, const heed__layer *layer, uint64_t key,
+                        uint64_t stream, const heed__slot *x, heed__slot *y) {
+  int64_t n = pass->sparse->indptr[pass->sparse->rows];
+  heed__keep(key, stream, layer->p, n, y->own_kept);
+  for (int64_t w = 0; x->kept != NULL && w < (n + 31) / 32; w++) y->own_kept[w] &= x->kept[w];
+  y->kept = y->own_kept;
+  y->factor = x->factor * heed__keep_factor(layer->p);
+}
+
 /* Evaluation passes its input on: the output lies where the input lies. */
 static void forward_dropout(heed_pass *pass, int number, heed_mode mode, const heed__slot *x,
                             heed__slot *y) {
   const heed__layer *layer = pass->model->layers + number;
+  const heed__step *step = pass->steps + number;
   uint64_t key, stream;
   heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
   if (y->sparse) {
-    if (mode == HEED_MODE_TRAIN) {
-      heed_csr a = csr_of(pass, x);
-      heed__csr_dropout(&a, key, stream, layer->p, y->own_values);
-    }
-    y->values = mode == HEED_MODE_TRAIN ? y->own_values : x->values;
+    y->kept = x->kept;
+    y->factor = x->factor;
+    if (mode == HEED_MODE_TRAIN) drop_sparse(pass, layer, key, stream, x, y);
     if (!y->dense) return;
-    scatter(pass->sparse, y->values, y->own);
+    scatter(pass->sparse, y);
     y->data = y->own;
     return;
   }
@@ -120,9 +127,14 @@ static void forward_dropout(heed_pass *pass, int number, heed_mode mode, const h
     y->data = x->data;
     return;
   }
-  y->data = pass->steps[number].in_place >= 0 ? x->data : y->own;
-  heed__dropout(key, stream, layer->p, y->rows * pass->model->values[layer->output].width, x->data,
-                y->data, false);
+  y->data = step->in_place >= 0 ? x->data : y->own;
+  int64_t n = y->rows * pass->model->values[layer->output].width;
+  if (step->keep == NULL) {
+    heed__dropout(key, stream, layer->p, n, x->data, y->data, false);
+    return;
+  }
+  heed__keep(key, stream, layer->p, n, step->keep);
+  heed__keep_apply(step->keep, layer->p, n, x->data, y->data, false);
 }
 
 static void copy_or_add(bool adds, int64_t n, const float *from, float *to) {
@@ -301,7 +313,7 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
     case HEED__POOL:
       y->data = y->own;
       heed__pool_rows(pool_of(layer->pooling), y->rows, pass->graph_ptr, width, x->data, y->data,
-                      (int64_t *)(void *)step->keep);
+                      step->keep);
       break;
   }
   return HEED_OK;
@@ -327,7 +339,6 @@ static heed_status layer_backward(heed_pass *pass, int number) {
   const heed__slot *x = pass->slots + layer->inputs[0];
   const heed__slot *y = pass->slots + layer->output;
   int64_t width = pass->model->values[layer->output].width, n = y->rows * width;
-  uint64_t key, stream;
   switch (layer->kind) {
     case HEED__FEATURES:
       break;
@@ -338,8 +349,7 @@ static heed_status layer_backward(heed_pass *pass, int number) {
       if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
     case HEED__DROPOUT:
-      heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
-      heed__dropout(key, stream, layer->p, n, y->gradient, x->gradient, step->adds[0]);
+      heed__keep_apply(step->keep, layer->p, n, y->gradient, x->gradient, step->adds[0]);
       break;
     case HEED__ACTIVATE:
       heed__activate_backward(layer->activation, n, x->data, y->gradient, x->gradient,
@@ -362,7 +372,7 @@ static heed_status layer_backward(heed_pass *pass, int number) {
       break;
     case HEED__POOL:
       heed__pool_rows_backward(pool_of(layer->pooling), y->rows, pass->graph_ptr, width,
-                               y->gradient, (const int64_t *)(const void *)step->keep, x->gradient,
+                               y->gradient, step->keep, x->gradient,
                                step->adds[0]);
       break;
   }

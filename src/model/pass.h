@@ -10,9 +10,10 @@ typedef struct heed__slot {
   int hops;    /* steps of attention from here to the output, see field.c; HEED__ALL: too many */
   float *data; /* [rows, width], where it lies in this call; NULL if it exists only sparsely */
   float *own;  /* its buffer; NULL if it shares another's */
-  const float
-      *values;       /* of a sparse value: its numbers in this call, NULL: those of the features */
-  float *own_values; /* their buffer, after dropout */
+  const uint32_t *kept; /* of a sparse value: which of the features' numbers dropout left in this call,
+                           NULL: all, */
+  float factor;         /* and what it multiplied them by */
+  uint32_t *own_kept;   /* their buffer, after dropout */
   float *gradient;   /* [rows, width] */
   bool sparse;       /* the features of a sparse pass, or they after dropout */
   bool dense;        /* written out densely: what is not sparse, and what a dense layer reads */
@@ -37,7 +38,7 @@ typedef struct heed__step {
   int in_place;    /* the input whose buffer its output takes over; -1: none */
   bool adds[3];    /* the gradient of that input is added to, else overwritten */
   float *apart[3]; /* where that gradient goes first, if the operator cannot add */
-  float *keep;     /* log_sum_exp, statistics of a norm, row numbers of a maximum */
+  void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
   heed_attention *plan;
   heed_attention_spec spec;
   const heed_mask *mask;
@@ -70,7 +71,8 @@ struct heed_pass {
   heed__view *views; /* [layers] */
   int n_views;
   heed_csr features_transposed;
-  void *transpose_arrays[3];
+  const uint32_t *transposed_places; /* of their numbers among those of the features */
+  void *transpose_arrays[4];
   int capture; /* attention layer whose weights are wanted; -1: none */
   float *weights;
   size_t bytes;

@@ -111,7 +111,7 @@ static void find_writers(heed__plan *p) {
 }
 
 static heed_status add_item(heed__plan *p, int64_t rows, int64_t cols, int first, int last,
-                            float **to) {
+                            void *to) {
   int64_t floats;
   if (__builtin_mul_overflow(rows, cols, &floats) ||
       floats > (int64_t)(PTRDIFF_MAX / sizeof(float)) - 64) {
@@ -142,8 +142,8 @@ static heed_status add_values(heed__plan *p) {
     if (!step->live) continue;
     bool drops = model->layers[l].kind == HEED__DROPOUT;
     if (slot->sparse && drops) {
-      HEED__TRY(add_item(p, pass->sparse->indptr[pass->sparse->rows], 1, l, p->last[v],
-                         &slot->own_values));
+      HEED__TRY(add_item(p, heed__keep_words(pass->sparse->indptr[pass->sparse->rows]), 1, l,
+                         p->last[v], &slot->own_kept));
     }
     bool callers = model->layers[l].kind == HEED__FEATURES && pass->dense != NULL &&
                    pass->dense->stride == pass->dense->cols;
@@ -185,6 +185,8 @@ static heed_status add_extras(heed__plan *p) {
       if (step->backward && !pass->slots[layer->inputs[0]].needs_gradient) {
         HEED__TRY(add_item(p, rows, width, back, back, &step->apart[0]));
       }
+    } else if (layer->kind == HEED__DROPOUT && step->backward) {
+      HEED__TRY(add_item(p, heed__keep_words(rows * width), 1, l, last, &step->keep));
     } else if (layer->kind == HEED__POOL && layer->pooling == HEED_POOLING_MAX) {
       HEED__TRY(add_item(p, rows, width * (int64_t)(sizeof(int64_t) / sizeof(float)), l, last,
                          &step->keep));
@@ -196,7 +198,7 @@ static heed_status add_extras(heed__plan *p) {
 static int larger_first(const void *a, const void *b) {
   const heed__item *x = a, *y = b;
   if (x->floats != y->floats) return x->floats < y->floats ? 1 : -1;
-  return x->to < y->to ? -1 : x->to > y->to;
+  return (char *)x->to < (char *)y->to ? -1 : (char *)x->to > (char *)y->to;
 }
 
 /* Largest first, each at the lowest place that is free for its whole time. `order` holds those
@@ -239,7 +241,11 @@ static int64_t room_wanted(const heed__plan *p) {
     int64_t out = p->model->values[layer->output].width;
     int64_t in = p->model->values[layer->inputs[0]].width;
     int64_t wanted[4] = {2 * heed__column_room(rows, out), 0, 0, 0};
-    if (layer->kind == HEED__LINEAR) {
+    if (layer->kind == HEED__LINEAR && pass->slots[layer->inputs[0]].sparse) {
+      if (pass->steps[l].backward) {
+        wanted[1] = heed__keep_words(pass->sparse->indptr[pass->sparse->rows]);
+      }
+    } else if (layer->kind == HEED__LINEAR) {
       wanted[1] = heed__product_room(rows, out, in);
     }
     if (layer->kind == HEED__LINEAR && pass->steps[l].backward) {
@@ -263,7 +269,10 @@ heed_status heed__plan_buffers(heed__plan *p) {
   pass->arena = heed__alloc((size_t)total, sizeof *pass->arena);
   pass->room = heed__alloc((size_t)room_wanted(p), sizeof *pass->room);
   if (pass->arena == NULL || pass->room == NULL) return HEED_NOMEM;
-  for (int i = 0; i < p->n_items; i++) *p->items[i].to = pass->arena + p->items[i].offset;
+  for (int i = 0; i < p->n_items; i++) {
+    void *place = pass->arena + p->items[i].offset; /* pointers of any type are stored */
+    memcpy(p->items[i].to, &place, sizeof place);
+  }
   for (int v = 0; v < p->model->n_values; v++) {
     heed__slot *slot = pass->slots + v;
     if (pass->training && slot->needs_gradient && !slot->callers) {

@@ -12,7 +12,7 @@ typedef struct heed__item {
   int64_t floats;
   int64_t offset;
   int first, last;
-  float **to;
+  void **to;
 } heed__item;
 
 /* What planning needs for a while; what layers and values need is known already. */

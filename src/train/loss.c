@@ -1,13 +1,15 @@
-/* Losses and their gradients. Rows are cut into a fixed number of blocks, whose sums are kept in
- * double and joined in order, so that the bits do not depend on the number of threads. */
+/* Losses and their gradients. Rows are cut into fixed blocks, whose sums are kept in double and
+ * joined in order, so that the bits do not depend on the number of threads. */
 #include <heed/train.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/status.h"
+#include "matrix/blocks.h"
 #include "matrix/loops.h"
 
-enum { BLOCKS = 64 };
+/* Blocks at most, and rows of a block at least. */
+enum { BLOCKS = 64, LEAST = 64 };
 
 /* What an exponential costs in the currency of heed__threads_for(). */
 enum { EXP_WORK = 8 };
@@ -79,6 +81,42 @@ static double cross_entropy(const float *x, int64_t cols, int32_t label, double 
   return log(sum) - ((double)x[label] - (double)most);
 }
 
+/* Narrow rows are taken some at a time, so that their exponentials fill vectors and their logarithms are
+ * one. */
+enum { NARROW = 64, ROWS = 8 };
+
+/* The loss of `count` narrow rows, all of which count, into result, and their gradients. */
+static void narrow_rows(const problem *p, const int64_t *rows, int count, partial *result) {
+  int64_t cols = p->output->cols;
+  float e[ROWS * NARROW], of_label[ROWS];
+  double product = 1;
+  e[0] = 0; /* compilers do not know that there is a row and a column */
+  for (int r = 0; r < count; r++) {
+    const float *x = p->output->data + rows[r] * p->output->stride;
+    float most = x[0];
+    for (int64_t j = 1; j < cols; j++) most = x[j] > most ? x[j] : most;
+    for (int64_t j = 0; j < cols; j++) e[r * cols + j] = x[j] - most;
+    of_label[r] = x[p->labels[rows[r]]] - most;
+  }
+  heed__exp_below(count * cols, e, e);
+  for (int r = 0; r < count; r++) {
+    const float *row = e + r * cols;
+    int32_t label = p->labels[rows[r]];
+    double others = 0;
+    for (int64_t j = 0; j < cols; j++) others += j != label ? (double)row[j] : 0;
+    double sum = others + (double)row[label];
+    if (!(isfinite(sum) && isfinite(of_label[r])) && result->bad < 0) result->bad = rows[r];
+    product *= sum; /* none is below 1 or above NARROW */
+    result->sum -= (double)of_label[r];
+    if (p->gradient == NULL) continue;
+    float *g = p->gradient + rows[r] * cols;
+    double factor = p->scale / sum;
+    for (int64_t j = 0; j < cols; j++) g[j] = (float)(factor * (double)row[j]);
+    g[label] = (float)(-factor * others);
+  }
+  result->sum += log(product);
+}
+
 /* Loss of one entry and its derivative. */
 static double entry(heed_loss loss, float x, float target, double *derivative) {
   double error = (double)x - (double)target;
@@ -110,11 +148,19 @@ static double entries(const problem *p, int64_t i, const float *x, float *g) {
 }
 
 static void loss_block(const problem *p, int64_t begin, int64_t end, partial *result) {
-  int64_t cols = p->output->cols;
+  int64_t cols = p->output->cols, rows[ROWS];
+  bool narrow = p->loss == HEED_LOSS_CROSS_ENTROPY && cols <= NARROW;
+  int n = 0;
   for (int64_t i = begin; i < end; i++) {
     float *g = p->gradient != NULL ? p->gradient + i * cols : NULL;
     if (!counts(p, i)) {
       if (g != NULL) memset(g, 0, (size_t)cols * sizeof *g);
+      continue;
+    }
+    if (narrow) {
+      rows[n++] = i;
+      if (n == ROWS) narrow_rows(p, rows, n, result);
+      n %= ROWS;
       continue;
     }
     const float *x = p->output->data + i * p->output->stride;
@@ -124,23 +170,21 @@ static void loss_block(const problem *p, int64_t begin, int64_t end, partial *re
     if (!isfinite(value) && result->bad < 0) result->bad = i;
     result->sum += value;
   }
+  if (n > 0) narrow_rows(p, rows, n, result);
 }
 
 /* All blocks, joined in order. */
 static partial over_blocks(const problem *p, block_function *function, double work) {
   partial parts[BLOCKS];
   int64_t rows = p->output->rows;
-  int64_t step = (rows + BLOCKS - 1) / BLOCKS;
-  int threads = heed__threads_for(work);
-  (void)threads; /* without OpenMP */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int b = 0; b < BLOCKS; b++) {
-    int64_t begin = b * step, end = begin + step < rows ? begin + step : rows;
-    parts[b] = (partial){0, 0, -1};
-    function(p, begin, end, &parts[b]);
-  }
+  int64_t step = (rows + BLOCKS - 1) / BLOCKS > LEAST ? (rows + BLOCKS - 1) / BLOCKS : LEAST;
+  HEED__BLOCKS(dynamic, rows, step, work, {
+    partial *part = parts + first / step;
+    *part = (partial){0, 0, -1};
+    function(p, first, first + count, part);
+  });
   partial all = {0, 0, -1};
-  for (int b = 0; b < BLOCKS; b++) {
+  for (int64_t b = 0; b < heed__parts(rows, step); b++) {
     all.sum += parts[b].sum;
     all.count += parts[b].count;
     if (all.bad < 0) all.bad = parts[b].bad;

@@ -43,9 +43,13 @@ static heed_status nothing_counts(heed_metric metric, const heed_matrix *output)
 
 static int64_t predicted_class(const float *x, int64_t cols) {
   if (cols == 1) return x[0] > 0;
-  int64_t most = 0;
-  for (int64_t j = 1; j < cols; j++) most = x[j] > x[most] ? j : most;
-  return most;
+  int64_t largest = 0;
+  float most = x[0];
+  for (int64_t j = 1; j < cols; j++) {
+    largest = x[j] > most ? j : largest;
+    most = x[j] > most ? x[j] : most;
+  }
+  return largest;
 }
 
 static void count_pair(counts *c, int64_t label, int64_t prediction) {

@@ -610,7 +610,9 @@ static heed_csr transpose_of(const heed_csr *a, int64_t **places) {
   int32_t *indices = malloc((size_t)n * sizeof *indices + 1);
   *places = malloc((size_t)n * sizeof **places + 1);
   ok(heed_csr_transpose(a, indptr, indices, *places));
-  return (heed_csr){a->cols, a->rows, indptr, indices, NULL};
+  float *values = a->values == NULL ? NULL : malloc((size_t)n * sizeof *values + 1);
+  for (int64_t p = 0; values != NULL && p < n; p++) values[p] = a->values[(*places)[p]];
+  return (heed_csr){a->cols, a->rows, indptr, indices, values};
 }
 
 static const int64_t sparse_sizes[][4] = {
@@ -652,13 +654,24 @@ START_TEST(sparse_products) {
     heed_csr t = transpose_of(&a, &places);
     float *b = numbers(1, cols * n, 1), *bias = numbers(2, n, 1), *c = empty(rows * n);
     float *dc = numbers(3, rows * n, 1), *db = empty(cols * n), *values = empty(count);
-    heed__csr_dropout(&a, 5, 6, 0.6f, values);
-    float *ones_or_own = empty(count), *expected_values = empty(count);
+    float *ones_or_own = empty(count), *again = empty(count);
     for (int64_t p = 0; p < count; p++) ones_or_own[p] = a.values == NULL ? 1 : a.values[p];
-    heed__dropout(5, 6, 0.6f, count, ones_or_own, expected_values, false);
-    same(values, expected_values, count, "dropout of non-zeros");
-    heed__csr_dropout(&a, 5, 6, 0, expected_values);
-    same(expected_values, ones_or_own, count, "p = 0");
+    size_t words = (size_t)heed__keep_words(count);
+    uint32_t *kept = malloc(words * sizeof *kept), *transposed = malloc(words * sizeof *kept);
+    uint32_t *few_places = malloc(((size_t)count + 1) * sizeof *few_places);
+    memset(kept, 0x5a, words * sizeof *kept); /* what lies past the last bit is ignored */
+    memset(transposed, 0x5a, words * sizeof *kept);
+    for (int64_t p = 0; p < count; p++) few_places[p] = (uint32_t)places[p];
+    heed__keep(5, 6, 0.6f, count, kept);
+    heed__bits_gather(kept, few_places, count, transposed);
+    heed__dropout(5, 6, 0.6f, count, ones_or_own, values, false);
+    heed__keep_apply(kept, 0.6f, count, ones_or_own, again, false);
+    same(again, values, count, "dropout of non-zeros");
+    for (int64_t p = 0; p < count; p++) {
+      uint32_t there = transposed[p / 32] >> p % 32 & 1;
+      ck_assert_int_eq(there, kept[places[p] / 32] >> places[p] % 32 & 1);
+    }
+    float factor = heed__keep_factor(0.6f);
 
     const float *used = dropped ? values : ones_or_own;
     double *forward = calloc((size_t)(rows * n) + 1, sizeof *forward);
@@ -673,9 +686,9 @@ START_TEST(sparse_products) {
         }
       }
     }
-    heed__csr_product(&a, dropped ? values : NULL, n, b, biased ? bias : NULL, c);
+    heed__csr_product(&a, dropped ? kept : NULL, factor, n, b, biased ? bias : NULL, c);
     near(c, forward, rows * n, 2e-5, "product");
-    heed__csr_product_backward(&a, &t, places, dropped ? values : NULL, n, dc, db);
+    heed__csr_product_backward(&t, dropped ? transposed : NULL, factor, n, dc, db);
     near(db, backward, cols * n, 2e-5, "gradient");
     release(&a);
     release(&t);
@@ -687,7 +700,10 @@ START_TEST(sparse_products) {
     free(db);
     free(values);
     free(ones_or_own);
-    free(expected_values);
+    free(again);
+    free(kept);
+    free(transposed);
+    free(few_places);
     free(forward);
     free(backward);
   }
@@ -697,7 +713,8 @@ END_TEST
 /* m, n, k; the last ones are cut by k and by rows. */
 static const int64_t products[][3] = {{0, 3, 2},       {3, 0, 2},    {3, 2, 0},     {1, 1, 1},
                                       {5, 7, 3},       {300, 9, 31}, {64, 7, 2708}, {7, 5, 4097},
-                                      {33, 20, 12345}, {700, 40, 10}};
+                                      {33, 20, 12345}, {700, 40, 10}, {9, 16, 257},
+                                      {30, 17, 16},    {21, 130, 7},  {8, 64, 16}};
 enum { PRODUCTS = sizeof products / sizeof *products };
 
 START_TEST(dense_products) {
@@ -789,9 +806,9 @@ static void everything(uint64_t *found) {
   found[o++] ^= hash(y, WHOLE);
   heed_csr a = sparse(5, 400, 300, 8, false);
   heed_csr t = transpose_of(&a, &places);
-  heed__csr_product(&a, NULL, 70, x, b, y);
+  heed__csr_product(&a, NULL, 1, 70, x, b, y);
   found[o++] = hash(y, WHOLE);
-  heed__csr_product_backward(&a, &t, places, NULL, 70, dy, y);
+  heed__csr_product_backward(&t, NULL, 1, 70, dy, y);
   found[o++] = hash(y, WHOLE);
   float *more = empty(heed__product_room(COLS, 60, ROWS));
   check(heed__product_room(COLS, 60, ROWS) > 0);
