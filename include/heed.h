@@ -8,6 +8,7 @@
 #include <heed/base.h>
 #include <heed/data.h>
 #include <heed/graph.h>
+#include <heed/machine.h>
 #include <heed/mask.h>
 #include <heed/matrix.h>
 #include <heed/model.h>

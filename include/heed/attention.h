@@ -188,16 +188,6 @@ HEED_API HEED_CHECKED heed_status heed_kernel_from_name(const char *name, heed_k
  *  processor has, or the one HEED_ISA names if the processor has it. */
 HEED_API const char *heed_isa(void);
 
-/** Rates measured on this machine with the threads of now; takes some tenths of a second. */
-typedef struct heed_machine {
-  double vector_gflops;  /**< fused multiply-adds in registers, two operations each */
-  double product_gflops; /**< the matrix library, square product */
-  double gather_gbytes;  /**< rows of 256 bytes read at random from a table of 64 MiB */
-} heed_machine;
-
-/** Measures. @return HEED_NOMEM, HEED_LIBRARY */
-HEED_API HEED_CHECKED heed_status heed_machine_measure(heed_machine *machine);
-
 #ifdef __cplusplus
 }
 #endif

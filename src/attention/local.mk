@@ -1,5 +1,5 @@
 # Room attention: the operator. The only room that names vector instructions.
-heedinclude_HEADERS += include/heed/attention.h
+heedinclude_HEADERS += include/heed/attention.h include/heed/machine.h
 libheed_core_la_SOURCES += \
   src/attention/attention.c \
   src/attention/backward.c \
@@ -11,6 +11,7 @@ libheed_core_la_SOURCES += \
   src/attention/forward.c \
   src/attention/isa.c \
   src/attention/kernels_body.h src/attention/kernels_portable.c \
+  src/attention/machine.c \
   src/attention/math_body.h \
   src/attention/names.c \
   src/attention/plan.c src/attention/plan.h \
@@ -20,7 +21,8 @@ libheed_core_la_SOURCES += \
   src/attention/reference.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
-  src/attention/sparse_body.h
+  src/attention/sparse_body.h \
+  src/attention/work.c
 
 libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \
   src/attention/simd_avx2.h
