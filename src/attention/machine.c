@@ -25,27 +25,36 @@ static heed_status check_seconds(double seconds) {
 
 typedef double arithmetic(int64_t steps, float *sink);
 
-/* Seconds that every thread at once takes for its steps; *operations is what they did. */
-static double time_arithmetic(arithmetic *loop, int64_t steps, double *operations) {
-  double done = 0, start = heed_seconds();
-#pragma omp parallel num_threads(heed_threads()) reduction(+ : done)
-  {
-    float sink;
-    done += loop(steps, &sink);
+/* Steps that take one thread a millisecond, so that starting the others does not count. */
+static int64_t steps_wanted(arithmetic *loop) {
+  enum { MOST = 1 << 24 };
+  const double long_enough = 1e-3;
+  float sink;
+  int64_t steps = 1 << 10;
+  for (double best = 0; best < long_enough && steps < MOST; steps *= 2) {
+    best = 1e30;
+    for (int run = 0; run < LEAST_RUNS; run++) {
+      double before = heed_seconds();
+      (void)loop(steps, &sink);
+      double passed = heed_seconds() - before;
+      if (passed < best) best = passed;
+    }
   }
-  *operations = done;
-  return heed_seconds() - start;
+  return steps;
 }
 
-/* In billions a second. */
+/* Every thread at once, in billions a second. */
 static double measure_arithmetic(arithmetic *loop, double seconds) {
-  const double long_enough = 1e-3; /* that starting the threads does not count */
-  double best = 0, operations, start = heed_seconds();
-  int64_t steps = 1 << 10;
-  while (time_arithmetic(loop, steps, &operations) < long_enough) steps *= 2;
+  int64_t steps = steps_wanted(loop);
+  double best = 0, start = heed_seconds();
   for (int run = 0; again(run, start, seconds); run++) {
-    double passed = time_arithmetic(loop, steps, &operations);
-    double rate = operations / passed * 1e-9;
+    double operations = 0, before = heed_seconds();
+#pragma omp parallel num_threads(heed_threads()) reduction(+ : operations)
+    {
+      float sink;
+      operations += loop(steps, &sink);
+    }
+    double rate = operations / (heed_seconds() - before) * 1e-9;
     if (rate > best) best = rate;
   }
   return best;
