@@ -50,6 +50,10 @@ HEED_API int heed_machine_row_bytes(int index);
 /** "L2", "L3" and "memory". */
 HEED_API const char *heed_level_name(heed_level level);
 
+/** Measures arithmetic alone: the fields before `levels`.
+ *  @return as heed_machine_measure() */
+HEED_API HEED_CHECKED heed_status heed_measure_arithmetic(heed_machine *machine, double seconds);
+
 /** Measures everything; `seconds` in all, to which filling the tables comes on top.
  *  @return HEED_ARGUMENT if `seconds` is negative, HEED_NOMEM, HEED_LIBRARY */
 HEED_API HEED_CHECKED heed_status heed_machine_measure(heed_machine *machine, double seconds);

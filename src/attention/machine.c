@@ -258,16 +258,20 @@ static heed_status measure_level(heed_level level, double seconds, heed_bandwidt
   return status;
 }
 
-heed_status heed_machine_measure(heed_machine *machine, double seconds) {
+heed_status heed_measure_arithmetic(heed_machine *machine, double seconds) {
   HEED__TRY(check_seconds(seconds));
   const heed__kernels *kernels = heed__kernels_chosen();
   *machine = (heed_machine){.threads = heed_threads()};
-  double share = seconds / (3 + HEED_LEVELS * (1 + HEED_MACHINE_ROWS));
-  machine->vector_gflops = measure_arithmetic(kernels->multiply_adds, share);
-  machine->exponentials = measure_arithmetic(kernels->exponentials, share);
-  HEED__TRY(measure_product(share, &machine->product_gflops));
+  machine->vector_gflops = measure_arithmetic(kernels->multiply_adds, seconds / 3);
+  machine->exponentials = measure_arithmetic(kernels->exponentials, seconds / 3);
+  return measure_product(seconds / 3, &machine->product_gflops);
+}
+
+heed_status heed_machine_measure(heed_machine *machine, double seconds) {
+  const double share = 1.0 / (3 + HEED_LEVELS * (1 + HEED_MACHINE_ROWS));
+  HEED__TRY(heed_measure_arithmetic(machine, seconds * 3 * share));
   for (int level = 0; level < HEED_LEVELS; level++) {
-    HEED__TRY(measure_level((heed_level)level, share, machine->levels + level));
+    HEED__TRY(measure_level((heed_level)level, seconds * share, machine->levels + level));
   }
   return HEED_OK;
 }
