@@ -25,27 +25,11 @@ static heed_status check_seconds(double seconds) {
 
 typedef double arithmetic(int64_t steps, float *sink);
 
-/* Steps that take one thread a millisecond, so that starting the others does not count. */
-static int64_t steps_wanted(arithmetic *loop) {
-  enum { MOST = 1 << 24 };
-  const double long_enough = 1e-3;
-  float sink;
-  int64_t steps = 1 << 10;
-  for (double best = 0; best < long_enough && steps < MOST; steps *= 2) {
-    best = 1e30;
-    for (int run = 0; run < LEAST_RUNS; run++) {
-      double before = heed_seconds();
-      (void)loop(steps, &sink);
-      double passed = heed_seconds() - before;
-      if (passed < best) best = passed;
-    }
-  }
-  return steps;
-}
+/* Some tenths of a millisecond, so that starting the threads hardly counts. */
+enum { VECTOR_STEPS = 1 << 18, EXPONENTIAL_STEPS = 1 << 14 };
 
 /* Every thread at once, in billions a second. */
-static double measure_arithmetic(arithmetic *loop, double seconds) {
-  int64_t steps = steps_wanted(loop);
+static double measure_arithmetic(arithmetic *loop, int64_t steps, double seconds) {
   double best = 0, start = heed_seconds();
   for (int run = 0; again(run, start, seconds); run++) {
     double operations = 0, before = heed_seconds();
@@ -87,7 +71,7 @@ static heed_status measure_product(double seconds, double *gflops) {
 /* --- Memory -------------------------------------------------------------------------------- */
 
 /* Rows a task takes at most, bytes that a run reads at least, and bytes asked for ahead of time. */
-enum { TASK_ROWS = 4096, LEAST_BYTES = 8 << 20, BYTES_AHEAD = 8 << 10 };
+enum { TASK_ROWS = 4096, LEAST_BYTES = 32 << 20, BYTES_AHEAD = 8 << 10 };
 
 typedef struct table {
   const float *numbers;
@@ -262,8 +246,8 @@ heed_status heed_measure_arithmetic(heed_machine *machine, double seconds) {
   HEED__TRY(check_seconds(seconds));
   const heed__kernels *kernels = heed__kernels_chosen();
   *machine = (heed_machine){.threads = heed_threads()};
-  machine->vector_gflops = measure_arithmetic(kernels->multiply_adds, seconds / 3);
-  machine->exponentials = measure_arithmetic(kernels->exponentials, seconds / 3);
+  machine->vector_gflops = measure_arithmetic(kernels->multiply_adds, VECTOR_STEPS, seconds / 3);
+  machine->exponentials = measure_arithmetic(kernels->exponentials, EXPONENTIAL_STEPS, seconds / 3);
   return measure_product(seconds / 3, &machine->product_gflops);
 }
 
