@@ -34,26 +34,30 @@ INLINE void ask_for_row(const float *row, int64_t width) {
   for (int64_t c = 0; c < width; c += LINE) __builtin_prefetch(row + c);
 }
 
-/* Four rows side by side, so that no sum waits for the one before. */
+/* Adds `n` rows, at most four, side by side, so that no sum waits for the one before. */
+INLINE void add_rows(vf sums[4], const float *table, int64_t stride, int64_t width,
+                     const int32_t *rows, int64_t r, const int n, int64_t ahead) {
+  const float *row[4];
+  for (int k = 0; k < n; k++) {
+    if (ahead > 0) ask_for_row(table + rows[r + k + ahead] * stride, width);
+    row[k] = table + (rows == NULL ? r + k : rows[r + k]) * stride;
+  }
+  int64_t c = 0;
+  for (; c + LANES <= width; c += LANES) {
+    for (int k = 0; k < n; k++) sums[k] = v_add(sums[k], v_load(row[k] + c));
+  }
+  if (c == width) return;
+  for (int k = 0; k < n; k++) {
+    sums[k] = v_add(sums[k], v_load_first(row[k] + c, (int)(width - c)));
+  }
+}
+
 INLINE float sum_rows(const float *table, int64_t stride, int64_t width, const int32_t *rows,
                       int64_t n, int64_t ahead) {
   vf sums[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-  for (int64_t r = 0; r < n; r += 4) {
-    const float *row[4];
-    for (int k = 0; k < 4; k++) {
-      int64_t at = r + k < n ? r + k : n - 1;
-      if (ahead > 0) ask_for_row(table + rows[at + ahead] * stride, width);
-      row[k] = table + (rows == NULL ? at : rows[at]) * stride;
-    }
-    int64_t c = 0;
-    for (; c + LANES <= width; c += LANES) {
-      for (int k = 0; k < 4; k++) sums[k] = v_add(sums[k], v_load(row[k] + c));
-    }
-    if (c == width) continue;
-    for (int k = 0; k < 4; k++) {
-      sums[k] = v_add(sums[k], v_load_first(row[k] + c, (int)(width - c)));
-    }
-  }
+  int64_t r = 0;
+  for (; r + 4 <= n; r += 4) add_rows(sums, table, stride, width, rows, r, 4, ahead);
+  for (; r < n; r++) add_rows(sums, table, stride, width, rows, r, 1, ahead);
   float lanes[LANES], sum = 0;
   v_store(lanes, v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3])));
   for (int i = 0; i < LANES; i++) sum += lanes[i];

@@ -308,7 +308,8 @@ static void report_case(heed_report *report, const bench_case *c, const char *cu
   const heed_mask *mask = &c->graph->mask;
   char text[64];
   heed_report *row = heed_report_row(report, "cases", "cases");
-  if (curve != NULL) heed_report_number(row, "at", curve, c->at, 4);
+  if (curve != NULL && c->at < 1) heed_report_number(row, "at", curve, c->at, 4);
+  if (curve != NULL && c->at >= 1) heed_report_integer(row, "at", curve, (int64_t)c->at);
   heed_report_text(row, "graph", curve == NULL ? "graph" : NULL, c->graph->name);
   heed_report_integer(row, "nodes", NULL, mask->n_queries);
   heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
@@ -576,7 +577,7 @@ static const int points_of[N_CURVES][MOST_POINTS] = {
     [CURVE_HEADS] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64},
     [CURVE_DENSITY] = {4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048},
 };
-enum { NODES_DEGREE = 8, DEGREE_NODES = 4096, DENSITY_NODES = 2048 };
+enum { NODES_DEGREE = 8, DEGREE_NODES = 2048, DENSITY_NODES = 2048 };
 
 /* The graph of a point. */
 static void name_point(curve_kind curve, int at, char *name, size_t size) {
