@@ -8,7 +8,6 @@
 #include <heed/base.h>
 #include <heed/data.h>
 #include <heed/graph.h>
-#include <heed/machine.h>
 #include <heed/mask.h>
 #include <heed/matrix.h>
 #include <heed/model.h>

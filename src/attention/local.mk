@@ -1,5 +1,5 @@
 # Room attention: the operator. The only room that names vector instructions.
-heedinclude_HEADERS += include/heed/attention.h include/heed/machine.h
+heedinclude_HEADERS += include/heed/attention.h
 libheed_core_la_SOURCES += \
   src/attention/attention.c \
   src/attention/backward.c \

@@ -1,5 +1,5 @@
 /* What this machine can do: loops of the kernel table that do one thing alone, by the clock. */
-#include <heed/machine.h>
+#include <heed/attention.h>
 #include <unistd.h>
 
 #include "attention/problem.h"

@@ -1,5 +1,5 @@
 /* What an attention has to do at least: bytes, operations and exponentials, counted. */
-#include <heed/machine.h>
+#include <heed/attention.h>
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* What an attention has to do at least, against counts made by hand, and the machine's rates. */
 #include <check.h>
-#include <heed/machine.h>
+#include <heed/attention.h>
 #include <math.h>
 #include <string.h>
 
