@@ -61,7 +61,7 @@ static const struct argp_option option_table[] = {
      "Graphs, separated by commas: files, recipes, names, and random:n=N,degree=K, "
      "power:n=N,pairs=E, window:n=N,width=W or full:N (default: one for each level of memory, and a "
      "full mask)", 0},
-    {"score", KEY_SCORE, "LIST", 0, "Scores (default dot,gat,gatv2,additive)", 0},
+    {"score", KEY_SCORE, "LIST", 0, "Scores (default dot,gat,gatv2,additive; of curves dot,gat, or dot over density)", 0},
     {"heads", KEY_HEADS, "LIST", 0, "Heads (default 8)", 0},
     {"size", KEY_SIZE, "LIST", 0, "Sizes of a head (default 8)", 0},
     {"pass", KEY_PASS, "LIST", 0,
@@ -276,7 +276,7 @@ static void fill_in(bench_input *input) {
   static const int eight[] = {8};
   const int threads[] = {heed_threads()};
   bool density = input->curve == CURVE_DENSITY;
-  fill_list(&input->scores, input->curve == CURVE_NONE ? 4 : density ? 1 : 3, scores);
+  fill_list(&input->scores, input->curve == CURVE_NONE ? 4 : density ? 1 : 2, scores);
   fill_list(&input->passes, 2, passes);
   if (density) {
     fill_list(&input->kernels, 2, both);
@@ -577,7 +577,7 @@ static const int points_of[N_CURVES][MOST_POINTS] = {
     [CURVE_HEADS] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64},
     [CURVE_DENSITY] = {4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048},
 };
-enum { NODES_DEGREE = 8, DEGREE_NODES = 2048, DENSITY_NODES = 2048 };
+enum { NODES_DEGREE = 4, SHAPE_DEGREE = 16, DEGREE_NODES = 2048, DENSITY_NODES = 2048 };
 
 /* The graph of a point. */
 static void name_point(curve_kind curve, int at, char *name, size_t size) {
@@ -585,7 +585,7 @@ static void name_point(curve_kind curve, int at, char *name, size_t size) {
               : curve == CURVE_DENSITY ? DENSITY_NODES
                                        : DEGREE_NODES;
   int degree = curve == CURVE_NODES                            ? NODES_DEGREE
-               : curve == CURVE_SIZE || curve == CURVE_HEADS ? 2 * NODES_DEGREE
+               : curve == CURVE_SIZE || curve == CURVE_HEADS ? SHAPE_DEGREE
                                                                : at;
   if (degree == nodes) {
     snprintf(name, size, "full:%d", nodes);
@@ -694,7 +694,7 @@ static int run_points(bench_input *input, bench_graph *graphs, bench_case *cases
     double pairs = input->curve == CURVE_NODES     ? (double)points[i] * NODES_DEGREE
                    : input->curve == CURVE_DEGREE  ? (double)points[i] * DEGREE_NODES
                    : input->curve == CURVE_DENSITY ? (double)points[i] * DENSITY_NODES
-                                                   : 2.0 * NODES_DEGREE * DEGREE_NODES;
+                                                   : (double)SHAPE_DEGREE * DEGREE_NODES;
     if (pairs > input->most_pairs) continue;
     if (input->curve == CURVE_SIZE) input->sizes = (list){.n = 1, .at = {points[i]}};
     if (input->curve == CURVE_HEADS) input->heads = (list){.n = 1, .at = {points[i]}};
