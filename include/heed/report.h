@@ -69,6 +69,7 @@ typedef struct heed_series {
   const double *y;      /**< [n]; what is not finite is left out */
   const double *spread; /**< [n] half height of error bars, or NULL */
   int n;
+  bool points;          /**< over x: points alone, not joined by lines */
 } heed_series;
 
 /** What a figure says beside its curves. */

@@ -13,7 +13,6 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "matrix/product.h"
 
 /* The small problems: two sparse ones, a full one of three tiles a head and a tiny one. */
 enum { SPARSE_NODES = 512, DEGREE = 16, LOW_DEGREE = 2, DENSE_NODES = 384, TINY_NODES = 16 };
@@ -273,52 +272,4 @@ heed_status heed__choose(const heed_attention_spec *spec, const heed_mask *mask,
   HEED__TRY(heed__predict(spec, mask, &sparse_seconds, &dense_seconds));
   *kernel = dense_seconds < sparse_seconds ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
   return HEED_OK;
-}
-
-/* Every thread at once, in billions a second. */
-static double measure_vector(void) {
-  const int64_t steps = 1 << 18;
-  double best = 0;
-  for (int repeat = 0; repeat < 5; repeat++) {
-    double operations = 0;
-    double start = heed_seconds();
-#pragma omp parallel num_threads(heed_threads()) reduction(+ : operations)
-    {
-      float sink;
-      operations += heed__kernels_chosen()->multiply_adds(steps, &sink);
-    }
-    double rate = operations / (heed_seconds() - start) * 1e-9;
-    if (rate > best) best = rate;
-  }
-  return best;
-}
-
-static heed_status measure_product(double *gflops) {
-  enum { N = 1024, BLOCK = 128 };
-  float *numbers = heed__alloc((size_t)3 * N * N, sizeof *numbers);
-  if (numbers == NULL) return HEED_NOMEM;
-  float *a = numbers, *b = a + N * N, *c = b + N * N;
-  heed_random_uniform(0, 0, numbers, (int64_t)3 * N * N, -1, 1);
-  int failed = 0;
-  double best = 1e30;
-  for (int repeat = 0; repeat < 4; repeat++) {
-    double start = heed_seconds();
-#pragma omp parallel for schedule(dynamic, 1) num_threads(heed_threads()) reduction(+ : failed)
-    for (int64_t first = 0; first < N; first += BLOCK) {
-      failed += heed__product(false, false, BLOCK, N, N, 1, a + first * N, N, b, N, 0,
-                              c + first * N, N) != HEED_OK;
-    }
-    double passed = heed_seconds() - start;
-    if (passed < best) best = passed;
-  }
-  heed__free(numbers);
-  if (failed != 0) return heed__fail(HEED_LIBRARY, "the matrix library failed");
-  *gflops = 2.0 * N * N * N / best * 1e-9;
-  return HEED_OK;
-}
-
-heed_status heed_machine_measure(heed_machine *machine) {
-  machine->vector_gflops = measure_vector();
-  HEED__TRY(measure_product(&machine->product_gflops));
-  return gather_rate(&machine->gather_gbytes);
 }

@@ -35,4 +35,6 @@ const heed__kernels KERNELS = {
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
     .multiply_adds = multiply_adds,
+    .exponentials = exponentials,
+    .gather_rows = gather_rows,
 };

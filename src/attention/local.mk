@@ -12,6 +12,7 @@ libheed_core_la_SOURCES += \
   src/attention/groups_body.h \
   src/attention/isa.c \
   src/attention/kernels_body.h src/attention/kernels_portable.c \
+  src/attention/machine.c \
   src/attention/math_body.h \
   src/attention/names.c \
   src/attention/plan.c src/attention/plan.h \
@@ -22,7 +23,8 @@ libheed_core_la_SOURCES += \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
   src/attention/sparse_body.h \
-  src/attention/stream_body.h
+  src/attention/stream_body.h \
+  src/attention/work.c
 
 libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \
   src/attention/simd_avx2.h

@@ -159,6 +159,12 @@ typedef struct heed__kernels {
                          int64_t first, int64_t end, const heed__scratch *scratch);
   /* Runs independent multiply-adds; returns how many operations, two each. */
   double (*multiply_adds)(int64_t steps, float *sink);
+  /* Computes independent exponentials; returns how many. */
+  double (*exponentials)(int64_t steps, float *sink);
+  /* The sum of `n` rows of `width` numbers, row r at table + rows[r] * stride (rows NULL: r * stride).
+   * With `ahead` above 0 the rows [0, n + ahead) of the list are there, and are asked for that early. */
+  float (*gather_rows)(const float *table, int64_t stride, int64_t width, const int32_t *rows,
+                       int64_t n, int64_t ahead);
 } heed__kernels;
 
 extern const heed__kernels heed__kernels_portable;

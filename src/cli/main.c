@@ -15,6 +15,7 @@ static const cli_command commands[] = {
     {"train", "train a model to tell the labels of nodes", cmd_train},
     {"predict", "predict labels by a trained model", cmd_predict},
     {"demo", "train on built-in graphs and compare masks, in seconds", cmd_demo},
+    {"bench", "measure attention against what this machine can do", cmd_bench},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

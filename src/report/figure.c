@@ -136,6 +136,8 @@ static void put_series(FILE *script, const heed_figure *figure, int s, double wi
   fputs(first ? "plot " : ", ", script);
   if (figure->categories != NULL) {
     fprintf(script, "$s%d using 1:2:(%.17g) with boxes lc rgb '%s'", s, width, colour);
+  } else if (series->points) {
+    fprintf(script, "$s%d using 1:2 with points pt %d ps 1 lc rgb '%s'", s, s % 7 + 4, colour);
   } else if (points_of(figure, series) <= MANY_POINTS) {
     fprintf(script, "$s%d using 1:2 with linespoints lw 2 dt %d pt %d ps 0.7 lc rgb '%s'", s, dash,
             s % 7 + 4, colour);

@@ -13,6 +13,12 @@ tests_attention_test_backward_SOURCES = tests/attention/test_backward.c \
 tests_attention_test_backward_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_attention_test_backward_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/attention/test_machine
+TESTS += tests/attention/test_machine
+tests_attention_test_machine_SOURCES = tests/attention/test_machine.c
+tests_attention_test_machine_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_attention_test_machine_LDADD = $(TEST_LIBS)
+
 # What PyTorch and PyTorch Geometric computed; fixtures/README.md says how.
 check_PROGRAMS += tests/attention/test_fixtures
 TESTS += tests/attention/test_fixtures

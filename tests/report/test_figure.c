@@ -158,6 +158,25 @@ START_TEST(curves_leave_out_what_is_no_number) {
 }
 END_TEST
 
+/* On logarithmic axes too: what is not above zero is not there, and no line joins the rest. */
+START_TEST(points_are_not_joined) {
+  make_folder();
+  static const double x[] = {0.1, 1, 10, 100, 0}, y[] = {2, 0, 30, 4000, 5};
+  heed_series series[] = {{.label = "roof", .x = x, .y = losses, .n = 3},
+                          {.label = "case", .x = x, .y = y, .n = 5}};
+  heed_figure figure = figure_of(series, 2);
+  figure.log_x = figure.log_y = true;
+  draw(&figure);
+  int joined = count("<path stroke"), symbols = count("<use ");
+  series[1].points = true;
+  draw(&figure);
+  ck_assert_int_lt(count("<path stroke"), joined); /* its line, and the one in the key */
+  ck_assert_int_eq(count("<use "), symbols);
+  ck_assert_int_eq(count(">case<"), 1);
+  remove_folder();
+}
+END_TEST
+
 START_TEST(bars_have_names_and_error_bars) {
   make_folder();
   static const char *const names[] = {"none", "graph", "khop:2", "100%d", "it's"};
@@ -419,6 +438,7 @@ int main(void) {
     TCase *drawing = tcase_create("with");
     tcase_set_timeout(drawing, 120);
     tcase_add_test(drawing, curves_leave_out_what_is_no_number);
+    tcase_add_test(drawing, points_are_not_joined);
     tcase_add_test(drawing, bars_have_names_and_error_bars);
     tcase_add_loop_test(drawing, labels_are_text_alone, 0, sizeof labels / sizeof *labels);
     tcase_add_test(drawing, odd_figures_are_drawn);

@@ -1,0 +1,146 @@
+/* What an attention has to do at least: bytes, operations and exponentials, counted. */
+#include <heed/attention.h>
+#include <math.h>
+#include <string.h>
+
+#include "attention/plan.h"
+#include "base/status.h"
+
+/* Numbers a pair and head. */
+typedef struct pair_work {
+  double score;        /* operations of the logit */
+  double exponentials; /* of the logit alone */
+  double gradient;     /* operations from the gradient of the logit to that of a query, or of a key */
+  double vector;       /* the same to that of `a` */
+} pair_work;
+
+static pair_work work_of_score(heed_score score, double dim) {
+  switch (score) {
+    case HEED_SCORE_DOT: /* multiply and add; the same for each gradient */
+      return (pair_work){.score = 2 * dim, .gradient = 2 * dim};
+    case HEED_SCORE_GAT: /* add, LeakyReLU (multiply, compare); LeakyReLU's slope and the sum */
+      return (pair_work){.score = 3, .gradient = 2};
+    case HEED_SCORE_GATV2: /* add, LeakyReLU, multiply and add; slope, a, add */
+      return (pair_work){.score = 5 * dim, .gradient = 3 * dim, .vector = 2 * dim};
+    default: /* add, tanh, multiply and add; 1 - tanh^2, a, the logit's gradient, add */
+      return (pair_work){
+          .score = 3 * dim, .exponentials = dim, .gradient = 5 * dim, .vector = 2 * dim};
+  }
+}
+
+/* Sizes in bytes and numbers that both passes speak of. */
+typedef struct sizes {
+  double queries, keys, pairs;
+  double heads, dim, value_dim;
+  double query_row, key_row; /* bytes of a node that the logit needs: its numbers or GAT's scores */
+  double value_row;          /* 0 where the key's row is the value */
+  double out_row;
+  bool gat, listed;
+} sizes;
+
+static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
+                      const heed_attention_inputs *inputs) {
+  bool gat = spec->score == HEED_SCORE_GAT;
+  double row = 4.0 * spec->heads * (gat ? 1 : spec->key_dim);
+  double values = 4.0 * spec->heads * spec->value_dim;
+  return (sizes){.queries = (double)mask->n_queries,
+                 .keys = (double)mask->n_keys,
+                 .pairs = (double)mask->n_pairs,
+                 .heads = spec->heads,
+                 .dim = spec->key_dim,
+                 .value_dim = spec->value_dim,
+                 .query_row = row,
+                 .key_row = row,
+                 .value_row = gat || inputs->value != NULL ? values : 0,
+                 .out_row = values,
+                 .gat = gat,
+                 .listed = mask->indptr != NULL};
+}
+
+/* GAT: nodes whose numbers are read, of two arrays or of one. */
+static double nodes_read(const sizes *s, const heed_attention_inputs *inputs) {
+  return inputs->key == inputs->query ? fmax(s->queries, s->keys) : s->queries + s->keys;
+}
+
+static void count_forward(const sizes *s, const heed_attention_inputs *inputs, pair_work pair,
+                          bool tiles, heed_work *work) {
+  double nodes = s->queries + s->keys;
+  /* Three operations of the softmax: compare, subtract, add. */
+  double operations = pair.score + 3 + 2 * s->value_dim + (inputs->bias != NULL);
+  work->operations = s->heads * (s->pairs * operations + s->queries * s->value_dim);
+  work->exponentials = s->heads * s->pairs * (1 + pair.exponentials);
+  work->streamed_bytes = s->queries * (s->query_row + s->out_row);
+  if (s->listed) work->streamed_bytes += 8 * (s->queries + 1) + 4 * s->pairs;
+  if (s->gat) { /* scores of the nodes, written here and read above and below */
+    work->operations += 2 * s->heads * s->dim * nodes;
+    work->streamed_bytes += 4 * s->heads * (s->dim * nodes_read(s, inputs) + nodes);
+  }
+  if (tiles) {
+    work->streamed_bytes += s->keys * (s->key_row + s->value_row);
+  } else {
+    work->row_bytes[0] = (int64_t)(s->key_row + s->value_row);
+  }
+}
+
+static void count_backward(const sizes *s, const heed_attention_inputs *inputs, pair_work pair,
+                           bool tiles, heed_work *work) {
+  double statistics = 8 * s->heads, numbers = 4 * s->heads * s->dim;
+  double passes = tiles ? 1 : 2;
+  /* The weight (subtract) and the logit's gradient (two) again, d_out . value; then every gradient. */
+  double again = pair.score + 3 + 2 * s->value_dim + (inputs->bias != NULL);
+  double gradients = 2 * pair.gradient + pair.vector + 2 * s->value_dim;
+  work->operations = s->heads * (s->pairs * (passes * again + gradients) +
+                                 s->queries * 2 * s->value_dim); /* d_out . out */
+  work->exponentials = passes * s->heads * s->pairs * (1 + pair.exponentials);
+  /* Rows of queries: numbers, out, d_out, log_sum_exp, gradient. */
+  work->streamed_bytes =
+      s->queries * (s->query_row + 2 * s->out_row + 4 * s->heads + numbers) +
+      s->keys * (s->key_row + 2 * s->value_row + numbers); /* of keys: numbers and gradients */
+  if (s->listed) work->streamed_bytes += 8 * (s->queries + s->keys + 2) + passes * 4 * s->pairs;
+  if (s->gat) { /* from the sums of the nodes to the gradients of their numbers and of both vectors */
+    work->operations += 4 * s->heads * s->dim * (s->queries + s->keys);
+    work->streamed_bytes += numbers * nodes_read(s, inputs);
+  }
+  if (tiles) return;
+  work->streamed_bytes += s->queries * statistics; /* written between the passes */
+  work->row_bytes[0] = (int64_t)(s->key_row + s->value_row);
+  work->row_bytes[1] = (int64_t)(s->query_row + s->out_row + statistics);
+}
+
+heed_status heed_attention_work(const heed_attention_spec *spec, const heed_mask *mask,
+                                const heed_attention_inputs *inputs, heed_call call,
+                                heed_work *work) {
+  memset(work, 0, sizeof *work);
+  HEED__TRY(heed__plan_check(spec, mask));
+  if (spec->kernel == HEED_KERNEL_AUTO) {
+    return heed__fail(HEED_ARGUMENT, "kernel auto: what it does depends on what is chosen");
+  }
+  if (call != HEED_CALL_FORWARD && call != HEED_CALL_BACKWARD) {
+    return heed__fail(HEED_ARGUMENT, "call %d: there is none", (int)call);
+  }
+  bool forward = call == HEED_CALL_FORWARD;
+  bool tiles =
+      spec->kernel == HEED_KERNEL_DENSE && (forward || spec->score == HEED_SCORE_DOT);
+  sizes s = sizes_of(spec, mask, inputs);
+  pair_work pair = work_of_score(spec->score, s.dim);
+  (forward ? count_forward : count_backward)(&s, inputs, pair, tiles, work);
+  if (inputs->bias != NULL) {
+    work->streamed_bytes += (forward || tiles ? 4.0 : 8.0) * s.pairs * inputs->bias_heads;
+  }
+  for (int order = 0; order < 2; order++) {
+    work->gathered_bytes[order] = (double)work->row_bytes[order] * s.pairs;
+  }
+  return HEED_OK;
+}
+
+heed_floor heed_work_floor(const heed_work *work, const heed_work_rates *rates) {
+  heed_floor floor = {.memory = work->streamed_bytes / (1e9 * rates->stream_gbytes),
+                      .arithmetic = work->operations / (1e9 * rates->gflops) +
+                                    work->exponentials / (1e9 * rates->exponentials)};
+  for (int order = 0; order < 2; order++) {
+    if (work->gathered_bytes[order] == 0) continue;
+    floor.memory += work->gathered_bytes[order] / (1e9 * rates->gather_gbytes[order]);
+  }
+  floor.seconds = fmax(floor.memory, floor.arithmetic);
+  return floor;
+}
