@@ -91,13 +91,15 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 15 };
+enum { ARRAYS = 17 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
   size_t padded = (size_t)padded_heads(spec->heads, WIDEST);
   size_t heads = (size_t)spec->heads;
   bool dense = kernel == HEED_KERNEL_DENSE, plain = kernel == HEED_KERNEL_REFERENCE;
+  size_t key_row = (size_t)heed__padded_row(spec->key_dim);
+  size_t value_row = (size_t)heed__padded_row(spec->value_dim);
   bool shared = !plain; /* GAT's node scores need these in both kernels */
   size_t all[ARRAYS] = {
       shared ? BLOCK_PAIRS * padded + 2 * WIDEST : 0,
@@ -108,13 +110,15 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       shared ? heads * (size_t)spec->value_dim + WIDEST : 0,
       shared ? BLOCK_PAIRS * heads + 8 + 2 * WIDEST : 0,
       shared ? BLOCK_PAIRS + WIDEST : 0,
-      dense ? TILE_QUERIES * TILE_KEYS : 0,
+      dense ? STEP_QUERIES * TILE_KEYS : 0,
       dense ? TILE_KEYS + WIDEST : 0,
       dense ? (size_t)spec->key_dim * TILE_KEYS : 0,
-      dense ? TILE_QUERIES * (size_t)spec->value_dim : 0,
+      dense ? TILE_QUERIES * key_row : 0,
+      dense ? TILE_KEYS * value_row : 0,
+      dense ? TILE_QUERIES * value_row : 0,
       dense ? TILE_QUERIES : 0,
-      dense ? TILE_QUERIES : 0,
-      dense ? TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+      dense ? TILE_QUERIES * WIDEST : 0,
+      dense ? 2 * TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -144,9 +148,11 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .tile = at[8],
       .compact = at[9],
       .packed = at[10],
-      .result = at[11],
-      .row_maximum = at[12],
-      .row_sum = at[13],
+      .queries = at[11],
+      .values = at[12],
+      .result = at[13],
+      .row_maximum = at[14],
+      .row_sum = at[15],
       .cursor = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
   };
