@@ -76,7 +76,8 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t row = (size_t)problem->key_stride + 2 * WIDEST + (size_t)problem->period;
   row = (row + WIDEST - 1) / WIDEST * WIDEST;
   size_t quads = BLOCK_PAIRS * ((size_t)problem->spec.heads / 4 + 2) + WIDEST;
-  size_t step = in_tiles(problem) ? STEP_QUERIES : 0, keys = in_tiles(problem) ? TILE_KEYS : 0;
+  size_t keys = in_tiles(problem) ? TILE_KEYS : 0;
+  size_t queries = in_tiles(problem) ? (size_t)heed__tile_queries(problem->mask) : 0;
   size_t of_tile = keys > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t key_row = (size_t)heed__padded_row(problem->spec.key_dim);
   size_t value_row = (size_t)heed__padded_row(problem->spec.value_dim);
@@ -89,13 +90,13 @@ static heed_status reserve_scratch(heed_attention *plan) {
                         flat,
                         row,
                         row,
-                        step * TILE_KEYS,
+                        STEP_QUERIES * keys,
                         of_tile,
                         of_tile,
                         keys * value_row,
                         keys * key_row,
-                        step * value_row,
-                        step * key_row,
+                        queries * value_row,
+                        queries * key_row,
                         keys * key_row,
                         keys * value_row};
   for (int i = 0; i < MORE; i++) floats += sizes[i];
@@ -364,7 +365,7 @@ typedef enum ownership { OWN_HEAD, OWN_QUERIES, OWN_KEYS } ownership;
 static void dense_pass(heed_attention *plan, const heed__backward *back, ownership what) {
   const heed__problem *problem = &plan->problem;
   const heed_mask *mask = problem->mask;
-  int64_t heads = problem->spec.heads, tile = what == OWN_QUERIES ? TILE_QUERIES : TILE_KEYS;
+  int64_t heads = problem->spec.heads, tile = what == OWN_QUERIES ? 4 * STEP_QUERIES : TILE_KEYS;
   int64_t n = what == OWN_QUERIES ? mask->n_queries : mask->n_keys;
   int64_t tiles = what == OWN_HEAD ? 1 : (n + tile - 1) / tile;
   /* All heads of a pair add to a bias they share: they then have one owner, in their order. */

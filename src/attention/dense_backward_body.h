@@ -69,99 +69,106 @@ static void add_rows(const float *from, int64_t rows, int64_t dim, float scale, 
   }
 }
 
-/* The weights and the gradients of the logits of a step, with the stretch of keys where there are any. */
+/* The weights and the gradients of the logits of a step, which is number `at` of the queries from i0 on,
+ * with the stretch of keys where there are any. */
 static bool step_gradients(const heed__problem *problem, const heed__backward *back, int32_t head,
-                           int64_t i0, int rows, int64_t j0, int keys, bool keeps_bias, int *low,
-                           int *high, const heed__scratch *s) {
+                           int64_t i0, int at, int rows, int64_t j0, int keys, bool keeps_bias,
+                           int *low, int *high, const heed__scratch *s) {
   const heed_mask *mask = problem->mask;
-  int64_t *const cursor[2] = {s->cursor, s->cursor + TILE_QUERIES};
   *low = 0;
   *high = keys;
   if (mask->indptr != NULL) {
     for (int r = 0; r < rows; r++) {
-      cursor[0][r] =
-          pair_from(mask->indices, mask->indptr[i0 + r], mask->indptr[i0 + r + 1], j0);
+      const int64_t *ends = mask->indptr + i0 + at + r;
+      s->cursor[r] = pair_from(mask->indices, ends[0], ends[1], j0);
     }
-    strip_pairs(mask, i0, rows, j0, keys, cursor, low, high);
+    strip_pairs(mask, i0 + at, rows, j0, keys, s->cursor, s->cursor_end, low, high);
     if (*high == 0) return false;
     *low = *low / 12 * 12; /* products take keys by the dozen */
     *high = (*high + 11) / 12 * 12 < keys ? (*high + 11) / 12 * 12 : keys;
   }
   int from = *low / LANES * LANES, seen = *high - from;
-  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
-  copy_rows(problem->in.query + i0 * problem->key_stride + head * key_dim, problem->key_stride,
-            rows, key_dim, problem->spec.scale, s->queries);
-  copy_rows(back->to.d_out + i0 * problem->value_stride + head * value_dim, problem->value_stride,
-            rows, value_dim, 1, s->d_out);
-  product(rows, seen, key_dim, s->queries, heed__padded_row(key_dim), 1, s->packed + from,
-          TILE_KEYS, s->tile + from, TILE_KEYS, false);
-  product(rows, seen, value_dim, s->d_out, heed__padded_row(value_dim), 1,
-          s->packed_values + from, TILE_KEYS, s->tile_gradients + from, TILE_KEYS, false);
-  int64_t ahead = problem->mask->n_queries - i0; /* rows of the next step are asked for */
+  int64_t key_dim = problem->spec.key_dim, key_row = heed__padded_row(key_dim);
+  int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
+  product(rows, seen, key_dim, s->queries + at * key_row, key_row, 1, s->packed + from, TILE_KEYS,
+          s->tile + from, TILE_KEYS, false);
+  product(rows, seen, value_dim, s->d_out + at * value_row, value_row, 1, s->packed_values + from,
+          TILE_KEYS, s->tile_gradients + from, TILE_KEYS, false);
   for (int r = 0; r < rows; r++) {
-    if (r + STEP_QUERIES < ahead) {
-      int64_t i = i0 + r + STEP_QUERIES, at = i * problem->key_stride + head * key_dim;
-      ask_for_rows(problem->in.query + at, 0, 0, 1, key_dim);
-      if (back->to.query != NULL) ask_for_rows(back->to.query + at, 0, 0, 1, key_dim);
-      ask_for_rows(back->to.d_out + i * problem->value_stride + head * value_dim, 0, 0, 1,
-                   value_dim);
-    }
+    int64_t i = i0 + at + r;
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     float *products = s->tile_gradients + (int64_t)r * TILE_KEYS;
     if (mask->indptr == NULL) {
-      gradients_of_row(problem, back, head, i0 + r, (i0 + r) * mask->n_keys + j0, keys, logits,
-                       products, keeps_bias, s);
+      gradients_of_row(problem, back, head, i, i * mask->n_keys + j0, keys, logits, products,
+                       keeps_bias, s);
     } else {
-      gradients_of_masked_row(problem, back, head, i0 + r, cursor[0][r], cursor[1][r], j0, *low,
+      gradients_of_masked_row(problem, back, head, i, s->cursor[r], s->cursor_end[r], j0, *low,
                               *high, logits, products, keeps_bias, s);
     }
   }
   return true;
 }
 
+/* What the queries from i0 on, copied to s->queries and s->d_out, and the tile of keys from j0 on
+ * give: to s->d_queries and to the gradients of keys and values. */
+static void backward_tile(const heed__problem *problem, const heed__backward *back, int32_t head,
+                          int64_t i0, int queries, int64_t j0, int keys, bool by_queries,
+                          bool by_keys, const heed__scratch *s) {
+  int64_t stride = problem->key_stride, value_stride = problem->value_stride;
+  int64_t key_dim = problem->spec.key_dim, key_row = heed__padded_row(key_dim);
+  int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
+  int64_t key_at = j0 * stride + head * key_dim, value_at = j0 * value_stride + head * value_dim;
+  bool to_query = by_queries && back->to.query != NULL;
+  bool to_key = by_keys && back->to.key != NULL, to_value = by_keys && back->to.value != NULL;
+  bool keeps_bias = by_queries && back->to.bias != NULL;
+  transpose_rows(problem->in.key + key_at, stride, keys, key_dim, s->packed);
+  transpose_rows(problem->in.value + value_at, value_stride, keys, value_dim, s->packed_values);
+  if (to_query) copy_rows(problem->in.key + key_at, stride, keys, key_dim, 1, s->keys);
+  memset(s->d_keys, 0, (size_t)(keys * key_row) * sizeof(float));
+  memset(s->d_values, 0, (size_t)(keys * value_row) * sizeof(float));
+  for (int at = 0; at < queries; at += STEP_QUERIES) {
+    int rows = queries - at < STEP_QUERIES ? queries - at : STEP_QUERIES, low, high;
+    if (!step_gradients(problem, back, head, i0, at, rows, j0, keys, keeps_bias, &low, &high, s)) {
+      continue;
+    }
+    const float *weights = s->tile + low, *gradients = s->tile_gradients + low;
+    if (to_query) {
+      product(rows, key_dim, high - low, gradients, TILE_KEYS, 1, s->keys + low * key_row, key_row,
+              s->d_queries + at * key_row, key_row, true);
+    }
+    if (to_value) {
+      product(high - low, value_dim, rows, weights, 1, TILE_KEYS, s->d_out + at * value_row,
+              value_row, s->d_values + low * value_row, value_row, true);
+    }
+    if (to_key) {
+      product(high - low, key_dim, rows, gradients, 1, TILE_KEYS, s->queries + at * key_row,
+              key_row, s->d_keys + low * key_row, key_row, true);
+    }
+  }
+  if (to_value) add_rows(s->d_values, keys, value_dim, 1, back->to.value + value_at, value_stride);
+  if (to_key) add_rows(s->d_keys, keys, key_dim, 1, back->to.key + key_at, stride);
+}
+
 static void dense_backward(const heed__problem *problem, const heed__backward *back, int32_t head,
                            int64_t i0, int64_t i_end, int64_t j0, int64_t j_end, bool by_queries,
                            bool by_keys, const heed__scratch *s) {
-  const heed_attention_gradients *to = &back->to;
   int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
-  int64_t key_row = heed__padded_row(key_dim), value_row = heed__padded_row(value_dim);
   int64_t stride = problem->key_stride, value_stride = problem->value_stride;
-  float *query = by_queries ? to->query : NULL, *key = by_keys ? to->key : NULL;
-  float *value = by_keys ? to->value : NULL;
-  bool keeps_bias = by_queries && to->bias != NULL;
-  for (int64_t j = j0; j < j_end; j += TILE_KEYS) {
-    int keys = (int)(j_end - j < TILE_KEYS ? j_end - j : TILE_KEYS), low, high;
-    const float *tile_keys = problem->in.key + j * stride + head * key_dim;
-    const float *tile_values = problem->in.value + j * value_stride + head * value_dim;
-    transpose_rows(tile_keys, stride, keys, key_dim, s->packed);
-    transpose_rows(tile_values, value_stride, keys, value_dim, s->packed_values);
-    if (query != NULL) copy_rows(tile_keys, stride, keys, key_dim, 1, s->keys);
-    memset(s->d_keys, 0, (size_t)(keys * key_row) * sizeof(float));
-    memset(s->d_values, 0, (size_t)(keys * value_row) * sizeof(float));
-    for (int64_t i = i0; i < i_end; i += STEP_QUERIES) {
-      int rows = (int)(i_end - i < STEP_QUERIES ? i_end - i : STEP_QUERIES);
-      if (!step_gradients(problem, back, head, i, rows, j, keys, keeps_bias, &low, &high, s)) {
-        continue;
-      }
-      if (query != NULL) {
-        product(rows, key_dim, high - low, s->tile_gradients + low, TILE_KEYS, 1,
-                s->keys + low * key_row, key_row, s->d_queries, key_row, false);
-        add_rows(s->d_queries, rows, key_dim, problem->spec.scale,
-                 query + i * stride + head * key_dim, stride);
-      }
-      if (value != NULL) {
-        product(high - low, value_dim, rows, s->tile + low, 1, TILE_KEYS, s->d_out, value_row,
-                s->d_values + low * value_row, value_row, true);
-      }
-      if (key != NULL) {
-        product(high - low, key_dim, rows, s->tile_gradients + low, 1, TILE_KEYS, s->queries,
-                key_row, s->d_keys + low * key_row, key_row, true);
-      }
+  float scale = problem->spec.scale;
+  for (int64_t i = i0; i < i_end; i += TILE_QUERIES) {
+    int queries = (int)(i_end - i < TILE_QUERIES ? i_end - i : TILE_QUERIES);
+    copy_rows(problem->in.query + i * stride + head * key_dim, stride, queries, key_dim, scale,
+              s->queries);
+    copy_rows(back->to.d_out + i * value_stride + head * value_dim, value_stride, queries,
+              value_dim, 1, s->d_out);
+    memset(s->d_queries, 0, (size_t)(queries * heed__padded_row(key_dim)) * sizeof(float));
+    for (int64_t j = j0; j < j_end; j += TILE_KEYS) {
+      int keys = (int)(j_end - j < TILE_KEYS ? j_end - j : TILE_KEYS);
+      backward_tile(problem, back, head, i, queries, j, keys, by_queries, by_keys, s);
     }
-    if (value != NULL) {
-      add_rows(s->d_values, keys, value_dim, 1, value + j * value_stride + head * value_dim,
-               value_stride);
+    if (by_queries && back->to.query != NULL) {
+      add_rows(s->d_queries, queries, key_dim, scale, back->to.query + i * stride + head * key_dim,
+               stride);
     }
-    if (key != NULL) add_rows(s->d_keys, keys, key_dim, 1, key + j * stride + head * key_dim, stride);
   }
 }

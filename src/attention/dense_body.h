@@ -269,19 +269,19 @@ static void scatter_row(const float *from, const int32_t *columns, int64_t j0, i
   for (int p = 0; p < pairs; p++) row[columns[p] - j0] = from[p];
 }
 
-/* Of the rows from i0 on, the pairs in the tile of `keys` keys from j0 on: from cursor[0] to cursor[1] of
- * each. Before, cursor[0] is a pair that is not behind them. Returns the stretch of keys. */
+/* Of the rows from i0 on, the pairs in the tile of `keys` keys from j0 on: from cursor to cursor_end of
+ * each. Before, cursor is a pair that is not behind them. Returns the stretch of keys. */
 static void strip_pairs(const heed_mask *mask, int64_t i0, int rows, int64_t j0, int keys,
-                        int64_t *const cursor[2], int *low, int *high) {
+                        int64_t *cursor, int64_t *cursor_end, int *low, int *high) {
   *low = keys;
   *high = 0;
   for (int r = 0; r < rows; r++) {
-    int64_t first = cursor[0][r], row_end = mask->indptr[i0 + r + 1];
-    cursor[1][r] = first;
+    int64_t first = cursor[r], row_end = mask->indptr[i0 + r + 1];
+    cursor_end[r] = first;
     if (first == row_end || mask->indices[first] >= j0 + keys) continue;
     int64_t most = row_end - first < keys ? row_end : first + keys;
     int64_t end = pair_from(mask->indices, first, most, j0 + keys);
-    cursor[1][r] = end;
+    cursor_end[r] = end;
     int first_key = (int)(mask->indices[first] - j0), last = (int)(mask->indices[end - 1] - j0);
     if (first_key < *low) *low = first_key;
     if (last >= *high) *high = last + 1;
@@ -308,7 +308,7 @@ static void tile_rows_masked(const heed__problem *problem, int32_t head, int at,
   int64_t value_row = heed__padded_row(problem->spec.value_dim);
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    int64_t first = s->cursor[at + r], end = s->cursor[TILE_QUERIES + at + r];
+    int64_t first = s->cursor[at + r], end = s->cursor_end[at + r];
     s->cursor[at + r] = end;
     int pairs = (int)(end - first);
     const int32_t *columns = problem->mask->indices + first;
@@ -346,8 +346,8 @@ static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, 
     int strip = rows - at < STRIP_QUERIES ? rows - at : STRIP_QUERIES, low = 0, high = keys;
     ask_for_tile(problem, head, j0 + TILE_KEYS, at, rows);
     if (!full) {
-      int64_t *const cursor[2] = {s->cursor + at, s->cursor + TILE_QUERIES + at};
-      strip_pairs(problem->mask, i0 + at, strip, j0, keys, cursor, &low, &high);
+      strip_pairs(problem->mask, i0 + at, strip, j0, keys, s->cursor + at, s->cursor_end + at,
+                  &low, &high);
       if (high == 0) continue;
     }
     int from = low / LANES * LANES;

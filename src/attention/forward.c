@@ -124,13 +124,15 @@ static void forward_sparse(heed_attention *plan) {
   }
 }
 
-/* Queries of a task: few enough that there are tasks for some threads, and about as many in each. */
+/* Queries of a task: many, for each task copies the keys and values that it sees, but so that there are
+ * some tasks for each thread. A row's bits do not depend on the rows beside it. */
 static int64_t queries_of_task(int64_t queries, int64_t heads) {
-  enum { TASKS_WANTED = 8, LEAST_QUERIES = 4 * STRIP_QUERIES };
-  int64_t tasks = (queries + TILE_QUERIES - 1) / TILE_QUERIES;
-  int64_t wanted = (TASKS_WANTED + heads - 1) / heads, most = queries / LEAST_QUERIES;
+  enum { TASKS_A_THREAD = 4, LEAST_QUERIES = 4 * STRIP_QUERIES };
+  int64_t tasks = (queries + TILE_QUERIES - 1) / TILE_QUERIES, most = queries / LEAST_QUERIES;
+  int64_t wanted = (TASKS_A_THREAD * heed_threads() + heads - 1) / heads;
   if (wanted > most) wanted = most;
   if (tasks < wanted) tasks = wanted;
+  if (tasks == 0) return STRIP_QUERIES;
   int64_t each = (queries + tasks - 1) / tasks;
   return (each + STRIP_QUERIES - 1) / STRIP_QUERIES * STRIP_QUERIES;
 }

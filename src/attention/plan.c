@@ -91,7 +91,7 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 17 };
+enum { ARRAYS = 18 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
@@ -100,6 +100,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
   bool dense = kernel == HEED_KERNEL_DENSE, plain = kernel == HEED_KERNEL_REFERENCE;
   size_t key_row = (size_t)heed__padded_row(spec->key_dim);
   size_t value_row = (size_t)heed__padded_row(spec->value_dim);
+  size_t queries = (size_t)heed__tile_queries(mask);
   bool shared = !plain; /* GAT's node scores need these in both kernels */
   size_t all[ARRAYS] = {
       shared ? BLOCK_PAIRS * padded + 2 * WIDEST : 0,
@@ -113,12 +114,13 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       dense ? STEP_QUERIES * TILE_KEYS : 0,
       dense ? TILE_KEYS + WIDEST : 0,
       dense ? (size_t)spec->key_dim * TILE_KEYS : 0,
-      dense ? TILE_QUERIES * key_row : 0,
+      dense ? queries * key_row : 0,
       dense ? TILE_KEYS * value_row : 0,
-      dense ? TILE_QUERIES * value_row : 0,
-      dense ? TILE_QUERIES : 0,
-      dense ? TILE_QUERIES * WIDEST : 0,
-      dense ? 2 * TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+      dense ? queries * value_row : 0,
+      dense ? queries : 0,
+      dense ? queries * WIDEST : 0,
+      dense ? queries * 2 : 0,
+      dense ? queries * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -153,7 +155,8 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .result = at[13],
       .row_maximum = at[14],
       .row_sum = at[15],
-      .cursor = kernel == HEED_KERNEL_DENSE ? last : NULL,
+      .cursor = (int64_t *)(void *)at[16],
+      .cursor_end = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
   };
 }

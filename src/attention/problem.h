@@ -15,10 +15,10 @@ enum { BLOCK_PAIRS = 32 };
 /* Pairs after which a row is cut, so that no thread is left alone with a hub. */
 enum { SEGMENT_PAIRS = 4096 };
 
-/* The dense kernel: queries of a task at most, of a step of the backward pass and of a step of the
- * forward pass, and keys of a tile; tests/bench/README.md says why so many. All are multiples of 12, the
- * most rows that a block of a product has, and TILE_KEYS of the widest vector. */
-enum { TILE_QUERIES = 384, STEP_QUERIES = 96, STRIP_QUERIES = 24, TILE_KEYS = 192 };
+/* The dense kernel: queries that are copied together, those of a step of the backward pass and of a strip
+ * of the forward pass, and keys of a tile; tests/bench/README.md says why so many. All are multiples of
+ * 12, the most rows that a block of a product has, and TILE_KEYS of the widest vector. */
+enum { TILE_QUERIES = 1152, STEP_QUERIES = 96, STRIP_QUERIES = 24, TILE_KEYS = 192 };
 
 /* The widest vector of any instruction set, in floats. */
 enum { WIDEST = 16 };
@@ -107,7 +107,8 @@ typedef struct heed__scratch {
   float *result;     /* [TILE_QUERIES, heed__padded_row(Dv)] */
   float *row_maximum;/* [TILE_QUERIES] */
   float *row_sum;    /* [TILE_QUERIES, WIDEST] lane by lane */
-  int64_t *cursor;   /* [2, TILE_QUERIES] the pairs of each row in a tile */
+  int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
+  int64_t *cursor_end;/* [TILE_QUERIES] the pair behind those of each row in a tile */
   double *plain;     /* reference: [max pairs of a row] */
   /* backward only */
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
@@ -125,8 +126,8 @@ typedef struct heed__scratch {
   float *tile_keep;      /* [TILE_KEYS + WIDEST] */
   float *packed_values;  /* [Dv, TILE_KEYS] values, transposed */
   float *keys;           /* [TILE_KEYS, heed__padded_row(D)] */
-  float *d_out;          /* [STEP_QUERIES, heed__padded_row(Dv)] */
-  float *d_queries;      /* [STEP_QUERIES, heed__padded_row(D)] */
+  float *d_out;          /* [TILE_QUERIES, heed__padded_row(Dv)] */
+  float *d_queries;      /* [TILE_QUERIES, heed__padded_row(D)] */
   float *d_keys;         /* [TILE_KEYS, heed__padded_row(D)] */
   float *d_values;       /* [TILE_KEYS, heed__padded_row(Dv)] */
 } heed__scratch;
@@ -200,6 +201,12 @@ enum { DROPOUT_STREAM = 1 };
 
 /* Floats of a row of `dim` numbers that whole vectors of any instruction set fill. */
 static inline int64_t heed__padded_row(int64_t dim) { return (dim + WIDEST - 1) / WIDEST * WIDEST; }
+
+/* TILE_QUERIES, or fewer where there are not so many. */
+static inline int64_t heed__tile_queries(const heed_mask *mask) {
+  int64_t all = (mask->n_queries + STEP_QUERIES - 1) / STEP_QUERIES * STEP_QUERIES;
+  return all < TILE_QUERIES ? all : TILE_QUERIES;
+}
 
 /* Pairs of a row: where they start, how many there are and their keys. */
 static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, int64_t *first,
