@@ -183,27 +183,35 @@ static void tile_bias(const heed__problem *problem, int32_t head, int64_t first,
   }
 }
 
-/* One row's step of the online softmax over `pairs` logits, with room to fill up a vector: they become
- * weights. Where the maximum grows, what the row has so far is made smaller. */
-static void tile_softmax(float *logits, int pairs, float *maximum, float *sum, float *result,
-                         int64_t value_row) {
+/* One row's step of the online softmax has two halves, so that rows can have the first one by turns and
+ * need not wait for their maximum. First: minus infinity fills up the last vector of `pairs` logits, and
+ * where the maximum grows, what the row has so far is made smaller. */
+INLINE void softmax_maximum(float *logits, int pairs, float *maximum, float *sum, float *result,
+                            int64_t value_row) {
   int end = (pairs + LANES - 1) / LANES * LANES;
   for (int p = pairs; p < end; p++) logits[p] = -INFINITY;
-  vf largest = v_all(*maximum);
-  for (int p = 0; p < end; p += LANES) largest = v_max(largest, v_load(logits + p));
-  largest = fold_max(largest, 1);
-  vf total = v_load(sum);
-  float lanes[LANES];
-  v_store(lanes, largest);
-  if (!(lanes[0] <= *maximum)) {
-    vf factor = v_exp(v_sub(v_all(*maximum), largest));
-    *maximum = lanes[0];
-    total = v_mul(total, factor);
-    for (int64_t d = 0; d < value_row; d += LANES) {
-      v_store(result + d, v_mul(v_load(result + d), factor));
-    }
+  vf old = v_all(*maximum), largest = old, other = old;
+  int p = 0;
+  for (; p + 2 * LANES <= end; p += 2 * LANES) {
+    largest = v_max(largest, v_load(logits + p));
+    other = v_max(other, v_load(logits + p + LANES));
   }
-  for (int p = 0; p < end; p += LANES) {
+  if (p < end) largest = v_max(largest, v_load(logits + p));
+  float lanes[LANES];
+  v_store(lanes, fold_max(v_max(largest, other), 1));
+  if (lanes[0] <= *maximum) return;
+  vf factor = v_exp(v_sub(old, v_all(lanes[0])));
+  *maximum = lanes[0];
+  v_store(sum, v_mul(v_load(sum), factor));
+  for (int64_t d = 0; d < value_row; d += LANES) {
+    v_store(result + d, v_mul(v_load(result + d), factor));
+  }
+}
+
+/* Second: the logits become weights, and `sum` grows by them. */
+INLINE void softmax_weights(float *logits, int pairs, float maximum, float *sum) {
+  vf largest = v_all(maximum), total = v_load(sum);
+  for (int p = 0; p < pairs; p += LANES) {
     vf weight = v_exp(v_sub(v_load(logits + p), largest));
     v_store(logits + p, weight);
     total = v_add(total, weight);
@@ -292,13 +300,19 @@ static void strip_pairs(const heed_mask *mask, int64_t i0, int rows, int64_t j0,
 static void tile_rows_full(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
                            int64_t j0, int keys, const heed__scratch *s) {
   int64_t value_row = heed__padded_row(problem->spec.value_dim);
+  int64_t first = (i0 + at) * problem->mask->n_keys + j0;
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    int64_t first = (i0 + at + r) * problem->mask->n_keys + j0;
-    tile_bias(problem, head, first, keys, logits);
-    tile_softmax(logits, keys, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
-                 s->result + (at + r) * value_row, value_row);
-    if (problem->drop_below > 0) tile_drop(problem, head, first, keys, logits);
+    tile_bias(problem, head, first + r * problem->mask->n_keys, keys, logits);
+    softmax_maximum(logits, keys, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
+                    s->result + (at + r) * value_row, value_row);
+  }
+  for (int r = 0; r < rows; r++) {
+    float *logits = s->tile + (int64_t)r * TILE_KEYS;
+    softmax_weights(logits, keys, s->row_maximum[at + r], s->row_sum + (at + r) * WIDEST);
+    if (problem->drop_below > 0) {
+      tile_drop(problem, head, first + r * problem->mask->n_keys, keys, logits);
+    }
   }
 }
 
@@ -316,8 +330,9 @@ static void tile_rows_masked(const heed__problem *problem, int32_t head, int at,
     memset(logits + low, 0, (size_t)(high - low) * sizeof *logits);
     if (pairs == 0) continue;
     tile_bias(problem, head, first, pairs, s->compact);
-    tile_softmax(s->compact, pairs, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
-                 s->result + (at + r) * value_row, value_row);
+    softmax_maximum(s->compact, pairs, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
+                    s->result + (at + r) * value_row, value_row);
+    softmax_weights(s->compact, pairs, s->row_maximum[at + r], s->row_sum + (at + r) * WIDEST);
     if (problem->drop_below > 0) tile_drop(problem, head, first, pairs, s->compact);
     scatter_row(s->compact, columns, j0, pairs, logits);
   }

@@ -127,7 +127,7 @@ static void forward_sparse(heed_attention *plan) {
 /* Queries of a task: many, for each task copies the keys and values that it sees, but so that there are
  * some tasks for each thread. A row's bits do not depend on the rows beside it. */
 static int64_t queries_of_task(int64_t queries, int64_t heads) {
-  enum { TASKS_A_THREAD = 4, LEAST_QUERIES = 4 * STRIP_QUERIES };
+  enum { TASKS_A_THREAD = 4, LEAST_QUERIES = 2 * STRIP_QUERIES };
   int64_t tasks = (queries + TILE_QUERIES - 1) / TILE_QUERIES, most = queries / LEAST_QUERIES;
   int64_t wanted = (TASKS_A_THREAD * heed_threads() + heads - 1) / heads;
   if (wanted > most) wanted = most;

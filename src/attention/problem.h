@@ -18,7 +18,7 @@ enum { SEGMENT_PAIRS = 4096 };
 /* The dense kernel: queries that are copied together, those of a step of the backward pass and of a strip
  * of the forward pass, and keys of a tile; tests/bench/README.md says why so many. All are multiples of
  * 12, the most rows that a block of a product has, and TILE_KEYS of the widest vector. */
-enum { TILE_QUERIES = 1152, STEP_QUERIES = 96, STRIP_QUERIES = 24, TILE_KEYS = 192 };
+enum { TILE_QUERIES = 1152, STEP_QUERIES = 96, STRIP_QUERIES = 48, TILE_KEYS = 192 };
 
 /* The widest vector of any instruction set, in floats. */
 enum { WIDEST = 16 };
