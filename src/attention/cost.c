@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "base/status.h"
 
-/* The small problems: two sparse ones, a full one of three tiles a head and a tiny one. */
+/* The small problems: two sparse ones, a full one of two tiles a head and a tiny one. */
 enum { SPARSE_NODES = 512, DEGREE = 16, LOW_DEGREE = 2, DENSE_NODES = 384, TINY_NODES = 16 };
 
 /* Below this density the sparse kernel, above the other size under a full mask the dense one, wins by

@@ -1,7 +1,7 @@
-/* The dense kernel backwards for the dot product, compiled once an instruction set: a tile of queries
- * and keys has its weights computed again and adds to the gradients through the matrix library (after
- * Dao et al. 2022). Gradients start as zeros; whoever calls sees to it that tiles of one owner come in
- * ascending order, so that the schedule does not show in the bits. */
+/* The dense kernel backwards for the dot product, compiled once an instruction set: queries, a step at a
+ * time, and a tile of keys have their weights computed again and add to the gradients (after Dao et al.
+ * 2022). Gradients start as zeros; steps and tiles come in ascending order whoever is the owner, so that
+ * the schedule does not show in the bits. */
 
 /* Turns the `n` logits of a row's pairs from number `first` on into weights as applied, and the
  * products of d_out and values into gradients of the logits. There is room to fill up a vector. */
@@ -29,96 +29,146 @@ static void gradients_of_row(const heed__problem *problem, const heed__backward 
   for (int p = 0; p < n; p++) bias[p * heads] = adds ? bias[p * heads] + products[p] : products[p];
 }
 
-/* The row's first pair with a key of j0 or above. */
-static int64_t pair_from(const heed_mask *mask, int64_t i, int64_t j0) {
-  int64_t low = mask->indptr[i], high = mask->indptr[i + 1];
-  while (low < high) {
-    int64_t middle = low + (high - low) / 2;
-    if (mask->indices[middle] < j0) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
-/* The same for a row under a mask that is not full: gathered, and scattered into zeros. */
+/* The same for a row under a mask that is not full, with pairs [first, end): gathered, and scattered into
+ * zeros in the stretch [low, high) of the tile. */
 static void gradients_of_masked_row(const heed__problem *problem, const heed__backward *back,
-                                    int32_t head, int64_t i, int64_t j0, int keys, float *logits,
-                                    float *products, bool keeps_bias, const heed__scratch *s) {
-  const heed_mask *mask = problem->mask;
-  int64_t first = pair_from(mask, i, j0), end = first;
-  while (end < mask->indptr[i + 1] && mask->indices[end] < j0 + keys) end++;
-  const int32_t *columns = mask->indices + first;
+                                    int32_t head, int64_t i, int64_t first, int64_t end, int64_t j0,
+                                    int low, int high, float *logits, float *products,
+                                    bool keeps_bias, const heed__scratch *s) {
+  const int32_t *columns = problem->mask->indices + first;
   int pairs = (int)(end - first);
-  float *other = s->tile_compact;
-  for (int p = 0; p < pairs; p++) {
-    s->compact[p] = logits[columns[p] - j0];
-    other[p] = products[columns[p] - j0];
+  size_t bytes = (size_t)(high - low) * sizeof(float);
+  if (pairs > 0) {
+    gather_row(logits, columns, j0, pairs, s->compact);
+    gather_row(products, columns, j0, pairs, s->tile_compact);
   }
-  memset(logits, 0, (size_t)keys * sizeof *logits);
-  memset(products, 0, (size_t)keys * sizeof *products);
+  memset(logits + low, 0, bytes);
+  memset(products + low, 0, bytes);
   if (pairs == 0) return;
-  gradients_of_row(problem, back, head, i, first, pairs, s->compact, other, keeps_bias, s);
-  for (int p = 0; p < pairs; p++) {
-    logits[columns[p] - j0] = s->compact[p];
-    products[columns[p] - j0] = other[p];
+  gradients_of_row(problem, back, head, i, first, pairs, s->compact, s->tile_compact, keeps_bias,
+                   s);
+  scatter_row(s->compact, columns, j0, pairs, logits);
+  scatter_row(s->tile_compact, columns, j0, pairs, products);
+}
+
+/* to[rows, dim], `stride` from row to row, += scale times from[rows, heed__padded_row(dim)] */
+static void add_rows(const float *from, int64_t rows, int64_t dim, float scale, float *to,
+                     int64_t stride) {
+  vf factor = v_all(scale);
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t d = 0;
+    for (; d + LANES <= dim; d += LANES) {
+      v_store(to + d, v_fma(factor, v_load(from + d), v_load(to + d)));
+    }
+    if (d < dim) {
+      int n = (int)(dim - d);
+      v_store_first(to + d, v_fma(factor, v_load(from + d), v_load_first(to + d, n)), n);
+    }
+    from += heed__padded_row(dim);
+    to += stride;
   }
 }
 
-static bool any_pair(const heed_mask *mask, int64_t i0, int rows, int64_t j0, int keys) {
-  if (mask->indptr == NULL) return true;
-  for (int r = 0; r < rows; r++) {
-    int64_t p = pair_from(mask, i0 + r, j0);
-    if (p < mask->indptr[i0 + r + 1] && mask->indices[p] < j0 + keys) return true;
-  }
-  return false;
-}
-
-static heed_status dense_backward(const heed__problem *problem, const heed__backward *back,
-                                  int32_t head, int64_t i0, int64_t j0, bool by_queries,
-                                  bool by_keys, const heed__scratch *s) {
+/* The weights and the gradients of the logits of a step, which is number `at` of the queries from i0 on,
+ * with the stretch of keys where there are any. */
+static bool step_gradients(const heed__problem *problem, const heed__backward *back, int32_t head,
+                           int64_t i0, int at, int rows, int64_t j0, int keys, bool keeps_bias,
+                           int *low, int *high, const heed__scratch *s) {
   const heed_mask *mask = problem->mask;
-  const heed_attention_gradients *to = &back->to;
-  int rows = (int)(mask->n_queries - i0 < TILE_QUERIES ? mask->n_queries - i0 : TILE_QUERIES);
-  int keys = (int)(mask->n_keys - j0 < TILE_KEYS ? mask->n_keys - j0 : TILE_KEYS);
-  if (!any_pair(mask, i0, rows, j0, keys)) return HEED_OK;
-  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
-  int64_t stride = problem->key_stride, value_stride = problem->value_stride;
-  int64_t query_at = i0 * stride + head * key_dim, key_at = j0 * stride + head * key_dim;
-  int64_t out_at = i0 * value_stride + head * value_dim;
-  int64_t value_at = j0 * value_stride + head * value_dim;
-  float scale = problem->spec.scale;
-  HEED__TRY(heed__product(false, true, rows, keys, key_dim, scale, problem->in.query + query_at,
-                          stride, problem->in.key + key_at, stride, 0, s->tile, TILE_KEYS));
-  HEED__TRY(heed__product(false, true, rows, keys, value_dim, 1, to->d_out + out_at, value_stride,
-                          problem->in.value + value_at, value_stride, 0, s->tile_gradients,
-                          TILE_KEYS));
-  bool keeps_bias = by_queries && to->bias != NULL;
+  *low = 0;
+  *high = keys;
+  if (mask->indptr != NULL) {
+    for (int r = 0; r < rows; r++) {
+      const int64_t *ends = mask->indptr + i0 + at + r;
+      s->cursor[r] = pair_from(mask->indices, ends[0], ends[1], j0);
+    }
+    strip_pairs(mask, i0 + at, rows, j0, keys, s->cursor, s->cursor_end, low, high);
+    if (*high == 0) return false;
+    *low = *low / 12 * 12; /* products take keys by the dozen */
+    *high = (*high + 11) / 12 * 12 < keys ? (*high + 11) / 12 * 12 : keys;
+  }
+  int from = *low / LANES * LANES, seen = *high - from;
+  int64_t key_dim = problem->spec.key_dim, key_row = heed__padded_row(key_dim);
+  int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
+  product(rows, seen, key_dim, s->queries + at * key_row, key_row, 1, s->packed + from, TILE_KEYS,
+          s->tile + from, TILE_KEYS, false);
+  product(rows, seen, value_dim, s->d_out + at * value_row, value_row, 1, s->packed_values + from,
+          TILE_KEYS, s->tile_gradients + from, TILE_KEYS, false);
   for (int r = 0; r < rows; r++) {
+    int64_t i = i0 + at + r;
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     float *products = s->tile_gradients + (int64_t)r * TILE_KEYS;
     if (mask->indptr == NULL) {
-      gradients_of_row(problem, back, head, i0 + r, (i0 + r) * mask->n_keys + j0, keys, logits,
-                       products, keeps_bias, s);
+      gradients_of_row(problem, back, head, i, i * mask->n_keys + j0, keys, logits, products,
+                       keeps_bias, s);
     } else {
-      gradients_of_masked_row(problem, back, head, i0 + r, j0, keys, logits, products, keeps_bias,
-                              s);
+      gradients_of_masked_row(problem, back, head, i, s->cursor[r], s->cursor_end[r], j0, *low,
+                              *high, logits, products, keeps_bias, s);
     }
   }
-  if (by_queries && to->query != NULL) {
-    HEED__TRY(heed__product(false, false, rows, key_dim, keys, scale, s->tile_gradients, TILE_KEYS,
-                            problem->in.key + key_at, stride, 1, to->query + query_at, stride));
+  return true;
+}
+
+/* What the queries from i0 on, copied to s->queries and s->d_out, and the tile of keys from j0 on
+ * give: to s->d_queries and to the gradients of keys and values. */
+static void backward_tile(const heed__problem *problem, const heed__backward *back, int32_t head,
+                          int64_t i0, int queries, int64_t j0, int keys, bool by_queries,
+                          bool by_keys, const heed__scratch *s) {
+  int64_t stride = problem->key_stride, value_stride = problem->value_stride;
+  int64_t key_dim = problem->spec.key_dim, key_row = heed__padded_row(key_dim);
+  int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
+  int64_t key_at = j0 * stride + head * key_dim, value_at = j0 * value_stride + head * value_dim;
+  bool to_query = by_queries && back->to.query != NULL;
+  bool to_key = by_keys && back->to.key != NULL, to_value = by_keys && back->to.value != NULL;
+  bool keeps_bias = by_queries && back->to.bias != NULL;
+  transpose_rows(problem->in.key + key_at, stride, keys, key_dim, s->packed);
+  transpose_rows(problem->in.value + value_at, value_stride, keys, value_dim, s->packed_values);
+  if (to_query) copy_rows(problem->in.key + key_at, stride, keys, key_dim, 1, s->keys);
+  memset(s->d_keys, 0, (size_t)(keys * key_row) * sizeof(float));
+  memset(s->d_values, 0, (size_t)(keys * value_row) * sizeof(float));
+  for (int at = 0; at < queries; at += STEP_QUERIES) {
+    int rows = queries - at < STEP_QUERIES ? queries - at : STEP_QUERIES, low, high;
+    if (!step_gradients(problem, back, head, i0, at, rows, j0, keys, keeps_bias, &low, &high, s)) {
+      continue;
+    }
+    const float *weights = s->tile + low, *gradients = s->tile_gradients + low;
+    if (to_query) {
+      product(rows, key_dim, high - low, gradients, TILE_KEYS, 1, s->keys + low * key_row, key_row,
+              s->d_queries + at * key_row, key_row, true);
+    }
+    if (to_value) {
+      product(high - low, value_dim, rows, weights, 1, TILE_KEYS, s->d_out + at * value_row,
+              value_row, s->d_values + low * value_row, value_row, true);
+    }
+    if (to_key) {
+      product(high - low, key_dim, rows, gradients, 1, TILE_KEYS, s->queries + at * key_row,
+              key_row, s->d_keys + low * key_row, key_row, true);
+    }
   }
-  if (by_keys && to->value != NULL) {
-    HEED__TRY(heed__product(true, false, keys, value_dim, rows, 1, s->tile, TILE_KEYS,
-                            to->d_out + out_at, value_stride, 1, to->value + value_at,
-                            value_stride));
+  if (to_value) add_rows(s->d_values, keys, value_dim, 1, back->to.value + value_at, value_stride);
+  if (to_key) add_rows(s->d_keys, keys, key_dim, 1, back->to.key + key_at, stride);
+}
+
+static void dense_backward(const heed__problem *problem, const heed__backward *back, int32_t head,
+                           int64_t i0, int64_t i_end, int64_t j0, int64_t j_end, bool by_queries,
+                           bool by_keys, const heed__scratch *s) {
+  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
+  int64_t stride = problem->key_stride, value_stride = problem->value_stride;
+  float scale = problem->spec.scale;
+  for (int64_t i = i0; i < i_end; i += TILE_QUERIES) {
+    int queries = (int)(i_end - i < TILE_QUERIES ? i_end - i : TILE_QUERIES);
+    copy_rows(problem->in.query + i * stride + head * key_dim, stride, queries, key_dim, scale,
+              s->queries);
+    copy_rows(back->to.d_out + i * value_stride + head * value_dim, value_stride, queries,
+              value_dim, 1, s->d_out);
+    memset(s->d_queries, 0, (size_t)(queries * heed__padded_row(key_dim)) * sizeof(float));
+    for (int64_t j = j0; j < j_end; j += TILE_KEYS) {
+      int keys = (int)(j_end - j < TILE_KEYS ? j_end - j : TILE_KEYS);
+      backward_tile(problem, back, head, i, queries, j, keys, by_queries, by_keys, s);
+    }
+    if (by_queries && back->to.query != NULL) {
+      add_rows(s->d_queries, queries, key_dim, scale, back->to.query + i * stride + head * key_dim,
+               stride);
+    }
   }
-  if (by_keys && to->key != NULL) {
-    HEED__TRY(heed__product(true, false, keys, key_dim, rows, scale, s->tile_gradients, TILE_KEYS,
-                            problem->in.query + query_at, stride, 1, to->key + key_at, stride));
-  }
-  return HEED_OK;
 }

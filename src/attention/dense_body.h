@@ -1,22 +1,117 @@
-/* The dense kernel, compiled once an instruction set: a tile of queries meets the keys a tile at a
- * time; logits and the products with the values go through the matrix library (after Dao et al.
- * 2022). Under a mask that is not full a row's weights are scattered into a tile of zeros. */
+/* The dense kernel, compiled once an instruction set (after Dao et al. 2022): some queries of a head meet
+ * its keys a tile at a time. The tile's keys, transposed, and values are copied to where they lie close;
+ * a strip of queries at a time then gets its logits, turns them into weights and adds the values by them,
+ * and what is between these steps stays in the L1 cache. Under a mask that is not full a row's weights are
+ * scattered into zeros, in the stretch of keys that the strip sees. */
 
-/* tile[rows, keys] = logits without bias, of head `head`, queries from i0 on, keys from j0 on. */
-INLINE void tile_of_terms(const heed__problem *problem, int32_t head, int64_t i0, int rows,
-                          int64_t j0, int keys, term t, const heed__scratch *s) {
-  int dim = problem->spec.key_dim;
-  int64_t stride = problem->key_stride;
-  const float *a = problem->in.a + (int64_t)head * dim;
-  vf slope = v_all(problem->spec.slope);
-  for (int j = 0; j < keys; j++) {
-    const float *key = problem->in.key + (j0 + j) * stride + (int64_t)head * dim;
-    for (int d = 0; d < dim; d++) s->packed[(int64_t)d * TILE_KEYS + j] = key[d];
+/* c[rows, columns] = a b, or c += a b: a block whose sums stay in registers. `a` has `a_row` numbers from
+ * one row to the next and `a_step` from one column to the next, so that it may be a transpose. */
+INLINE void product_block(int64_t n, const float *a, int64_t a_row, int64_t a_step, const float *b,
+                          int64_t b_row, float *c, int64_t c_row, bool adds, const int rows,
+                          const int vectors) {
+  vf sum[12][4];
+  const float *third[4]; /* every third row of a, from which the next two are a step away */
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < vectors; v++) sum[r][v] = v_zero();
+  }
+  for (int r = 0; r < rows; r += 3) third[r / 3] = a + r * a_row;
+  for (int64_t k = 0; k < n; k++) {
+    vf x[4];
+    for (int v = 0; v < vectors; v++) x[v] = v_load(b + v * LANES);
+    for (int r = 0; r < rows; r++) {
+      vf y = v_all(third[r / 3][r % 3 * a_row]);
+      for (int v = 0; v < vectors; v++) sum[r][v] = v_fma(y, x[v], sum[r][v]);
+    }
+    b += b_row;
+    for (int r = 0; r < rows; r += 3) third[r / 3] += a_step;
   }
   for (int r = 0; r < rows; r++) {
-    const float *query = problem->in.query + (i0 + r) * stride + (int64_t)head * dim;
+    for (int v = 0; v < vectors; v++) {
+      float *to = c + r * c_row + v * LANES;
+      v_store(to, adds ? v_add(v_load(to), sum[r][v]) : sum[r][v]);
+    }
+  }
+}
+
+/* The blocks: as many sums as registers hold beside a row of b and one number of a. */
+enum { MANY_REGISTERS = LANES == 16 };
+
+/* The same of any size: c must have room for whole vectors, and for rows, as a, up to a multiple of 12. */
+static void product(int64_t rows, int64_t columns, int64_t n, const float *a, int64_t a_row,
+                    int64_t a_step, const float *b, int64_t b_row, float *c, int64_t c_row,
+                    bool adds) {
+  while (columns > 0) {
+    int vectors = 1;
+    if (MANY_REGISTERS && columns > 3 * LANES) {
+      vectors = 4;
+      for (int64_t r = 0; r < rows; r += 6) {
+        product_block(n, a + r * a_row, a_row, a_step, b, b_row, c + r * c_row, c_row, adds, 6, 4);
+      }
+    } else if (columns > LANES) {
+      vectors = 2;
+      const int most = MANY_REGISTERS ? 12 : 6;
+      for (int64_t r = 0; r < rows; r += most) {
+        product_block(n, a + r * a_row, a_row, a_step, b, b_row, c + r * c_row, c_row, adds, most,
+                      2);
+      }
+    } else {
+      for (int64_t r = 0; r < rows; r += 12) {
+        product_block(n, a + r * a_row, a_row, a_step, b, b_row, c + r * c_row, c_row, adds, 12,
+                      1);
+      }
+    }
+    columns -= vectors * LANES;
+    b += vectors * LANES;
+    c += vectors * LANES;
+  }
+}
+
+/* Asks for the numbers that rows from `first` to `end` have for a head, to be copied soon: they lie too
+ * far apart for the processor to see it coming. */
+INLINE void ask_for_rows(const float *from, int64_t stride, int64_t first, int64_t end,
+                         int64_t dim) {
+  for (int64_t r = first; r < end; r++) {
+    for (int64_t d = 0; d < dim; d += 16) __builtin_prefetch(from + r * stride + d, 0, 2);
+  }
+}
+
+/* to[rows, heed__padded_row(dim)] = scale times the rows' `dim` numbers, `stride` from row to row. */
+static void copy_rows(const float *from, int64_t stride, int64_t rows, int64_t dim, float scale,
+                      float *to) {
+  vf factor = v_all(scale);
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t d = 0;
+    for (; d + LANES <= dim; d += LANES) v_store(to + d, v_mul(factor, v_load(from + d)));
+    if (d < dim) v_store(to + d, v_mul(factor, v_load_first(from + d, (int)(dim - d))));
+    from += stride;
+    to += heed__padded_row(dim);
+  }
+}
+
+/* to[dim, TILE_KEYS] = the transpose of the `n` rows' `dim` numbers; copies of the last row fill up
+ * the vector. */
+static void transpose_rows(const float *from, int64_t stride, int64_t n, int64_t dim, float *to) {
+  for (int64_t j = 0; j < n; j += LANES) {
+    int32_t offsets[LANES];
+    for (int64_t i = 0; i < LANES; i++) {
+      offsets[i] = (int32_t)((j + i < n ? i : n - 1 - j) * stride);
+    }
+    const float *rows = from + j * stride;
+    for (int64_t d = 0; d < dim; d++) v_store(to + d * TILE_KEYS + j, v_rows(rows + d, offsets, 1));
+  }
+}
+
+/* tile[rows, TILE_KEYS] = logits without bias, of head `head`, queries from i0 on, and the keys in
+ * [low, high) of the tile, low being whole vectors. */
+INLINE void tile_of_terms(const heed__problem *problem, int32_t head, int64_t i0, int rows,
+                          int low, int high, term t, const heed__scratch *s) {
+  int dim = problem->spec.key_dim;
+  const float *a = problem->in.a + (int64_t)head * dim;
+  vf slope = v_all(problem->spec.slope);
+  for (int r = 0; r < rows; r++) {
+    const float *query = problem->in.query + (i0 + r) * problem->key_stride + (int64_t)head * dim;
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    for (int j = 0; j < keys; j += LANES) {
+    for (int j = low; j < high; j += LANES) {
       vf sum = v_zero();
       for (int d = 0; d < dim; d++) {
         vf k = v_load(s->packed + (int64_t)d * TILE_KEYS + j);
@@ -27,38 +122,49 @@ INLINE void tile_of_terms(const heed__problem *problem, int32_t head, int64_t i0
   }
 }
 
-static void tile_gat(const heed__problem *problem, int32_t head, int64_t i0, int rows, int64_t j0,
-                     int keys, const heed__scratch *s) {
-  int padded = problem->padded;
+static void tile_gat(const heed__problem *problem, int32_t head, int64_t i0, int rows, int low,
+                     int high, const heed__scratch *s) {
   vf slope = v_all(problem->spec.slope);
-  for (int j = 0; j < keys; j++) s->packed[j] = problem->key_scores[(j0 + j) * padded + head];
   for (int r = 0; r < rows; r++) {
-    vf query = v_all(problem->query_scores[(i0 + r) * padded + head]);
+    vf query = v_all(problem->query_scores[(i0 + r) * problem->padded + head]);
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    for (int j = 0; j < keys; j += LANES) {
+    for (int j = low; j < high; j += LANES) {
       v_store(logits + j, v_leaky_relu(v_add(query, v_load(s->packed + j)), slope));
     }
   }
 }
 
-static heed_status tile_logits(const heed__problem *problem, int32_t head, int64_t i0, int rows,
-                               int64_t j0, int keys, const heed__scratch *s) {
-  int64_t stride = problem->key_stride, of_head = (int64_t)head * problem->spec.key_dim;
+/* `query` is the first of s->queries that counts. */
+static void tile_logits(const heed__problem *problem, int32_t head, int64_t i0, int rows, int low,
+                        int high, const float *query, const heed__scratch *s) {
   switch (problem->spec.score) {
-    case HEED_SCORE_GAT:
-      tile_gat(problem, head, i0, rows, j0, keys, s);
-      return HEED_OK;
+    case HEED_SCORE_GAT: tile_gat(problem, head, i0, rows, low, high, s); break;
     case HEED_SCORE_GATV2:
-      tile_of_terms(problem, head, i0, rows, j0, keys, term_gatv2, s);
-      return HEED_OK;
+      tile_of_terms(problem, head, i0, rows, low, high, term_gatv2, s);
+      break;
     case HEED_SCORE_ADDITIVE:
-      tile_of_terms(problem, head, i0, rows, j0, keys, term_additive, s);
-      return HEED_OK;
+      tile_of_terms(problem, head, i0, rows, low, high, term_additive, s);
+      break;
     default:
-      return heed__product(false, true, rows, keys, problem->spec.key_dim, problem->spec.scale,
-                           problem->in.query + i0 * stride + of_head, stride,
-                           problem->in.key + j0 * stride + of_head, stride, 0, s->tile, TILE_KEYS);
+      product(rows, high - low, problem->spec.key_dim, query,
+              heed__padded_row(problem->spec.key_dim), 1, s->packed + low, TILE_KEYS,
+              s->tile + low, TILE_KEYS, false);
   }
+}
+
+/* Brings the tile's keys, or their scores, and values to where the products want them. */
+static void pack_tile(const heed__problem *problem, int32_t head, int64_t j0, int keys,
+                      const heed__scratch *s) {
+  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
+  if (problem->spec.score == HEED_SCORE_GAT) {
+    const float *scores = problem->key_scores + j0 * problem->padded + head;
+    transpose_rows(scores, problem->padded, keys, 1, s->packed);
+  } else {
+    transpose_rows(problem->in.key + j0 * problem->key_stride + head * key_dim, problem->key_stride,
+                   keys, key_dim, s->packed);
+  }
+  copy_rows(problem->in.value + j0 * problem->value_stride + head * value_dim,
+            problem->value_stride, keys, value_dim, 1, s->values);
 }
 
 /* Adds the bias to the logits of pairs that follow one another, keeps them if weights are asked
@@ -77,28 +183,40 @@ static void tile_bias(const heed__problem *problem, int32_t head, int64_t first,
   }
 }
 
-/* One row's step of the online softmax over `pairs` logits, with room to fill up a vector; returns
- * what the row's result so far is to be multiplied by. */
-static float tile_softmax(float *logits, int pairs, float *maximum, float *sum) {
+/* One row's step of the online softmax has two halves, so that rows can have the first one by turns and
+ * need not wait for their maximum. First: minus infinity fills up the last vector of `pairs` logits, and
+ * where the maximum grows, what the row has so far is made smaller. */
+INLINE void softmax_maximum(float *logits, int pairs, float *maximum, float *sum, float *result,
+                            int64_t value_row) {
   int end = (pairs + LANES - 1) / LANES * LANES;
   for (int p = pairs; p < end; p++) logits[p] = -INFINITY;
-  vf largest = v_all(*maximum);
-  for (int p = 0; p < end; p += LANES) largest = v_max(largest, v_load(logits + p));
-  largest = fold_max(largest, 1);
-  vf total = v_zero();
-  for (int p = 0; p < end; p += LANES) {
+  vf old = v_all(*maximum), largest = old, other = old;
+  int p = 0;
+  for (; p + 2 * LANES <= end; p += 2 * LANES) {
+    largest = v_max(largest, v_load(logits + p));
+    other = v_max(other, v_load(logits + p + LANES));
+  }
+  if (p < end) largest = v_max(largest, v_load(logits + p));
+  float lanes[LANES];
+  v_store(lanes, fold_max(v_max(largest, other), 1));
+  if (lanes[0] <= *maximum) return;
+  vf factor = v_exp(v_sub(old, v_all(lanes[0])));
+  *maximum = lanes[0];
+  v_store(sum, v_mul(v_load(sum), factor));
+  for (int64_t d = 0; d < value_row; d += LANES) {
+    v_store(result + d, v_mul(v_load(result + d), factor));
+  }
+}
+
+/* Second: the logits become weights, and `sum` grows by them. */
+INLINE void softmax_weights(float *logits, int pairs, float maximum, float *sum) {
+  vf largest = v_all(maximum), total = v_load(sum);
+  for (int p = 0; p < pairs; p += LANES) {
     vf weight = v_exp(v_sub(v_load(logits + p), largest));
     v_store(logits + p, weight);
     total = v_add(total, weight);
   }
-  float lanes[LANES];
-  v_store(lanes, v_exp(v_sub(v_all(*maximum), largest)));
-  float factor = lanes[0];
-  v_store(lanes, fold_sum(total, 1));
-  *sum = *sum * factor + lanes[0];
-  v_store(lanes, largest);
-  *maximum = lanes[0];
-  return factor;
+  v_store(sum, total);
 }
 
 /* keep[p] = what dropout multiplies the weights of one head by, n <= TILE_KEYS pairs from number
@@ -127,57 +245,148 @@ static void tile_drop(const heed__problem *problem, int32_t head, int64_t first,
   for (int p = 0; p < pairs; p++) weights[p] *= keep[p];
 }
 
-static void rescale(float *x, int64_t n, float factor) {
-  if (factor == 1.0f) return;
-  for (int64_t d = 0; d < n; d++) x[d] *= factor;
-}
-
-/* Whether any of the rows has a pair among the keys before `end`. */
-static bool tile_has_pairs(const heed__problem *problem, int64_t i0, int rows, int64_t end,
-                           const heed__scratch *s) {
-  const heed_mask *mask = problem->mask;
-  for (int r = 0; r < rows; r++) {
-    int64_t p = s->cursor[r];
-    if (p < mask->indptr[i0 + r + 1] && mask->indices[p] < end) return true;
+/* The first pair in [low, high) with a key of `key` or above. */
+static int64_t pair_from(const int32_t *indices, int64_t low, int64_t high, int64_t key) {
+  while (low < high) {
+    int64_t middle = low + (high - low) / 2;
+    if (indices[middle] < key) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
   }
-  return false;
+  return low;
 }
 
-/* The rows of a tile under a full mask: the logits become weights where they stand. */
-static void tile_rows_full(const heed__problem *problem, int32_t head, int64_t i0, int rows,
+/* What lies between a tile and its compact row, and back: pairs with keys that follow one another are
+ * copied at once. */
+static void gather_row(const float *row, const int32_t *columns, int64_t j0, int pairs, float *to) {
+  if (columns[pairs - 1] - columns[0] == pairs - 1) {
+    memcpy(to, row + (columns[0] - j0), (size_t)pairs * sizeof *to);
+    return;
+  }
+  for (int p = 0; p < pairs; p++) to[p] = row[columns[p] - j0];
+}
+
+static void scatter_row(const float *from, const int32_t *columns, int64_t j0, int pairs,
+                        float *row) {
+  if (columns[pairs - 1] - columns[0] == pairs - 1) {
+    memcpy(row + (columns[0] - j0), from, (size_t)pairs * sizeof *row);
+    return;
+  }
+  for (int p = 0; p < pairs; p++) row[columns[p] - j0] = from[p];
+}
+
+/* Of the rows from i0 on, the pairs in the tile of `keys` keys from j0 on: from cursor to cursor_end of
+ * each. Before, cursor is a pair that is not behind them. Returns the stretch of keys. */
+static void strip_pairs(const heed_mask *mask, int64_t i0, int rows, int64_t j0, int keys,
+                        int64_t *cursor, int64_t *cursor_end, int *low, int *high) {
+  *low = keys;
+  *high = 0;
+  for (int r = 0; r < rows; r++) {
+    int64_t first = cursor[r], row_end = mask->indptr[i0 + r + 1];
+    cursor_end[r] = first;
+    if (first == row_end || mask->indices[first] >= j0 + keys) continue;
+    int64_t most = row_end - first < keys ? row_end : first + keys;
+    int64_t end = pair_from(mask->indices, first, most, j0 + keys);
+    cursor_end[r] = end;
+    int first_key = (int)(mask->indices[first] - j0), last = (int)(mask->indices[end - 1] - j0);
+    if (first_key < *low) *low = first_key;
+    if (last >= *high) *high = last + 1;
+  }
+}
+
+/* The strip's rows of a tile under a full mask: the logits become weights where they stand. */
+static void tile_rows_full(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
                            int64_t j0, int keys, const heed__scratch *s) {
-  int64_t value_dim = problem->spec.value_dim;
+  int64_t value_row = heed__padded_row(problem->spec.value_dim);
+  int64_t first = (i0 + at) * problem->mask->n_keys + j0;
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    int64_t first = (i0 + r) * problem->mask->n_keys + j0;
-    tile_bias(problem, head, first, keys, logits);
-    float factor = tile_softmax(logits, keys, s->row_maximum + r, s->row_sum + r);
-    rescale(s->result + r * value_dim, value_dim, factor);
-    if (problem->drop_below > 0) tile_drop(problem, head, first, keys, logits);
+    tile_bias(problem, head, first + r * problem->mask->n_keys, keys, logits);
+    softmax_maximum(logits, keys, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
+                    s->result + (at + r) * value_row, value_row);
+  }
+  for (int r = 0; r < rows; r++) {
+    float *logits = s->tile + (int64_t)r * TILE_KEYS;
+    softmax_weights(logits, keys, s->row_maximum[at + r], s->row_sum + (at + r) * WIDEST);
+    if (problem->drop_below > 0) {
+      tile_drop(problem, head, first + r * problem->mask->n_keys, keys, logits);
+    }
   }
 }
 
-/* The rows of a tile under any other mask: gather the pairs' logits, clear the row, scatter. */
-static void tile_rows_masked(const heed__problem *problem, int32_t head, int64_t i0, int rows,
-                             int64_t j0, int keys, const heed__scratch *s) {
-  const heed_mask *mask = problem->mask;
-  int64_t value_dim = problem->spec.value_dim;
+/* The same under any other mask: gather the pairs' logits, clear the row, scatter. */
+static void tile_rows_masked(const heed__problem *problem, int32_t head, int at, int rows,
+                             int64_t j0, int low, int high, const heed__scratch *s) {
+  int64_t value_row = heed__padded_row(problem->spec.value_dim);
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    int64_t first = s->cursor[r], end = first;
-    while (end < mask->indptr[i0 + r + 1] && mask->indices[end] < j0 + keys) end++;
-    s->cursor[r] = end;
+    int64_t first = s->cursor[at + r], end = s->cursor_end[at + r];
+    s->cursor[at + r] = end;
     int pairs = (int)(end - first);
-    const int32_t *columns = mask->indices + first;
-    for (int p = 0; p < pairs; p++) s->compact[p] = logits[columns[p] - j0];
-    memset(logits, 0, (size_t)keys * sizeof *logits);
+    const int32_t *columns = problem->mask->indices + first;
+    if (pairs > 0) gather_row(logits, columns, j0, pairs, s->compact);
+    memset(logits + low, 0, (size_t)(high - low) * sizeof *logits);
     if (pairs == 0) continue;
     tile_bias(problem, head, first, pairs, s->compact);
-    float factor = tile_softmax(s->compact, pairs, s->row_maximum + r, s->row_sum + r);
-    rescale(s->result + r * value_dim, value_dim, factor);
+    softmax_maximum(s->compact, pairs, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
+                    s->result + (at + r) * value_row, value_row);
+    softmax_weights(s->compact, pairs, s->row_maximum[at + r], s->row_sum + (at + r) * WIDEST);
     if (problem->drop_below > 0) tile_drop(problem, head, first, pairs, s->compact);
-    for (int p = 0; p < pairs; p++) logits[columns[p] - j0] = s->compact[p];
+    scatter_row(s->compact, columns, j0, pairs, logits);
   }
+}
+
+/* Asks for part `at` of `rows` of the next tile. */
+static void ask_for_tile(const heed__problem *problem, int32_t head, int64_t j0, int at, int rows) {
+  int64_t keys = problem->mask->n_keys - j0 < TILE_KEYS ? problem->mask->n_keys - j0 : TILE_KEYS;
+  if (keys <= 0) return;
+  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
+  int64_t first = keys * at / rows;
+  int64_t end = at + STRIP_QUERIES < rows ? keys * (at + STRIP_QUERIES) / rows : keys;
+  ask_for_rows(problem->in.key + j0 * problem->key_stride + head * key_dim, problem->key_stride,
+               first, end, key_dim);
+  ask_for_rows(problem->in.value + j0 * problem->value_stride + head * value_dim,
+               problem->value_stride, first, end, value_dim);
+}
+
+/* The tile from j0 on for the queries from i0 on, a strip at a time. */
+static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, int rows,
+                        int64_t j0, int keys, const heed__scratch *s) {
+  bool full = problem->mask->indptr == NULL;
+  int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
+  int64_t key_row = heed__padded_row(problem->spec.key_dim);
+  for (int at = 0; at < rows; at += STRIP_QUERIES) {
+    int strip = rows - at < STRIP_QUERIES ? rows - at : STRIP_QUERIES, low = 0, high = keys;
+    ask_for_tile(problem, head, j0 + TILE_KEYS, at, rows);
+    if (!full) {
+      strip_pairs(problem->mask, i0 + at, strip, j0, keys, s->cursor + at, s->cursor_end + at,
+                  &low, &high);
+      if (high == 0) continue;
+    }
+    int from = low / LANES * LANES;
+    tile_logits(problem, head, i0 + at, strip, from, high, s->queries + at * key_row, s);
+    if (full) {
+      tile_rows_full(problem, head, i0, at, strip, j0, keys, s);
+    } else {
+      tile_rows_masked(problem, head, at, strip, j0, low, high, s);
+    }
+    product(strip, value_dim, high - low, s->tile + low, TILE_KEYS, 1, s->values + low * value_row,
+            value_row, s->result + at * value_row, value_row, true);
+  }
+}
+
+/* The first key from j0 on that any of the rows sees. */
+static int64_t next_key(const heed_mask *mask, int64_t i0, int rows, int64_t j0,
+                        const heed__scratch *s) {
+  if (mask->indptr == NULL) return j0;
+  int64_t next = mask->n_keys;
+  for (int r = 0; r < rows; r++) {
+    int64_t p = s->cursor[r];
+    if (p < mask->indptr[i0 + r + 1] && mask->indices[p] < next) next = mask->indices[p];
+  }
+  return next;
 }
 
 /* Kept logits of a row become weights, as in the sparse kernel. */
@@ -196,38 +405,39 @@ static void tile_weights(const heed__problem *problem, int32_t head, int64_t i, 
   }
 }
 
-static heed_status dense(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
-                         const heed__scratch *s) {
+static void dense(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
+                  const heed__scratch *s) {
   const heed_mask *mask = problem->mask;
   bool full = mask->indptr == NULL;
   int rows = (int)(end - first);
   int32_t heads = problem->spec.heads;
-  int64_t value_dim = problem->spec.value_dim;
-  memset(s->result, 0, (size_t)(rows * value_dim) * sizeof(float));
+  int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
+  int64_t value_row = heed__padded_row(value_dim);
+  memset(s->result, 0, (size_t)(rows * value_row) * sizeof(float));
+  memset(s->row_sum, 0, (size_t)rows * WIDEST * sizeof(float));
   for (int r = 0; r < rows; r++) {
     s->row_maximum[r] = -FLT_MAX;
-    s->row_sum[r] = 0;
     if (!full) s->cursor[r] = mask->indptr[first + r];
   }
-  for (int64_t j0 = 0; j0 < mask->n_keys; j0 += TILE_KEYS) {
+  if (problem->spec.score == HEED_SCORE_DOT) {
+    copy_rows(problem->in.query + first * problem->key_stride + head * key_dim,
+              problem->key_stride, rows, key_dim, problem->spec.scale, s->queries);
+  }
+  for (int64_t j = next_key(mask, first, rows, 0, s); j < mask->n_keys;) {
+    int64_t j0 = j / TILE_KEYS * TILE_KEYS;
     int keys = (int)(mask->n_keys - j0 < TILE_KEYS ? mask->n_keys - j0 : TILE_KEYS);
-    if (!full && !tile_has_pairs(problem, first, rows, j0 + keys, s)) continue;
-    HEED__TRY(tile_logits(problem, head, first, rows, j0, keys, s));
-    if (full) {
-      tile_rows_full(problem, head, first, rows, j0, keys, s);
-    } else {
-      tile_rows_masked(problem, head, first, rows, j0, keys, s);
-    }
-    const float *values = problem->in.value + j0 * problem->value_stride + head * value_dim;
-    HEED__TRY(heed__product(false, false, rows, value_dim, keys, 1, s->tile, TILE_KEYS, values,
-                            problem->value_stride, 1, s->result, value_dim));
+    pack_tile(problem, head, j0, keys, s);
+    tile_strips(problem, head, first, rows, j0, keys, s);
+    j = next_key(mask, first, rows, j0 + keys, s);
   }
   for (int r = 0; r < rows; r++) {
     int64_t i = first + r;
-    float sum = s->row_sum[r];
+    float lanes[LANES];
+    v_store(lanes, fold_sum(v_load(s->row_sum + r * WIDEST), 1));
+    float sum = lanes[0];
     float inverse = sum > 0 ? 1 / sum : 0 * sum; /* what is not a number stays so */
     float *out = problem->to.out + i * problem->value_stride + head * value_dim;
-    for (int64_t d = 0; d < value_dim; d++) out[d] = s->result[r * value_dim + d] * inverse;
+    for (int64_t d = 0; d < value_dim; d++) out[d] = s->result[r * value_row + d] * inverse;
     if (problem->to.log_sum_exp != NULL) {
       problem->to.log_sum_exp[i * heads + head] = s->row_maximum[r] + logf(sum);
     }
@@ -235,5 +445,4 @@ static heed_status dense(const heed__problem *problem, int32_t head, int64_t fir
       tile_weights(problem, head, i, s->row_maximum[r], inverse);
     }
   }
-  return HEED_OK;
 }

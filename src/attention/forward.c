@@ -1,6 +1,5 @@
 /* The forward call: a plan's tasks handed to the kernels. */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "attention/plan.h"
@@ -125,28 +124,31 @@ static void forward_sparse(heed_attention *plan) {
   }
 }
 
-static heed_status forward_dense(heed_attention *plan) {
+/* Queries of a task: many, for each task copies the keys and values that it sees, but so that there are
+ * some tasks for each thread. A row's bits do not depend on the rows beside it. */
+static int64_t queries_of_task(int64_t queries, int64_t heads) {
+  enum { TASKS_A_THREAD = 4, LEAST_QUERIES = 2 * STRIP_QUERIES };
+  int64_t tasks = (queries + TILE_QUERIES - 1) / TILE_QUERIES, most = queries / LEAST_QUERIES;
+  int64_t wanted = (TASKS_A_THREAD * heed_threads() + heads - 1) / heads;
+  if (wanted > most) wanted = most;
+  if (tasks < wanted) tasks = wanted;
+  if (tasks == 0) return STRIP_QUERIES;
+  int64_t each = (queries + tasks - 1) / tasks;
+  return (each + STRIP_QUERIES - 1) / STRIP_QUERIES * STRIP_QUERIES;
+}
+
+static void forward_dense(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
-  int64_t n = problem->mask->n_queries;
-  int64_t tiles = (n + TILE_QUERIES - 1) / TILE_QUERIES;
-  int64_t heads = problem->spec.heads;
-  atomic_int result = HEED_OK;
-  /* A head's tiles follow one another, so that its keys and values stay in the cache. */
+  int64_t n = problem->mask->n_queries, heads = problem->spec.heads;
+  int64_t each = queries_of_task(n, heads), tasks = (n + each - 1) / each;
+  /* A head's tasks follow one another, so that its keys and values stay in the cache. */
 #pragma omp parallel for schedule(dynamic, 1) \
-    num_threads(heed__threads_for_tasks(plan, tiles *heads))
-  for (int64_t t = 0; t < tiles * heads; t++) {
-    int64_t first = t % tiles * TILE_QUERIES;
-    int64_t end = n - first < TILE_QUERIES ? n : first + TILE_QUERIES;
-    heed_status status = plan->kernels->dense(problem, (int32_t)(t / tiles), first, end,
-                                              plan->scratch + heed__thread());
-    if (status != HEED_OK) atomic_store(&result, (int)status);
+    num_threads(heed__threads_for_tasks(plan, tasks *heads))
+  for (int64_t t = 0; t < tasks * heads; t++) {
+    int64_t first = t % tasks * each, end = n - first < each ? n : first + each;
+    plan->kernels->dense(problem, (int32_t)(t / tasks), first, end,
+                         plan->scratch + heed__thread());
   }
-  heed_status status = (heed_status)atomic_load(&result);
-  if (status != HEED_OK) {
-    return heed__fail(status, "the matrix library failed in the dense kernel: %s",
-                      heed_status_sentence(status));
-  }
-  return HEED_OK;
 }
 
 static void forward_reference(heed_attention *plan) {
@@ -174,7 +176,10 @@ heed_status heed_attention_forward(heed_attention *plan, const heed_attention_in
     return HEED_OK;
   }
   if (problem->spec.score == HEED_SCORE_GAT) heed__node_scores(plan);
-  if (kernel == HEED_KERNEL_DENSE) return forward_dense(plan);
-  forward_sparse(plan);
+  if (kernel == HEED_KERNEL_DENSE) {
+    forward_dense(plan);
+  } else {
+    forward_sparse(plan);
+  }
   return HEED_OK;
 }

@@ -6,8 +6,6 @@
 
 #include "attention/problem.h"
 #include "base/random.h"
-#include "base/status.h"
-#include "matrix/product.h"
 
 /* clang-format off: the order matters. */
 #include "attention/math_body.h"

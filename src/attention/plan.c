@@ -91,13 +91,16 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 16 };
+enum { ARRAYS = 19 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
   size_t padded = (size_t)padded_heads(spec->heads, WIDEST);
   size_t heads = (size_t)spec->heads;
   bool dense = kernel == HEED_KERNEL_DENSE, plain = kernel == HEED_KERNEL_REFERENCE;
+  size_t key_row = (size_t)heed__padded_row(spec->key_dim);
+  size_t value_row = (size_t)heed__padded_row(spec->value_dim);
+  size_t queries = (size_t)heed__tile_queries(mask);
   bool shared = !plain; /* GAT's node scores need these in both kernels */
   size_t all[ARRAYS] = {
       shared ? BLOCK_PAIRS * padded + 5 * WIDEST : 0,
@@ -108,14 +111,17 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       shared ? heads * (size_t)spec->value_dim + WIDEST : 0,
       shared ? BLOCK_PAIRS * heads + 8 + 2 * WIDEST : 0,
       shared ? BLOCK_PAIRS + WIDEST : 0,
-      dense ? TILE_QUERIES * TILE_KEYS : 0,
+      shared ? BLOCK_PAIRS * padded + 3 * WIDEST : 0,
+      dense ? STEP_QUERIES * TILE_KEYS : 0,
       dense ? TILE_KEYS + WIDEST : 0,
       dense ? (size_t)spec->key_dim * TILE_KEYS : 0,
-      dense ? TILE_QUERIES * (size_t)spec->value_dim : 0,
-      dense ? TILE_QUERIES : 0,
-      dense ? TILE_QUERIES : 0,
-      shared ? BLOCK_PAIRS * padded + 3 * WIDEST : 0,
-      dense ? TILE_QUERIES * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+      dense ? queries * key_row : 0,
+      dense ? TILE_KEYS * value_row : 0,
+      dense ? queries * value_row : 0,
+      dense ? queries : 0,
+      dense ? queries * WIDEST : 0,
+      dense ? queries * 2 : 0,
+      dense ? queries * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -142,14 +148,17 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .accumulator = at[5],
       .random = (uint32_t *)(void *)at[6],
       .columns = (int32_t *)(void *)at[7],
-      .tile = at[8],
-      .compact = at[9],
-      .packed = at[10],
-      .result = at[11],
-      .row_maximum = at[12],
-      .row_sum = at[13],
-      .keep = at[14],
-      .cursor = kernel == HEED_KERNEL_DENSE ? last : NULL,
+      .keep = at[8],
+      .tile = at[9],
+      .compact = at[10],
+      .packed = at[11],
+      .queries = at[12],
+      .values = at[13],
+      .result = at[14],
+      .row_maximum = at[15],
+      .row_sum = at[16],
+      .cursor = (int64_t *)(void *)at[17],
+      .cursor_end = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
   };
 }

@@ -15,8 +15,10 @@ enum { BLOCK_PAIRS = 32 };
 /* Pairs after which a row is cut, so that no thread is left alone with a hub. */
 enum { SEGMENT_PAIRS = 4096 };
 
-/* Tiles of the dense kernel. */
-enum { TILE_QUERIES = 128, TILE_KEYS = 512 };
+/* The dense kernel: queries that are copied together, those of a step of the backward pass and of a strip
+ * of the forward pass, and keys of a tile; tests/bench/README.md says why so many. All are multiples of
+ * 12, the most rows that a block of a product has, and TILE_KEYS of the widest vector. */
+enum { TILE_QUERIES = 1152, STEP_QUERIES = 96, STRIP_QUERIES = 48, TILE_KEYS = 192 };
 
 /* The widest vector of any instruction set, in floats. */
 enum { WIDEST = 16 };
@@ -98,13 +100,16 @@ typedef struct heed__scratch {
   int32_t *columns;  /* [BLOCK_PAIRS + WIDEST] */
   float *keep;       /* flat: what dropout multiplies the weights by */
   /* dense only */
-  float *tile;       /* [TILE_QUERIES, TILE_KEYS] logits, then weights */
+  float *tile;       /* [STEP_QUERIES, TILE_KEYS] logits, then weights */
   float *compact;    /* [TILE_KEYS + WIDEST] one row's pairs in a tile */
-  float *packed;     /* [max(D, 1), TILE_KEYS] keys, transposed */
-  float *result;     /* [TILE_QUERIES, Dv] */
+  float *packed;     /* [D, TILE_KEYS] keys, transposed */
+  float *queries;    /* [TILE_QUERIES, heed__padded_row(D)] scaled */
+  float *values;     /* [TILE_KEYS, heed__padded_row(Dv)] */
+  float *result;     /* [TILE_QUERIES, heed__padded_row(Dv)] */
   float *row_maximum;/* [TILE_QUERIES] */
-  float *row_sum;    /* [TILE_QUERIES] */
+  float *row_sum;    /* [TILE_QUERIES, WIDEST] lane by lane */
   int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
+  int64_t *cursor_end;/* [TILE_QUERIES] the pair behind those of each row in a tile */
   double *plain;     /* reference: [max pairs of a row] */
   /* backward only */
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
@@ -116,9 +121,15 @@ typedef struct heed__scratch {
   float *key_sums;   /* [max(period, key_vectors * lanes)] of a row: its sum of keys, or GAT's heads */
   float *a_sums;     /* [key_vectors * lanes] of a task: what it gives the gradient of a */
   /* backward, dense only */
-  float *tile_gradients; /* [TILE_QUERIES, TILE_KEYS] products, then gradients of the logits */
+  float *tile_gradients; /* [STEP_QUERIES, TILE_KEYS] products, then gradients of the logits */
   float *tile_compact;   /* [TILE_KEYS + WIDEST] one row's of those */
   float *tile_keep;      /* [TILE_KEYS + WIDEST] */
+  float *packed_values;  /* [Dv, TILE_KEYS] values, transposed */
+  float *keys;           /* [TILE_KEYS, heed__padded_row(D)] */
+  float *d_out;          /* [TILE_QUERIES, heed__padded_row(Dv)] */
+  float *d_queries;      /* [TILE_QUERIES, heed__padded_row(D)] */
+  float *d_keys;         /* [TILE_KEYS, heed__padded_row(D)] */
+  float *d_values;       /* [TILE_KEYS, heed__padded_row(Dv)] */
 } heed__scratch;
 
 /* Kernels of one instruction set. */
@@ -129,8 +140,8 @@ typedef struct heed__kernels {
   void (*sparse)(const heed__problem *problem, const heed__task *task, float *partial,
                  const heed__scratch *scratch);
   /* Head `head` of the queries [first, end), at most TILE_QUERIES. */
-  heed_status (*dense)(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
-                       const heed__scratch *scratch);
+  void (*dense)(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
+                const heed__scratch *scratch);
   /* scores[n, padded] = a [H, D] . rows [n, H, D] */
   void (*node_scores)(const heed__problem *problem, const float *rows, const float *a, int64_t first,
                       int64_t end, float *scores, const heed__scratch *scratch);
@@ -145,11 +156,11 @@ typedef struct heed__kernels {
   void (*backward_join)(const heed__problem *problem, const heed__backward *back,
                         const heed__side *side, int64_t row, const float *partials, int64_t n,
                         int64_t stride, const heed__scratch *scratch);
-  /* Dot product: adds to the gradients what the tile of head `head`, queries from i0 and keys from j0
-   * on gives: those of queries and bias, or those of values and keys, or both. */
-  heed_status (*dense_backward)(const heed__problem *problem, const heed__backward *back,
-                                int32_t head, int64_t i0, int64_t j0, bool by_queries, bool by_keys,
-                                const heed__scratch *scratch);
+  /* Dot product: adds to the gradients what head `head` of the queries [i0, i_end) and the keys
+   * [j0, j_end) gives: those of queries and bias, or those of values and keys, or both. */
+  void (*dense_backward)(const heed__problem *problem, const heed__backward *back, int32_t head,
+                         int64_t i0, int64_t i_end, int64_t j0, int64_t j_end, bool by_queries,
+                         bool by_keys, const heed__scratch *scratch);
   /* back->statistics of the queries [first, end) */
   void (*row_statistics)(const heed__problem *problem, const heed__backward *back, int64_t first,
                          int64_t end, const heed__scratch *scratch);
@@ -193,6 +204,15 @@ void heed__reference_backward(const heed__problem *problem, const heed__backward
 
 /* The stream of random numbers that dropout draws from. */
 enum { DROPOUT_STREAM = 1 };
+
+/* Floats of a row of `dim` numbers that whole vectors of any instruction set fill. */
+static inline int64_t heed__padded_row(int64_t dim) { return (dim + WIDEST - 1) / WIDEST * WIDEST; }
+
+/* TILE_QUERIES, or fewer where there are not so many. */
+static inline int64_t heed__tile_queries(const heed_mask *mask) {
+  int64_t all = (mask->n_queries + STEP_QUERIES - 1) / STEP_QUERIES * STEP_QUERIES;
+  return all < TILE_QUERIES ? all : TILE_QUERIES;
+}
 
 /* Pairs of a row: where they start, how many there are and their keys. */
 static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, int64_t *first,

@@ -274,6 +274,80 @@ START_TEST(kernels_agree) {
 }
 END_TEST
 
+/* Sizes about those that the dense kernel has its blocks, strips, steps and tiles of. */
+START_TEST(sizes_about_block_limits) {
+  static const int64_t queries[] = {1, 11, 13, STRIP_QUERIES - 1, STRIP_QUERIES + 1, STEP_QUERIES,
+                                    STEP_QUERIES + 1, TILE_QUERIES - 1, TILE_QUERIES + 1};
+  static const int64_t n_keys[] = {1, 15, 49, TILE_KEYS - 1, TILE_KEYS, TILE_KEYS + 1};
+  static const int32_t dims[] = {1, 15, 16, 17, 33, 47, 48, 49, 65};
+  int i = _i;
+  for (size_t k = 0; k < sizeof n_keys / sizeof *n_keys; k++) {
+    recipe r = {.score = HEED_SCORE_DOT, .heads = 1 + i % 3, .key_dim = dims[(i + (int)k) % 9],
+                .value_dim = dims[(2 * i + 5 * (int)k) % 9], .n_queries = queries[i],
+                .n_keys = n_keys[k], .density = k % 2 == 0 ? 2 : 0.3, .hub = -1,
+                .bias_heads = k % 3 == 0 ? 1 : 0, .dropout = i % 2 == 0 ? 0 : 0.2f,
+                .seed = (uint64_t)(100 * i) + k};
+    kernels_agree_on(r, 1e-4);
+  }
+}
+END_TEST
+
+/* Masks of which the dense kernel computes some keys of a tile or none: windows, a causal one, blocks. */
+START_TEST(structured_masks_agree) {
+  enum { N = 2 * TILE_KEYS + 41 };
+  static const struct {
+    int64_t before, after, block;
+  } masks[] = {{0, 0, 1}, {3, 3, 1}, {40, 0, 1}, {N, 0, 1}, {0, 250, 1}, {0, 0, 50}};
+  recipe r = {.score = HEED_SCORE_DOT, .heads = 2, .key_dim = 20, .value_dim = 16, .n_queries = N,
+              .n_keys = N, .density = 2, .hub = -1, .dropout = _i % 2 == 0 ? 0 : 0.3f};
+  task k;
+  task_make(&k, &r);
+  int64_t *indptr = malloc((N + 1) * sizeof *indptr), pairs = 0;
+  int32_t *indices = malloc((size_t)N * N * sizeof *indices);
+  for (int64_t i = 0; i < N; i++) {
+    int64_t block = masks[_i].block, first = i / block * block - masks[_i].before;
+    int64_t end = i / block * block + block + masks[_i].after;
+    indptr[i] = pairs;
+    for (int64_t j = first < 0 ? 0 : first; j < end && j < N; j++) indices[pairs++] = (int32_t)j;
+  }
+  indptr[N] = pairs;
+  k.t.mask = (heed_mask){
+      .n_queries = N, .n_keys = N, .n_pairs = pairs, .indptr = indptr, .indices = indices};
+  task_run(&k, HEED_KERNEL_REFERENCE, 1);
+  double *expected[ARRAYS];
+  copy_gradients(&k, expected);
+  int64_t n_out = (int64_t)N * r.heads * r.value_dim;
+  double *out = malloc((size_t)n_out * sizeof *out);
+  for (int64_t i = 0; i < n_out; i++) out[i] = (double)k.t.out[i];
+  for (size_t isa = 0; isa < sizeof isas / sizeof *isas; isa++) {
+    const heed__kernels *named = heed__kernels_named(isas[isa]);
+    if (named == NULL) continue;
+    heed__kernels_override(named);
+    /* With more threads than heads queries and keys have owners of their own: the same bits. */
+    double *few[ARRAYS];
+    for (int threads = 1; threads <= 7; threads += 6) {
+      task_run(&k, HEED_KERNEL_DENSE, threads);
+      ck_assert_double_lt(relative_error(k.t.out, out, n_out), 1e-5);
+      for (int a = QUERY; a <= VALUE; a++) {
+        for (int64_t i = 0; i < k.count[a]; i++) {
+          double error = fabs((double)k.gradient[a][i] - expected[a][i]);
+          ck_assert_msg(error < 1e-4 * fmax(1, fabs(expected[a][i])), "%s d %s off by %g of %g",
+                        isas[isa], names[a], error, expected[a][i]);
+          ck_assert(threads == 1 || (double)k.gradient[a][i] == few[a][i]);
+        }
+      }
+      if (threads == 1) copy_gradients(&k, few);
+    }
+    for (int a = 0; a < ARRAYS; a++) free(few[a]);
+  }
+  for (int a = 0; a < ARRAYS; a++) free(expected[a]);
+  free(out);
+  free(indptr);
+  free(indices);
+  task_free(&k);
+}
+END_TEST
+
 /* A row, or under the transposed mask a column, longer than several segments. */
 static recipe star(heed_score score, bool by_keys) {
   recipe r = {.score = score, .heads = 4, .key_dim = 8, .value_dim = 6, .n_queries = 12,
@@ -696,6 +770,8 @@ int main(void) {
   tcase_add_loop_test(numbers, differences_agree, 0, 4 * SMALL);
   tcase_add_loop_test(numbers, kernels_agree, 0, 4 * SHAPES_HERE);
   tcase_add_loop_test(numbers, long_rows_are_joined, 0, 8);
+  tcase_add_loop_test(numbers, sizes_about_block_limits, 0, 9);
+  tcase_add_loop_test(numbers, structured_masks_agree, 0, 6);
   suite_add_tcase(suite, numbers);
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 300);
