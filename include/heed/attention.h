@@ -35,7 +35,7 @@ typedef enum heed_score {
 typedef enum heed_kernel {
   HEED_KERNEL_AUTO = 0,     /**< whichever of sparse and dense should be faster here */
   HEED_KERNEL_SPARSE = 1,   /**< one pass over the pairs of a row with an online softmax */
-  HEED_KERNEL_DENSE = 2,    /**< tiles of queries and keys through the matrix library */
+  HEED_KERNEL_DENSE = 2,    /**< tiles of queries and keys, their products in registers */
   HEED_KERNEL_REFERENCE = 3 /**< the formula, plainly, in double precision */
 } heed_kernel;
 
