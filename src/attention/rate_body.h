@@ -35,7 +35,7 @@ INLINE void ask_for_row(const float *row, int64_t width) {
 }
 
 /* Adds `n` rows, at most four, side by side, so that no sum waits for the one before. */
-INLINE void add_rows(vf sums[4], const float *table, int64_t stride, int64_t width,
+INLINE void gather_sums(vf sums[4], const float *table, int64_t stride, int64_t width,
                      const int32_t *rows, int64_t r, const int n, int64_t ahead) {
   const float *row[4];
   for (int k = 0; k < n; k++) {
@@ -56,8 +56,8 @@ INLINE float sum_rows(const float *table, int64_t stride, int64_t width, const i
                       int64_t n, int64_t ahead) {
   vf sums[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
   int64_t r = 0;
-  for (; r + 4 <= n; r += 4) add_rows(sums, table, stride, width, rows, r, 4, ahead);
-  for (; r < n; r++) add_rows(sums, table, stride, width, rows, r, 1, ahead);
+  for (; r + 4 <= n; r += 4) gather_sums(sums, table, stride, width, rows, r, 4, ahead);
+  for (; r < n; r++) gather_sums(sums, table, stride, width, rows, r, 1, ahead);
   float lanes[LANES], sum = 0;
   v_store(lanes, v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3])));
   for (int i = 0; i < LANES; i++) sum += lanes[i];

@@ -287,7 +287,7 @@ START_TEST(sizes_about_block_limits) {
                 .n_keys = n_keys[k], .density = k % 2 == 0 ? 2 : 0.3, .hub = -1,
                 .bias_heads = k % 3 == 0 ? 1 : 0, .dropout = i % 2 == 0 ? 0 : 0.2f,
                 .seed = (uint64_t)(100 * i) + k};
-    kernels_agree_on(r, 1e-4);
+    kernels_agree_on(r);
   }
 }
 END_TEST
