@@ -107,8 +107,7 @@ HEED_API void heed_attention_free(heed_attention *plan);
 /** Computes. Allocates nothing. A plan serves one call at a time; different plans may run at once
  *  in different threads of the caller. The bits of the result depend on the inputs, the spec, the
  *  kernel and the instruction set, never on the number of threads.
- *  @return HEED_ARGUMENT if an array is missing or superfluous, HEED_LIBRARY from the matrix
- *  library */
+ *  @return HEED_ARGUMENT if an array is missing or superfluous */
 HEED_API HEED_CHECKED heed_status heed_attention_forward(heed_attention *plan,
                                                          const heed_attention_inputs *inputs,
                                                          const heed_attention_outputs *outputs);
@@ -143,8 +142,7 @@ HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention
 /** Computes gradients. The weights are computed again from `log_sum_exp` (Dao et al. 2022, algorithm
  *  4), with the dropout of the plan's spec as it is now. Allocates nothing; a row without pairs has
  *  gradient zero. The bits do not depend on the number of threads.
- *  @return HEED_ARGUMENT if an array is missing or superfluous, or the plan was not prepared;
- *  HEED_LIBRARY from the matrix library */
+ *  @return HEED_ARGUMENT if an array is missing or superfluous, or the plan was not prepared */
 HEED_API HEED_CHECKED heed_status heed_attention_backward(heed_attention *plan,
                                                           const heed_attention_inputs *inputs,
                                                           const heed_attention_gradients *gradients);

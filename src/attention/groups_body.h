@@ -23,7 +23,7 @@ typedef struct shape {
 enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
 typedef enum shape_name {
-  SHAPE_OTHER, /* or a bias, or a score that is left to the kernels for any shape */
+  SHAPE_OTHER, /* or a bias, or a score that nobody has compiled here */
   SHAPE_SINGLE,
   SHAPE_ONE_WHOLE,
   SHAPE_FOUR_PACKED,
@@ -36,8 +36,10 @@ static shape_name shape_of(const heed__problem *problem) {
   const heed_attention_spec *spec = &problem->spec;
   int value = spec->value_dim, heads = spec->heads;
   int key = spec->score == HEED_SCORE_GAT ? value : spec->key_dim;
+  bool compiled = spec->score == HEED_SCORE_DOT || spec->score == HEED_SCORE_GAT ||
+                  spec->score == HEED_SCORE_GATV2;
   bool packed = key == HALF && value == HALF, whole = key % LANES == 0 && value % LANES == 0;
-  if (problem->in.bias != NULL || spec->score == HEED_SCORE_ADDITIVE) return SHAPE_OTHER;
+  if (problem->in.bias != NULL || !compiled) return SHAPE_OTHER;
   if (heads == 1 && key < LANES && value < LANES) return SHAPE_SINGLE;
   if (heads == 1 && whole) return SHAPE_ONE_WHOLE;
   if (heads == FOUR && packed) return SHAPE_FOUR_PACKED;

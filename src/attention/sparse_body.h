@@ -1,6 +1,7 @@
-/* The sparse kernel, compiled once an instruction set: one pass over the pairs of a row, a block at
- * a time, with an online softmax (Milakov and Gimelshein 2018). A row's running maximum, sum and
- * accumulator are all that is kept; nothing grows with the number of pairs. */
+/* The sparse kernel for any shape, compiled once an instruction set (stream_body.h has the common
+ * shapes): one pass over the pairs of a row, a block at a time, with an online softmax (Milakov and
+ * Gimelshein 2018). A row's running maximum, sum and accumulator are all that is kept; nothing grows
+ * with the number of pairs. */
 
 /* Lanes whose heads are equal get the largest, or the sum, of them all. */
 INLINE vf fold_max(vf x, int padded) {
