@@ -231,3 +231,54 @@ INLINE void rows_of_block(const heed_mask *mask, int64_t row, int64_t first, int
     if (end > done) done = end;
   }
 }
+
+/* GAT's scores of the nodes are dot products of every row with one and the same query, a. */
+static void node_scores_any(const heed__problem *problem, const float *rows, const float *a,
+                            int64_t first, int64_t end, float *scores, const heed__scratch *s) {
+  block b = block_of(problem, s);
+  b.stride = problem->key_stride;
+  b.query = a;
+  for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
+    b.pairs = (int32_t)(end - i < BLOCK_PAIRS ? end - i : BLOCK_PAIRS);
+    b.keys = rows + i * b.stride;
+    for (int p = 0; p < b.pairs + LANES; p++) s->columns[p] = p < b.pairs ? p : b.pairs - 1;
+    logits_dot(&b, s->logits);
+    memcpy(scores + i * problem->padded, s->logits,
+           (size_t)b.pairs * (size_t)problem->padded * sizeof(float));
+  }
+}
+
+INLINE void node_scores_of(const heed__problem *problem, const float *rows, const float *a,
+                           int64_t first, int64_t end, float *scores, const shape s) {
+  int32_t columns[LANES];
+  const int most = LANES / s.padded;
+  group g = {.columns = columns, .stride = problem->key_stride, .dim = problem->spec.key_dim};
+  for (int i = 0; i < LANES; i++) columns[i] = i;
+  for (int64_t i = first; i < end; i += most) {
+    g.pairs = end - i < most ? (int)(end - i) : most;
+    vf sums = group_sums(&g, a, rows + i * g.stride, a, v_zero(), term_dot, s);
+    if (g.pairs == most) {
+      v_store(scores + i * s.padded, sums);
+    } else {
+      v_store_first(scores + i * s.padded, sums, g.pairs * s.padded);
+    }
+  }
+}
+
+static void node_scores(const heed__problem *problem, const float *rows, const float *a,
+                        int64_t first, int64_t end, float *scores, const heed__scratch *s) {
+  bool alike = problem->spec.key_dim == problem->spec.value_dim; /* shapes are those of values */
+  switch (alike ? shape_of(problem) : SHAPE_OTHER) {
+    case SHAPE_SINGLE:
+      node_scores_of(problem, rows, a, first, end, scores, (shape){SINGLE, 1, 0});
+      break;
+    case SHAPE_FOUR_PACKED:
+      node_scores_of(problem, rows, a, first, end, scores, (shape){PACKED, FOUR, HALF});
+      break;
+    case SHAPE_EIGHT_PACKED:
+      node_scores_of(problem, rows, a, first, end, scores, (shape){PACKED, EIGHT, HALF});
+      break;
+    default:
+      node_scores_any(problem, rows, a, first, end, scores, s);
+  }
+}

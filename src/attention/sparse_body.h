@@ -385,19 +385,3 @@ static void sparse_any(const heed__problem *problem, const heed__task *task, flo
     if (problem->to.weights != NULL) weights_of_row(problem, first, end, s->maximum, s->sum);
   }
 }
-
-/* GAT's scores of the nodes are dot products of every row with one and the same query, a. */
-static void node_scores(const heed__problem *problem, const float *rows, const float *a,
-                        int64_t first, int64_t end, float *scores, const heed__scratch *s) {
-  block b = block_of(problem, s);
-  b.stride = problem->key_stride;
-  b.query = a;
-  for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
-    b.pairs = (int32_t)(end - i < BLOCK_PAIRS ? end - i : BLOCK_PAIRS);
-    b.keys = rows + i * b.stride;
-    for (int p = 0; p < b.pairs + LANES; p++) s->columns[p] = p < b.pairs ? p : b.pairs - 1;
-    logits_dot(&b, s->logits);
-    memcpy(scores + i * problem->padded, s->logits,
-           (size_t)b.pairs * (size_t)problem->padded * sizeof(float));
-  }
-}
