@@ -6,7 +6,7 @@ tests_graph_test_graph_CPPFLAGS = $(TEST_CPPFLAGS) -DTEST_FILES='"$(abs_top_srcd
 tests_graph_test_graph_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/graph/test_order
 TESTS += tests/graph/test_order
-tests_graph_test_order_SOURCES = tests/graph/test_order.c
+tests_graph_test_order_SOURCES = tests/graph/test_order.c tests/chance.h
 tests_graph_test_order_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_graph_test_order_LDADD = $(TEST_LIBS)
 EXTRA_DIST += \

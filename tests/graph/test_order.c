@@ -5,13 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-
-static uint64_t state;
-
-static int64_t chance(int64_t below) {
-  state = state * 6364136223846793005u + 1442695040888963407u;
-  return (int64_t)((state >> 33) % (uint64_t)below);
-}
+#include "chance.h"
 
 static void set_up(void) { state = 5; }
 

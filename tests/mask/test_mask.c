@@ -5,16 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "chance.h"
 #include "mask/mask.h"
 
 enum { MOST = 64, MOST_EDGES = 3 };
-
-static uint64_t state;
-
-static uint32_t chance(uint32_t below) {
-  state = state * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(state >> 33) % below;
-}
 
 static void set_up(void) { state = 7; }
 
@@ -57,9 +51,9 @@ static dense *random_dense(int64_t rows, int64_t cols, uint32_t percent, uint32_
     for (int64_t j = 0; j < cols; j++) {
       if (chance(100) >= percent) continue;
       cell *c = &d->at[i][j];
-      uint32_t n = edges > 1 ? 1 + chance(edges) : 1;
+      int64_t n = edges > 1 ? 1 + chance(edges) : 1;
       int64_t id = chance(3);
-      for (uint32_t e = 0; e < n; e++, id += 1 + chance(2)) {
+      for (int64_t e = 0; e < n; e++, id += 1 + chance(2)) {
         if (edges == 0 || (n == 1 && chance(5) == 0)) {
           put(c, -1, HEED_ORIGIN_DERIVED);
         } else {
@@ -560,8 +554,8 @@ static void make_large(heed_mask *mask, int64_t n) {
   ok(heed__mask_new(mask, n, n, pairs, 3 * pairs, true, &to, &indices, &edge_ptr, &ids, &origins));
   memcpy(to, indptr, ((size_t)n + 1) * sizeof *to);
   for (int64_t i = 0; i < n; i++) {
-    int64_t step = n / 301, key = chance((uint32_t)step - 1);
-    for (int64_t p = indptr[i]; p < indptr[i + 1]; p++, key += 1 + chance((uint32_t)step)) {
+    int64_t step = n / 301, key = chance(step - 1);
+    for (int64_t p = indptr[i]; p < indptr[i + 1]; p++, key += 1 + chance(step)) {
       indices[p] = (int32_t)key;
     }
   }
