@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "base/status.h"
 
 static const char *const names[] = {"none", "degree", "rcm", "metis", "community", "auto"};
@@ -14,13 +15,13 @@ const char *heed_order_name(heed_order order) {
 }
 
 heed_status heed_order_from_name(const char *name, heed_order *order) {
-  for (int i = 0; i < ORDERS; i++) {
-    if (strcmp(names[i], name) != 0) continue;
-    *order = (heed_order)i;
-    return HEED_OK;
+  int i = heed__name_index(names, ORDERS, name);
+  if (i < 0) {
+    return heed__fail(HEED_ARGUMENT, "no order '%s': none, degree, rcm, metis, community or auto",
+                      name);
   }
-  return heed__fail(HEED_ARGUMENT, "no order '%s': none, degree, rcm, metis, community or auto",
-                    name);
+  *order = (heed_order)i;
+  return HEED_OK;
 }
 
 /* --- By degree ----------------------------------------------------------------------------- */
