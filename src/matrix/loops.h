@@ -84,14 +84,10 @@ void heed__pool_rows_backward(heed__pool kind, int64_t groups, const int64_t *pt
                               const float *dy, const int64_t *which, float *dx, bool adds);
 
 /* c [rows, n] = a b, plus the bias where there is one. With `kept`, as heed__keep() gave it for the
- * numbers of a, a is what dropout made of it: only those numbers, times `factor`. b [cols, n]. */
+ * numbers of a, a is what dropout made of it: only those numbers, times `factor`. b [cols, n]. The
+ * gradient of b is the same product of a's transpose, with `kept` in its order, and that of c. */
 void heed__csr_product(const heed_csr *a, const uint32_t *kept, float factor, int64_t n,
                        const float *b, const float *bias, float *c);
-
-/* db [cols of a, n] = a^T dc, over t, the transpose of a, with `kept` in the order of t. One owner
- * a row of db. */
-void heed__csr_product_backward(const heed_csr *t, const uint32_t *kept, float factor, int64_t n,
-                                const float *dc, float *db);
 
 /* c = op(a) op(b) + beta c, contiguous, over heed__threads_for() threads; c [m, n], inner size
  * k. The inner sum of a long k with small m and n (a gradient of weights) is cut into fixed

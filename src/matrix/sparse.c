@@ -5,21 +5,11 @@
 /* Rows in a block. */
 enum { ROWS = 32 };
 
-static void product(const heed_csr *a, const uint32_t *kept, float factor, int64_t n,
-                    const float *b, const float *bias, float *c) {
+void heed__csr_product(const heed_csr *a, const uint32_t *kept, float factor, int64_t n,
+                       const float *b, const float *bias, float *c) {
   const heed__loop_table *loops = heed__loops_chosen();
   if (n == 0) return;
   double work = (double)(a->indptr[a->rows] + a->rows) * (double)n;
   HEED__BLOCKS(dynamic, a->rows, ROWS, work,
                { loops->csr_rows(a, first, first + count, kept, factor, n, b, bias, c); });
-}
-
-void heed__csr_product(const heed_csr *a, const uint32_t *kept, float factor, int64_t n,
-                       const float *b, const float *bias, float *c) {
-  product(a, kept, factor, n, b, bias, c);
-}
-
-void heed__csr_product_backward(const heed_csr *t, const uint32_t *kept, float factor, int64_t n,
-                                const float *dc, float *db) {
-  product(t, kept, factor, n, dc, NULL, db);
 }

@@ -86,7 +86,7 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
     if (kept != NULL) {
       heed__bits_gather(x->kept, pass->transposed_places, t->indptr[t->rows], kept);
     }
-    heed__csr_product_backward(t, kept, x->factor, out, y->gradient, d_weight);
+    heed__csr_product(t, kept, x->factor, out, y->gradient, NULL, d_weight);
   } else {
     HEED__TRY(heed__dense_product(true, false, in, out, y->rows, x->data, y->gradient, 0, d_weight,
                                   pass->room));
