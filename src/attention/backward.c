@@ -81,11 +81,10 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t of_tile = keys > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t key_row = (size_t)heed__padded_row(problem->spec.key_dim);
   size_t value_row = (size_t)heed__padded_row(problem->spec.value_dim);
-  size_t sizes[MORE] = {2 * quads,        4 * quads,           flat,           flat,
-                        flat,             flat,                row,            row,
-                        STEP_QUERIES * keys, of_tile,          of_tile,        keys * value_row,
-                        keys * key_row,   queries * value_row, queries * key_row, keys * key_row,
-                        keys * value_row};
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row,
+                        STEP_QUERIES * keys, of_tile, of_tile,
+                        keys * value_row, keys * key_row, queries * value_row, queries * key_row,
+                        keys * key_row, keys * value_row};
   for (int i = 0; i < MORE; i++) floats += sizes[i];
   float *at = heed__alloc_zero((size_t)plan->threads, floats * sizeof(float));
   plan->reserve->memory = at;
@@ -255,7 +254,9 @@ static void reference_pass(heed_attention *plan, const heed__backward *back, int
   heed__reserve *reserve = plan->reserve;
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * plan->problem.key_stride;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, reserve->groups))
+  int threads = heed__threads_for_tasks(plan, reserve->groups);
+  (void)threads; /* without OpenMP */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t group = 0; group < reserve->groups; group++) {
     double *a_sums = reserve->a_sums + group * width;
     double *room = reserve->plain + heed__thread() * 2 * largest_dim(&plan->problem.spec);

@@ -195,9 +195,7 @@ static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
   uint64_t quads = (uint64_t)problem->spec.heads / 4, n = (uint64_t)pairs * quads;
   float *keep = w->s->keep;
   if (!w->side->by_keys) {
-    vq counter = v_count() + (uint64_t)p * quads;
-    for (uint64_t i = 0; i < n; i += QUADS, counter += QUADS)
-      keep_quads(problem, counter, keep + 4 * i);
+    (void)keep_in_order(problem, p, pairs, keep); /* from `keep` itself on */
     return;
   }
   uint64_t *counters = w->s->counters;

@@ -186,50 +186,15 @@ static heed_status fit_for(const heed_attention_spec *spec, fit *result) {
   return status;
 }
 
-enum { ROW = 64, TABLE_ROWS = 1 << 18, READS = 1 << 19, CHUNK = 1 << 12, AHEAD = 16 };
-
-/* The sum of a chunk of random rows, asked for ahead as the kernels do. */
-static float gather_chunk(const float *table, int64_t chunk) {
-  int32_t rows[CHUNK + AHEAD];
-  uint32_t state = (uint32_t)chunk * 2654435761u + 1;
-  for (int r = 0; r < CHUNK + AHEAD; r++) {
-    state = state * 1664525u + 1013904223u;
-    rows[r] = (int32_t)(state >> 14);
-  }
-  float sums[ROW] = {0}, total = 0;
-  for (int r = 0; r < CHUNK; r++) {
-    const float *next = table + (int64_t)rows[r + AHEAD] * ROW;
-    for (int i = 0; i < ROW; i += 16) __builtin_prefetch(next + i);
-    const float *row = table + (int64_t)rows[r] * ROW;
-    for (int i = 0; i < ROW; i++) sums[i] += row[i];
-  }
-  for (int i = 0; i < ROW; i++) total += sums[i];
-  return total;
-}
-
-/* Sums of random rows of 256 bytes out of 64 MiB. */
-static heed_status measure_gather(double *gbytes) {
-  float *table = heed__alloc_zero((size_t)TABLE_ROWS * ROW, sizeof *table);
-  if (table == NULL) return HEED_NOMEM;
-  double best = 1e30;
-  float total = 0;
-  for (int repeat = 0; repeat < 3; repeat++) {
-    double start = heed_seconds();
-#pragma omp parallel for schedule(static) num_threads(heed_threads()) reduction(+ : total)
-    for (int64_t chunk = 0; chunk < READS / CHUNK; chunk++) total += gather_chunk(table, chunk);
-    double passed = heed_seconds() - start;
-    if (passed < best) best = passed;
-  }
-  heed__free(table);
-  /* The sum is 0; using it keeps the reads from being left out. */
-  *gbytes = (double)READS * ROW * sizeof(float) / best * 1e-9 + (double)total;
-  return HEED_OK;
-}
+/* Random rows of 256 bytes out of 64 MiB. */
+enum { ROW_BYTES = 256, TABLE_BYTES = 64 << 20 };
 
 static heed_status gather_rate(double *gbytes) {
   heed_status status = HEED_OK;
   pthread_mutex_lock(&known.lock);
-  if (known.gather_gbytes == 0) status = measure_gather(&known.gather_gbytes);
+  if (known.gather_gbytes == 0) {
+    status = heed__measure_random_rows(TABLE_BYTES, ROW_BYTES, &known.gather_gbytes);
+  }
   *gbytes = known.gather_gbytes;
   pthread_mutex_unlock(&known.lock);
   return status;

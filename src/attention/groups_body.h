@@ -106,12 +106,6 @@ INLINE vf spread_packed(vf weights, const int r, const int dim) {
   return v_permute(weights, (vi)((v_lane() + r * LANES) / dim));
 }
 
-/* Numbers of a node, [padded], repeated to fill a vector. */
-INLINE vf v_repeated(const float *from, const int padded) {
-  static const int32_t same[LANES] = {0};
-  return v_stretches(from, 1, same, LANES / padded, padded);
-}
-
 /* What one dimension gives: the derivative of its term by either row, and the term, both without a.
  */
 typedef struct slope_value {

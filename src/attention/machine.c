@@ -2,6 +2,7 @@
 #include <heed/attention.h>
 #include <unistd.h>
 
+#include "attention/cost.h"
 #include "attention/problem.h"
 #include "base/alloc.h"
 #include "base/random.h"
@@ -212,6 +213,8 @@ static int64_t table_bytes(heed_level level) {
 /* So many that what is read is the whole table, and not its rows that are in the cache already. */
 enum { MOST_LISTED = 1 << 22 };
 
+static int64_t rows_listed(int64_t rows) { return rows < MOST_LISTED ? rows : MOST_LISTED; }
+
 static void draw_order(int32_t *order, int64_t n, int64_t rows) {
   uint32_t random[4];
   for (int64_t i = 0; i < n; i++) {
@@ -220,25 +223,43 @@ static void draw_order(int32_t *order, int64_t n, int64_t rows) {
   }
 }
 
+/* Rows of `width` numbers at random out of a table of so many; `order` has room for all that are listed. */
+static double measure_random(const float *numbers, int64_t floats, int64_t width, int32_t *order,
+                             double seconds) {
+  int64_t rows = floats / width;
+  const table t = {.numbers = numbers,
+                   .stride = width,
+                   .width = width,
+                   .order = order,
+                   .n = rows_listed(rows)};
+  draw_order(order, t.n, rows);
+  return measure_reading(&t, seconds);
+}
+
+heed_status heed__measure_random_rows(int64_t bytes, int64_t row, double *gbytes) {
+  float *numbers = table_new(bytes / row, row / 4);
+  int32_t *order = heed__alloc((size_t)rows_listed(bytes / row), sizeof *order);
+  heed_status status = numbers == NULL || order == NULL ? HEED_NOMEM : HEED_OK;
+  if (status == HEED_OK) *gbytes = measure_random(numbers, bytes / 4, row / 4, order, 0);
+  heed__free(numbers);
+  heed__free(order);
+  return status;
+}
+
 static heed_status measure_level(heed_level level, double seconds, heed_bandwidth *result) {
   result->bytes = table_bytes(level);
-  int64_t stream_rows = result->bytes / (4 * STREAM_WIDTH), most = result->bytes / row_bytes[0];
-  if (most > MOST_LISTED) most = MOST_LISTED;
+  int64_t stream_rows = result->bytes / (4 * STREAM_WIDTH);
+  int64_t most = rows_listed(result->bytes / row_bytes[0]);
   float *numbers = table_new(stream_rows, STREAM_WIDTH);
   int32_t *order = heed__alloc((size_t)most, sizeof *order);
   heed_status status = numbers == NULL || order == NULL ? HEED_NOMEM : HEED_OK;
   if (status == HEED_OK) {
-    table t = {.numbers = numbers, .stride = STREAM_WIDTH, .width = STREAM_WIDTH, .n = stream_rows};
+    const table t = {
+        .numbers = numbers, .stride = STREAM_WIDTH, .width = STREAM_WIDTH, .n = stream_rows};
     result->stream_gbytes = measure_reading(&t, seconds);
     for (int i = 0; i < HEED_MACHINE_ROWS; i++) {
-      int64_t width = row_bytes[i] / 4, rows = stream_rows * STREAM_WIDTH / width;
-      t = (table){.numbers = numbers,
-                  .stride = width,
-                  .width = width,
-                  .order = order,
-                  .n = rows < most ? rows : most};
-      draw_order(order, t.n, rows);
-      result->gather_gbytes[i] = measure_reading(&t, seconds);
+      result->gather_gbytes[i] = measure_random(numbers, stream_rows * STREAM_WIDTH,
+                                                row_bytes[i] / 4, order, seconds);
     }
   }
   heed__free(numbers);

@@ -28,18 +28,12 @@ static double exponentials(int64_t steps, float *sink) {
   return (double)steps * CHAINS * LANES;
 }
 
-enum { LINE = 16 }; /* floats in a line of the cache */
-
-INLINE void ask_for_row(const float *row, int64_t width) {
-  for (int64_t c = 0; c < width; c += LINE) __builtin_prefetch(row + c);
-}
-
 /* Adds `n` rows, at most four, side by side, so that no sum waits for the one before. */
 INLINE void gather_sums(vf sums[4], const float *table, int64_t stride, int64_t width,
-                     const int32_t *rows, int64_t r, const int n, int64_t ahead) {
+                        const int32_t *rows, int64_t r, const int n, int64_t ahead) {
   const float *row[4];
   for (int k = 0; k < n; k++) {
-    if (ahead > 0) ask_for_row(table + rows[r + k + ahead] * stride, width);
+    if (ahead > 0) prefetch_row(table + rows[r + k + ahead] * stride, width);
     row[k] = table + (rows == NULL ? r + k : rows[r + k]) * stride;
   }
   int64_t c = 0;
