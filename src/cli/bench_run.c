@@ -160,15 +160,9 @@ static int repeat(runner *r, int round) {
   return CLI_OK;
 }
 
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void conclude(runner *r, int rounds) {
-  qsort(r->seconds, (size_t)rounds, sizeof *r->seconds, ascending);
+  cli_sort_times(r->seconds, rounds, &r->c->median);
   r->c->repeats = rounds;
-  r->c->median = 0.5 * (r->seconds[(rounds - 1) / 2] + r->seconds[rounds / 2]);
   r->c->least = r->seconds[0];
   r->c->most = r->seconds[rounds - 1];
 }

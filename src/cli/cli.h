@@ -171,6 +171,9 @@ typedef struct cli_times {
   int64_t peak_extra; /* bytes the library held beyond what it held before: not inputs, outputs */
 } cli_times;
 
+/* Sorts the times of n repeats, n at least 1. */
+void cli_sort_times(double *seconds, int n, double *median);
+
 /* Prepares the attention, computes it once to warm up and `repeat` times by the clock. */
 int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *mask,
             const heed_attention_inputs *in, const heed_attention_outputs *out, int repeat);

@@ -8,6 +8,11 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+void cli_sort_times(double *seconds, int n, double *median) {
+  qsort(seconds, (size_t)n, sizeof *seconds, ascending);
+  *median = 0.5 * (seconds[(n - 1) / 2] + seconds[n / 2]);
+}
+
 int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *mask,
             const heed_attention_inputs *in, const heed_attention_outputs *out, int repeat) {
   *times = (cli_times){0};
@@ -32,8 +37,7 @@ int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *
     size_t peak = heed_memory_peak();
     times->peak_extra = peak > held ? (int64_t)(peak - held) : 0;
     times->cost.kernel = heed_attention_plan_cost(plan).kernel;
-    qsort(seconds, (size_t)repeat, sizeof *seconds, ascending);
-    times->median = 0.5 * (seconds[(repeat - 1) / 2] + seconds[repeat / 2]);
+    cli_sort_times(seconds, repeat, &times->median);
     times->least = seconds[0];
   }
   heed_attention_free(plan);
