@@ -8,7 +8,15 @@
  *
  *  A row without pairs gives zeros. N is the number of queries or keys, E the pairs of the mask,
  *  H the heads, D the key size, Dv the value size. All arrays are row-major floats of the caller
- *  and one row holds all heads of a node. */
+ *  and one row holds all heads of a node.
+ *
+ *  Pairs may have features of their own, e [E, Fe] (of a chemical bond, say). They come in as
+ *
+ *      logit += e[i, j, :] . edge_bias[:, h]       a learned bias a head
+ *      key[j, h, :] + e[i, j, :] edge_key[:, h, :]      in place of the key in the score, and
+ *      value[j, h, :] + e[i, j, :] edge_value[:, h, :]  in place of the value (Shi et al. 2021, equation 3)
+ *
+ *  each where its array is given; nothing of size E x H x D is made for it, E x H at most. */
 #ifndef HEED_ATTENTION_H
 #define HEED_ATTENTION_H
 
@@ -39,6 +47,17 @@ typedef enum heed_kernel {
   HEED_KERNEL_REFERENCE = 3 /**< the formula, plainly, in double precision */
 } heed_kernel;
 
+/** How keys and values are kept while pairs gather them. */
+typedef enum heed_storage {
+  HEED_STORAGE_FLOAT = 0,
+  /** bfloat16, 8 bits of significand, rounded to nearest, ties to even: half the bytes a pair. Keys and values
+   *  that are two arrays lie side by side, one row a node. Every product and sum stays float. A number is off by
+   *  at most 2^-9 of itself, so a value's mean is off by at most 2^-9 of the largest magnitude in it, plus what
+   *  the logits' error (at most 2^-9 times the sum of the magnitudes of the products) does to the weights.
+   *  Sparse kernel, forward calls alone; else heed_attention_new() refuses. */
+  HEED_STORAGE_BFLOAT16 = 1
+} heed_storage;
+
 /** What to compute. Start from heed_attention_spec_default(). */
 typedef struct heed_attention_spec {
   heed_score score;
@@ -51,6 +70,8 @@ typedef struct heed_attention_spec {
                            1 - dropout (Srivastava et al. 2014) */
   uint64_t seed;      /**< of the dropout: the fate of (pair, head) depends on this alone */
   heed_kernel kernel;
+  heed_storage storage;
+  int32_t edge_dim;   /**< Fe, features of a pair; 0: none, and only then the mask may be full */
 } heed_attention_spec;
 
 /** What to compute it from; nothing here is changed or kept. */
@@ -64,6 +85,10 @@ typedef struct heed_attention_inputs {
   const float *bias;    /**< NULL, or [n_pairs, bias_heads] in mask order, added to the logits; minus
                              infinity shuts a pair out */
   int32_t bias_heads;   /**< H, or 1: the same for all heads; read only with a bias */
+  const float *edges;      /**< [n_pairs, Fe] in mask order, only with edge_dim above 0; at least one of: */
+  const float *edge_bias;  /**< [Fe, H], or NULL */
+  const float *edge_key;   /**< [Fe, H, D], or NULL; not with GAT, whose scores of pairs are an edge_bias */
+  const float *edge_value; /**< [Fe, H, Dv], or NULL */
 } heed_attention_inputs;
 
 /** Where to put it. */
@@ -126,6 +151,9 @@ typedef struct heed_attention_gradients {
   float *a_key;             /**< [H, D], only GAT */
   float *a;                 /**< [H, D], only GATv2 and additive */
   float *bias;              /**< [n_pairs, bias_heads] in mask order, only with a bias; 0 at pairs shut out */
+  float *edge_bias;         /**< [Fe, H], only where the inputs have it, as the next two */
+  float *edge_key;          /**< [Fe, H, D] */
+  float *edge_value;        /**< [Fe, H, Dv] */
 } heed_attention_gradients;
 
 /** Reserves what the backward pass needs: the transposed mask and one number a query and head, never
@@ -181,6 +209,9 @@ HEED_API const char *heed_kernel_name(heed_kernel kernel);
 /** The kernel of that name.
  *  @return HEED_ARGUMENT, with the names there are */
 HEED_API HEED_CHECKED heed_status heed_kernel_from_name(const char *name, heed_kernel *kernel);
+
+HEED_API const char *heed_storage_name(heed_storage storage); /**< "float", "bfloat16" */
+HEED_API HEED_CHECKED heed_status heed_storage_from_name(const char *name, heed_storage *storage);
 
 /** The instruction set the kernels use: "avx512", "avx2" or "portable". Chosen once: the best the
  *  processor has, or the one HEED_ISA names if the processor has it. */

@@ -1,12 +1,13 @@
 /** @file
- *  Room data: data sets (a graph with features, labels and splits), NumPy's .npz archives and
- *  safetensors files. */
+ *  Room data: data sets (a graph with features, labels and splits), collections of graphs (molecules
+ *  among them) and batches of them, NumPy's .npz archives and safetensors files. */
 #ifndef HEED_DATA_H
 #define HEED_DATA_H
 
 #include <heed/base.h>
 #include <heed/graph.h>
 #include <heed/matrix.h>
+#include <heed/model.h>
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -232,6 +233,192 @@ HEED_API const uint8_t *heed_data_split(const heed_data *data, int split, heed_p
 HEED_API HEED_CHECKED heed_status heed_data_project(const heed_data *data, uint64_t seed,
                                                     uint64_t stream, int64_t width,
                                                     float *result);
+
+/** @}
+ *  @name Collections: many graphs, each with targets of its own
+ *  The nodes of all graphs are numbered through, graph after graph, as are their edges.
+ *  @{ */
+
+/** Many graphs. Opaque. */
+typedef struct heed_collection heed_collection;
+
+/** What a graph should give. */
+typedef enum heed_target_kind {
+  HEED_TARGET_NONE = 0,
+  HEED_TARGET_CLASS = 1,  /**< one of several classes: a label */
+  HEED_TARGET_BINARY = 2, /**< yes (1) or no (0) a column, NaN where unknown */
+  HEED_TARGET_NUMBER = 3  /**< a number a column, NaN where unknown */
+} heed_target_kind;
+
+/** How to open a collection. Zeroed is the default. */
+typedef struct heed_collection_options {
+  const char *format;    /**< "csv", "sdf", "tudataset" or "list"; NULL: told from the source */
+  const char *smiles;    /**< csv: the column of SMILES; NULL: the one called "smiles" in any case */
+  const char *targets;   /**< csv, sdf: columns or properties, separated by commas; NULL: csv: every column whose
+                              cells are all numbers or blank; sdf: none */
+  heed_target_kind kind; /**< of the targets; NONE: BINARY where all are 0, 1 or blank, CLASS for tudataset with
+                              graph labels and for a list, else NUMBER */
+  const char *features;  /**< list: vertex attributes, separated by commas; NULL: the degree, one-hot up to 15 */
+  bool skip_bad;         /**< leave out what cannot be read, and count it */
+} heed_collection_options;
+
+/** Opens what `source` names:
+ *
+ *  - csv: a table with a header (RFC 4180; .csv or .csv.gz) with a column of SMILES, a molecule a row;
+ *  - sdf: molecules of an .sdf or .sdf.gz with their properties;
+ *  - tudataset: a folder DS with DS/DS_A.txt, DS_graph_indicator.txt, DS_graph_labels.txt or
+ *    DS_graph_attributes.txt, and DS_node_labels, DS_node_attributes, DS_edge_labels, DS_edge_attributes where
+ *    there are any (Morris et al. 2020); labels become one-hot features, nodes without any get their degree,
+ *    one-hot up to 15;
+ *  - list: a text file "graphs.tsv" (or any .tsv), a line "FILE<tab>LABEL" a graph, files as heed_graph_read()
+ *    takes them, relative to the list; a folder is taken for its graphs.tsv;
+ *  - "molecules": the molecules that come with Heed.
+ *
+ *  Molecules are nodes (atoms but hydrogens) and edges (bonds) with the features that
+ *  datasets/README.md describes; they need Indigo.
+ *  @return any status; the message names file, row and reason */
+HEED_API HEED_CHECKED heed_status heed_collection_open(heed_collection **collection,
+                                                       const char *source,
+                                                       const heed_collection_options *options);
+
+/** Whether `source` looks like a collection, not like one graph: a folder, .csv, .csv.gz, .sdf, .sdf.gz,
+ *  .tsv, or "molecules". */
+HEED_API bool heed_collection_is(const char *source);
+
+/** What a collection is made of; arrays of the caller, copied. */
+typedef struct heed_collection_arrays {
+  int64_t n_graphs;
+  const int64_t *graph_ptr;     /**< [n_graphs + 1] nodes of graph g: graph_ptr[g] .. graph_ptr[g + 1]) */
+  heed_matrix features;         /**< [nodes, F] */
+  int64_t n_edges;
+  const int64_t *edges;         /**< [n_edges, 2] nodes, each undirected edge once, graph after graph */
+  heed_matrix edge_features;    /**< [n_edges, Fe]; cols 0: none */
+  heed_target_kind kind;
+  const int32_t *labels;        /**< CLASS: [n_graphs], -1 unknown */
+  heed_matrix values;           /**< BINARY, NUMBER: [n_graphs, T] */
+  const char *const *names;     /**< [n_graphs], of a molecule its SMILES; or NULL */
+  const char *const *targets;   /**< [T] names of the columns; or NULL */
+} heed_collection_arrays;
+
+/** @return HEED_SHAPE, HEED_RANGE with the graph and the numbers, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_collection_new(heed_collection **collection,
+                                                      const heed_collection_arrays *arrays);
+
+/** Ends it; NULL is fine. All that the accessors gave ends with it. */
+HEED_API void heed_collection_free(heed_collection *collection);
+
+/** The collection whose node sets are the edges of this one (edge-set attention, Buterez et al. 2025): a
+ *  node for every edge, with the sum and the absolute difference of the features of its ends and the
+ *  features of the edge; two of them are joined where the edges share an end (the line graph, by igraph),
+ *  with the features of the node they share. A graph without edges keeps one node of zeros. Targets,
+ *  names and splits come along.
+ *  @return HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_collection_line_graphs(heed_collection **result,
+                                                              const heed_collection *collection);
+
+/** Sizes: graphs, nodes and edges of all, features of a node, of an edge, columns of the output that the targets
+ *  ask for (classes, or columns). */
+HEED_API int64_t heed_collection_graphs(const heed_collection *collection);
+HEED_API int64_t heed_collection_nodes(const heed_collection *collection);
+HEED_API int64_t heed_collection_edge_count(const heed_collection *collection);
+HEED_API int64_t heed_collection_features(const heed_collection *collection);
+HEED_API int64_t heed_collection_edge_features(const heed_collection *collection);
+HEED_API int64_t heed_collection_outputs(const heed_collection *collection);
+HEED_API heed_target_kind heed_collection_kind(const heed_collection *collection);
+/** [graphs + 1] */
+HEED_API const int64_t *heed_collection_graph_ptr(const heed_collection *collection);
+/** [nodes, F] */
+HEED_API const heed_matrix *heed_collection_node_matrix(const heed_collection *collection);
+/** [edges, 2]: the nodes an edge joins, numbered through */
+HEED_API const int64_t *heed_collection_edges(const heed_collection *collection);
+/** [edges, Fe]; NULL where there are none */
+HEED_API const heed_matrix *heed_collection_edge_matrix(const heed_collection *collection);
+/** [graphs]; NULL unless CLASS */
+HEED_API const int32_t *heed_collection_labels(const heed_collection *collection);
+/** [graphs, columns]; NULL unless BINARY or NUMBER */
+HEED_API const heed_matrix *heed_collection_values(const heed_collection *collection);
+/** Name of a graph: its SMILES, its file or its number in the source; of a column or class of the targets; of a
+ *  feature of nodes ("element=C") or of edges ("bond=double"). */
+HEED_API const char *heed_collection_name(const heed_collection *collection, int64_t graph);
+HEED_API const char *heed_collection_target_name(const heed_collection *collection, int64_t column);
+HEED_API const char *heed_collection_feature_name(const heed_collection *collection, bool of_edges,
+                                                  int64_t column);
+/** The row of the source (from 1, a header not counted) a graph came from. */
+HEED_API int64_t heed_collection_row(const heed_collection *collection, int64_t graph);
+/** What was left out: how many, and of number `index` (at least the first 100 are kept) what and why. */
+HEED_API int64_t heed_collection_skipped(const heed_collection *collection);
+HEED_API const char *heed_collection_skip(const heed_collection *collection, int64_t index);
+
+/** The mask of all graphs: both pairs of every edge, with its id, block after block. End it with
+ *  heed_mask_free(). The mask algebra keeps the blocks apart (khop, self-loops). */
+HEED_API HEED_CHECKED heed_status heed_collection_mask(const heed_collection *collection,
+                                                       heed_mask *mask);
+
+/** Ways to split a collection. */
+typedef enum heed_collection_split_kind {
+  HEED_SPLIT_RANDOM = 0,
+  HEED_SPLIT_STRATIFIED = 1, /**< the same share of each class; only CLASS, and BINARY of one column */
+  HEED_SPLIT_FOLDS = 2,      /**< `splits` folds, each the test once, stratified where there are classes; the fold
+                                  after it validates */
+  HEED_SPLIT_SCAFFOLD = 3    /**< by Bemis-Murcko scaffold (Bemis and Murcko 1996): groups of molecules of one
+                                  scaffold stay together; large groups train (the usual deterministic order)
+                                  in split 0 with seed 0, else groups are shuffled, those larger than half the test
+                                  share train first; only molecules */
+} heed_collection_split_kind;
+
+/** How to split. */
+typedef struct heed_collection_split_options {
+  heed_collection_split_kind kind;
+  uint64_t seed;
+  int splits;        /**< how many, or folds */
+  double train;      /**< share of the graphs; 0.8 is usual. Not read for folds */
+  double validation; /**< 0.1 is usual; the rest tests */
+} heed_collection_split_options;
+
+/** Splits in the place of those that there are. Graphs of the same molecule (the same canonical SMILES) stay in one part,
+ *  whatever the kind; graphs without a single known target are in no part.
+ *  @return HEED_ARGUMENT, HEED_UNSUPPORTED without Indigo, HEED_NOMEM; the old splits are then still there */
+HEED_API HEED_CHECKED heed_status heed_collection_split(heed_collection *collection,
+                                                        const heed_collection_split_options *options);
+HEED_API int heed_collection_splits(const heed_collection *collection);
+/** Bytes [graphs]; NULL if there is no such split. */
+HEED_API const uint8_t *heed_collection_split_part(const heed_collection *collection, int split,
+                                                   heed_part part);
+
+HEED_API const char *heed_collection_split_name(heed_collection_split_kind kind); /**< "random", "stratified",
+                                                                                       "folds", "scaffold" */
+HEED_API HEED_CHECKED heed_status heed_collection_split_from_name(const char *name,
+                                                                  heed_collection_split_kind *kind);
+
+/** Coordinates in the plane of the atoms of a molecule (Indigo's layout) [atoms, 2] and their element symbols, and
+ *  the features and edges of it as a collection of one graph, for drawings.
+ *  @param smiles a SMILES string
+ *  @return HEED_FORMAT, HEED_UNSUPPORTED without Indigo */
+HEED_API HEED_CHECKED heed_status heed_molecule_read(heed_collection **molecule, const char *smiles);
+HEED_API HEED_CHECKED heed_status heed_molecule_layout(const char *smiles, int64_t atoms, double *xy,
+                                                       char (*symbols)[8]);
+
+/** @}
+ *  @name Batches of a collection
+ *  @{ */
+
+/** Room for some graphs side by side, as a model takes them. Opaque. */
+typedef struct heed_batch heed_batch;
+
+/** Room for any `most` graphs of the collection at once.
+ *  @param mask of the whole collection, heed_collection_mask() or made from it by the algebra; NULL: none. Features of a
+ *         pair are those of its first edge; pairs without an edge have zeros
+ *  @return HEED_SHAPE if a pair leads from one graph to another, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_batch_new(heed_batch **batch, const heed_collection *collection,
+                                                 const heed_mask *mask, int64_t most);
+HEED_API void heed_batch_free(heed_batch *batch);
+/** What a pass for any such batch has to hold. */
+HEED_API heed_model_capacity heed_batch_capacity(const heed_batch *batch);
+/** Puts the graphs `graphs` [n] side by side in that order. Allocates nothing.
+ *  @return HEED_RANGE for a graph there is none of, or more than `most` */
+HEED_API HEED_CHECKED heed_status heed_batch_take(heed_batch *batch, const int64_t *graphs, int64_t n);
+/** The inputs of a model; the batch's, until the next take. */
+HEED_API const heed_model_inputs *heed_batch_inputs(const heed_batch *batch);
 
 /** The libraries this room runs with, such as "libzip 1.7.3". */
 HEED_API const char *heed_data_library(void);

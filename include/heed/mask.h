@@ -24,7 +24,8 @@ typedef enum heed_origin {
  *  Plain data: fill it as a view over your own arrays with heed_mask_view(), or let one of the
  *  functions below make one; either way heed_mask_free() ends it and frees only what the mask
  *  owns. Fields are for reading. A full mask stores no pairs: indptr is NULL and pair (i, j) has
- *  the number i * n_keys + j.
+ *  the number i * n_keys + j. A mask of runs stores none either: `starts` says where each row's run of
+ *  consecutive keys begins and indices is NULL; its pairs are numbered by indptr like any other's.
  *
  *  Edges behind pairs: pair p stands for the edges edge_ids[edge_ptr[p] .. edge_ptr[p + 1]), or,
  *  where edge_ptr is NULL, for the one edge edge_ids[p]; where edge_ids is NULL nothing is known
@@ -34,7 +35,9 @@ typedef struct heed_mask {
   int64_t n_keys;
   int64_t n_pairs;
   const int64_t *indptr;    /**< [n_queries + 1]; NULL in a full mask */
-  const int32_t *indices;   /**< [n_pairs] */
+  const int32_t *indices;   /**< [n_pairs]; NULL in a full mask and in one of runs */
+  const int32_t *starts;    /**< [n_queries] in a mask of runs: row i sees the keys starts[i], starts[i] + 1, ...;
+                                 else NULL */
   const int64_t *edge_ptr;  /**< [n_pairs + 1], or NULL: one edge a pair */
   const int64_t *edge_ids;  /**< [edge_ptr[n_pairs] or n_pairs], or NULL; -1 stands for no edge */
   const uint8_t *origins;   /**< beside edge_ids: a ::heed_origin each */
@@ -73,6 +76,26 @@ HEED_API HEED_CHECKED heed_status heed_mask_view(heed_mask *mask, int64_t n_quer
  *  negative or n_keys is above 2^31 - 1 */
 HEED_API HEED_CHECKED heed_status heed_mask_full(heed_mask *mask, int64_t n_queries,
                                                  int64_t n_keys);
+
+/** A mask of runs: row i sees the keys [starts[i], starts[i] + counts[i]). O(n_queries) memory; kernels run it
+ *  like a full mask where they can.
+ *  @param starts, counts [n_queries], the caller's, copied
+ *  @return HEED_RANGE with the row and the numbers, HEED_OVERFLOW, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_mask_runs(heed_mask *mask, int64_t n_queries, int64_t n_keys,
+                                                 const int32_t *starts, const int32_t *counts);
+
+/** Blocks on the diagonal, as a mask of runs: queries query_ptr[b] .. query_ptr[b + 1]) see the keys
+ *  key_ptr[b] .. key_ptr[b + 1]): full attention within each graph of a batch, or of its seeds to its nodes.
+ *  @param query_ptr, key_ptr [blocks + 1], from 0 to n_queries and n_keys, not falling
+ *  @return as heed_mask_runs() */
+HEED_API HEED_CHECKED heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks,
+                                                   const int64_t *query_ptr, const int64_t *key_ptr);
+
+/** A window, as a mask of runs: node i sees the nodes from i - left to i + right that there are. right 0 is causal
+ *  (a left of n - 1 or more then sees all that came before).
+ *  @return HEED_RANGE for a negative number */
+HEED_API HEED_CHECKED heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left,
+                                                   int64_t right);
 
 /** Frees what the mask owns and clears it. NULL and a cleared mask are fine. */
 HEED_API void heed_mask_free(heed_mask *mask);

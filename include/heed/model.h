@@ -41,6 +41,17 @@ typedef enum heed_norm {
                             and variance, momentum 0.1 (Ioffe and Szegedy 2015) */
 } heed_norm;
 
+/** What masked attention makes of the features of pairs (heed_model_edges()); heed/attention.h has the
+ *  formulas. Layers of full scope have no pairs and leave them out. */
+typedef enum heed_edge_use {
+  HEED_EDGES_NONE = 0,
+  HEED_EDGES_BIAS = 1, /**< a learned bias a head: `name`.edge_bias.weight [H, Fe] */
+  HEED_EDGES_ADD = 2   /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
+                            bias, serves both, as in PyTorch Geometric's TransformerConv; gatv2, as GATv2Conv has
+                            it, adds it in the score alone; gat's is LeakyReLU(... + a_edge . W e), GATConv's,
+                            with `name`.att_edge [1, H, D] */
+} heed_edge_use;
+
 /** What becomes of the heads of an attention layer. */
 typedef enum heed_merge {
   HEED_MERGE_CONCAT = 0, /**< [N, H * D] */
@@ -55,6 +66,7 @@ typedef enum heed_scope {
 
 /** Pooling over the nodes of a graph. */
 typedef enum heed_pooling {
+  HEED_POOLING_NONE = -1, /**< of a heed_model_spec: the output is one row a node */
   HEED_POOLING_MEAN = 0,
   HEED_POOLING_SUM = 1,
   HEED_POOLING_MAX = 2
@@ -72,6 +84,11 @@ HEED_API HEED_CHECKED heed_status heed_model_new(heed_model **model, int64_t fea
 
 /** Ends it; NULL is fine. No pass over it may be used any more. */
 HEED_API void heed_model_free(heed_model *model);
+
+/** Says that pairs of the mask have `features` numbers each, heed_model_inputs.edges; before the first layer
+ *  that uses them. 0 to say that there are none.
+ *  @return HEED_RANGE, HEED_ARGUMENT after heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_edges(heed_model *model, int64_t features);
 
 /** The features of the pass, dense or sparse. */
 HEED_API heed_value heed_model_features(heed_model *model);
@@ -120,6 +137,7 @@ typedef struct heed_gat_options {
   float value_dropout;     /**< of the projected features as values alone, as the GAT authors' code has it */
   bool share_weights;      /**< GATv2: one projection for queries and keys */
   bool bias;               /**< after merging; GATv2: of the projections too */
+  heed_edge_use edges;
   heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
 } heed_gat_options;
 
@@ -141,6 +159,7 @@ typedef struct heed_block_options {
   float dropout;
   float attention_dropout;
   heed_kernel kernel;      /**< as in heed_gat_options */
+  heed_edge_use edges;
 } heed_block_options;
 
 /** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
@@ -155,14 +174,26 @@ HEED_API heed_value heed_model_feed_forward(heed_model *model, const char *name,
 HEED_API heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
                                      const heed_block_options *options);
 
-/** PyTorch Geometric's TransformerConv (Shi et al. 2021, equation 3, without edge features and beta):
- *  attention plus a linear skip. `name`.lin_query, .lin_key, .lin_value, .lin_skip, each .weight, .bias. */
+/** PyTorch Geometric's TransformerConv (Shi et al. 2021, equation 3, without beta): attention plus a linear
+ *  skip. `name`.lin_query, .lin_key, .lin_value, .lin_skip, each .weight, .bias, and .lin_edge.weight. */
 HEED_API heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed_value x,
                                                 int32_t heads, int32_t dim, heed_merge merge,
-                                                heed_scope scope, float attention_dropout);
+                                                heed_scope scope, float attention_dropout,
+                                                heed_edge_use edges);
 
-/** One row a graph: [G, width of x]. Values after it have G rows. */
+/** One row a graph: [G, width of x]. Values after it have G rows. A graph without nodes gives zeros. */
 HEED_API heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling);
+
+/** Pooling by multi-head attention (Lee et al. 2019, equation 11): `seeds` learned queries, `name`.seeds [seeds,
+ *  width of x], each attend to all nodes of a graph, as a transformer block whose residual starts from the
+ *  seeds (the names of heed_model_block()). [G * seeds, width of x], the seeds of a graph one after the other;
+ *  later layers of full scope see the seeds of their own graph (the decoder of Lee et al., S after P).
+ *  options->scope and ->edges are not read. */
+HEED_API heed_value heed_model_pool_attention(heed_model *model, const char *name, heed_value x,
+                                              int32_t seeds, const heed_block_options *options);
+
+/** The rows of a graph side by side: [G * seeds, width] to [G, seeds * width]. */
+HEED_API heed_value heed_model_join_seeds(heed_model *model, heed_value x);
 
 /** Ends building: `output` is the model's output, parameters are allocated and initialised from
  *  `seed`. @return the first failure of a layer, HEED_OVERFLOW, HEED_NOMEM */
@@ -195,6 +226,12 @@ enum { HEED_MAX_BLOCKS = 64 };
  *  out after its activation, where that paper's code does so before. Without pre_norm a layer is
  *  norm(x + module(x)) and the last norm is left out.
  *
+ *  A model of whole graphs has a `pooling`, or a transformer a P among its blocks: "MSMSP" pools by
+ *  attention with `seeds` seeds, blocks after P are S (Lee et al. 2019); the seeds are joined before the last
+ *  linear layer. Without P the pooling stands before the last linear layer of the frames with residual
+ *  and transformers, and of gat and gatv2 without residual after the last layer, which then gives `hidden`
+ *  and is followed by linear "output".
+ *
  *  mlp: the same two frames with the attention left out (and its linear, where there is a feed-forward
  *  part). transformer: linear, dropout, activation, blocks, norm if pre_norm, linear.
  *
@@ -205,7 +242,8 @@ typedef struct heed_model_spec {
   int64_t features;
   int64_t outputs;
   int32_t layers;          /**< for transformer not read: the length of blocks */
-  char blocks[HEED_MAX_BLOCKS + 1]; /**< transformer: M (masked) and S (full), such as "MMSM" */
+  char blocks[HEED_MAX_BLOCKS + 1]; /**< transformer: M (masked), S (full) and at most one P (pooling by
+                                         attention), such as "MMSM" or "MSMSP" */
   int64_t hidden;          /**< width between layers, heads * head size */
   int32_t heads;
   int32_t output_heads;    /**< gat, gatv2 without residual */
@@ -218,6 +256,10 @@ typedef struct heed_model_spec {
   float attention_dropout;
   float slope;
   heed_kernel kernel;
+  heed_pooling pooling;    /**< NONE for models of nodes, and of P among the blocks */
+  int32_t seeds;           /**< of P */
+  int64_t edge_features;   /**< of a pair; 0: none */
+  heed_edge_use edges;     /**< of M blocks, gat and gatv2 */
 } heed_model_spec;
 
 /** A sensible model of that kind, without features and outputs. */
@@ -240,6 +282,10 @@ HEED_API const char *heed_model_kind_name(heed_model_kind kind);
 HEED_API HEED_CHECKED heed_status heed_model_kind_from_name(const char *name, heed_model_kind *kind);
 HEED_API const char *heed_norm_name(heed_norm norm);
 HEED_API HEED_CHECKED heed_status heed_norm_from_name(const char *name, heed_norm *norm);
+HEED_API const char *heed_pooling_name(heed_pooling pooling); /**< "none", "mean", "sum", "max" */
+HEED_API HEED_CHECKED heed_status heed_pooling_from_name(const char *name, heed_pooling *pooling);
+HEED_API const char *heed_edge_use_name(heed_edge_use use); /**< "none", "bias", "add" */
+HEED_API HEED_CHECKED heed_status heed_edge_use_from_name(const char *name, heed_edge_use *use);
 
 /** @}
  *  @name Parameters
@@ -291,7 +337,16 @@ typedef struct heed_model_inputs {
                                   heed_pass_nodes(); without meaning to a model that pools */
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
+  const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
+                                  has no use for them; not with `wanted` */
 } heed_model_inputs;
+
+/** The most that a pass is to be bound to; all at least 0. */
+typedef struct heed_model_capacity {
+  int64_t n_nodes;
+  int64_t n_pairs;  /**< of the mask */
+  int64_t n_graphs;
+} heed_model_capacity;
 
 /** Modes of a forward call. */
 typedef enum heed_mode { HEED_MODE_EVALUATE = 0, HEED_MODE_TRAIN = 1 } heed_mode;
@@ -304,6 +359,18 @@ typedef struct heed_pass heed_pass;
  *  @return HEED_SHAPE, HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_pass_new(heed_pass **pass, heed_model *model,
                                                 const heed_model_inputs *inputs, bool training);
+
+/** A pass that is not bound yet, with memory for any inputs within `capacity`: for batches of small graphs.
+ *  Its inputs are dense and nothing is `wanted`.
+ *  @return as heed_pass_new() */
+HEED_API HEED_CHECKED heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
+                                                    const heed_model_capacity *capacity,
+                                                    bool training);
+
+/** Binds a reserved pass to other inputs, which must outlive its calls until it is bound again. Allocates
+ *  nothing. Every graph gives the bits it gives in a batch of its own.
+ *  @return HEED_SHAPE if they are beyond the capacity; else as heed_pass_new() */
+HEED_API HEED_CHECKED heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *inputs);
 
 /** Ends it; NULL is fine. */
 HEED_API void heed_pass_free(heed_pass *pass);

@@ -88,6 +88,24 @@ typedef struct heed_figure {
  *  HEED_LIBRARY with what gnuplot said, HEED_IO; whatever stood at `path` is then still there */
 HEED_API HEED_CHECKED heed_status heed_figure_write(const heed_figure *figure, const char *path);
 
+/** A graph as it is drawn. */
+typedef struct heed_drawing {
+  const char *title;             /**< or NULL */
+  int64_t n_nodes;
+  const double *xy;              /**< [n_nodes, 2] in any unit, y upwards */
+  const char *const *labels;     /**< [n_nodes], or NULL: numbers */
+  const double *node_weight;     /**< [n_nodes] from 0 to 1: the colour of a node; NULL: all plain */
+  int64_t n_edges;
+  const int64_t *edges;          /**< [n_edges, 2] */
+  const double *edge_weight;     /**< [n_edges] from 0 to 1: the width of an edge; NULL: all thin */
+  const int *edge_lines;         /**< [n_edges] lines side by side, 1 to 3 (bond order), 4 for a dashed second; NULL: 1 */
+  const char *node_legend;       /**< what colours mean, and what widths mean; or NULL */
+  const char *edge_legend;
+} heed_drawing;
+
+/** Draws an SVG with Graphviz (neato), beside `path`, and renames it. @return as heed_figure_write() */
+HEED_API HEED_CHECKED heed_status heed_drawing_write(const heed_drawing *drawing, const char *path);
+
 /** @} */
 
 /** The libraries this room runs with, such as "Jansson 2.14". */

@@ -140,6 +140,10 @@ typedef struct heed_fit_spec {
   int epochs;       /**< at most */
   int patience;     /**< epochs without improvement before it stops; 0: never */
   heed_watch watch;
+  int batch;        /**< collections: graphs of a step; 0: all at once */
+  bool standardize; /**< collections of numbers: the loss is of targets less their mean over their deviation, column by
+                         column, both of the training graphs; metrics are in the targets' own units, and
+                         heed_trainer_finish() puts mean and deviation into the model's last linear layer */
 } heed_fit_spec;
 
 /** Cross-entropy, accuracy, the default optimiser, 1000 epochs, patience 100, METRIC. */
@@ -147,7 +151,10 @@ HEED_API heed_fit_spec heed_fit_spec_default(void);
 
 /** What is to be learnt: inputs, targets and which rows are for what. All the caller's. */
 typedef struct heed_task {
-  heed_model_inputs inputs;
+  heed_model_inputs inputs;  /**< not read where there is a collection */
+  const heed_collection *collection; /**< rows are its graphs, taken in batches; NULL: rows are nodes, or the graphs
+                                          of `inputs` */
+  const heed_mask *mask;     /**< of the collection, as heed_batch_new() takes it; may be NULL */
   heed_targets targets;
   const uint8_t *train;      /**< [rows] */
   const uint8_t *validation; /**< [rows] */
@@ -211,6 +218,15 @@ HEED_API HEED_CHECKED heed_status heed_trainer_finish(heed_trainer *trainer, hee
 HEED_API HEED_CHECKED heed_status heed_fit(heed_trainer *trainer, heed_watcher *watcher,
                                            void *context, heed_run *run);
 
+/** The output of a model for every graph of a collection, in batches of at most `batch` (0: 64), in EVALUATE mode.
+ *  @param mask as in heed_task; NULL where no layer is masked
+ *  @param output [graphs, outputs], the caller's
+ *  @return any status of heed_batch_new(), heed_pass_reserve() and heed_pass_bind() */
+HEED_API HEED_CHECKED heed_status heed_predict_collection(heed_model *model,
+                                                          const heed_collection *collection,
+                                                          const heed_mask *mask, int batch,
+                                                          float *output);
+
 /** @}
  *  @name Checkpoints
  *  safetensors files: every parameter under its PyTorch name and in its PyTorch shape; the metadata has
@@ -251,6 +267,8 @@ typedef struct heed_experiment {
   const heed_model_spec *model;
   const heed_fit_spec *fit;
   heed_model_inputs inputs;
+  const heed_collection *collection; /**< as in heed_task, as is the next */
+  const heed_mask *mask;
   heed_targets targets;
   const uint64_t *seeds;
   int n_seeds;
