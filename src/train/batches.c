@@ -31,16 +31,13 @@ void heed__batches_shuffle(uint64_t seed, int epoch, int64_t *order, int64_t n) 
   }
 }
 
-/* The graphs [n] through the model, in the mode; `output` is the pass's. */
-static heed_status forward(heed_batch *batch, heed_pass *pass, const int64_t *graphs, int64_t n,
-                           heed_mode mode, uint64_t seed, uint64_t step, heed_matrix *output) {
+/* The pass is of the graphs [n] from now on. */
+static heed_status bind(heed_batch *batch, heed_pass *pass, const int64_t *graphs, int64_t n) {
   HEED__TRY(heed_batch_take(batch, graphs, n));
   HEED__TRY(heed_pass_bind(pass, heed_batch_inputs(batch)));
-  if (heed_pass_rows(pass) != n) {
-    return heed__fail(HEED_ARGUMENT, "model: it gives %lld rows for %lld graphs, not one each",
-                      (long long)heed_pass_rows(pass), (long long)n);
-  }
-  return heed_pass_forward(pass, mode, seed, step, output);
+  if (heed_pass_rows(pass) == n) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "model: it gives %lld rows for %lld graphs, not one each",
+                    (long long)heed_pass_rows(pass), (long long)n);
 }
 
 /* What the model gives for each of the graphs [n], at most `most` at once. Every graph gives the bits it
@@ -50,7 +47,8 @@ static heed_status collect(heed_batch *batch, heed_pass *pass, int64_t most, con
   for (int64_t first = 0; first < n; first += most) {
     int64_t count = n - first < most ? n - first : most;
     heed_matrix output;
-    HEED__TRY(forward(batch, pass, graphs + first, count, HEED_MODE_EVALUATE, 0, 0, &output));
+    HEED__TRY(bind(batch, pass, graphs + first, count));
+    HEED__TRY(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
     for (int64_t i = 0; i < count; i++) {
       memcpy(into + (first + i) * output.cols, output.data + i * output.stride,
              (size_t)output.cols * sizeof *into);
@@ -231,8 +229,7 @@ static heed_status reserve(heed__batches *b) {
     return HEED_NOMEM;
   }
   /* Tells at once, not in the first epoch, if model and collection do not go together. */
-  HEED__TRY(heed_batch_take(b->batch, b->train.graphs, 1));
-  return heed_pass_bind(b->pass, heed_batch_inputs(b->batch));
+  return bind(b->batch, b->pass, b->train.graphs, b->most);
 }
 
 static heed_status prepare(heed__batches *b, const heed_fit_spec *spec) {
@@ -323,7 +320,8 @@ heed_status heed__batches_train(heed__batches *b, heed_optimizer *optimizer, uin
     uint64_t step = (uint64_t)epoch * (uint64_t)b->steps + (uint64_t)s + 1;
     heed_matrix output;
     double value;
-    HEED__TRY(forward(b->batch, b->pass, b->taken, n, HEED_MODE_TRAIN, seed, step, &output));
+    HEED__TRY(bind(b->batch, b->pass, b->taken, n));
+    HEED__TRY(heed_pass_forward(b->pass, HEED_MODE_TRAIN, seed, step, &output));
     HEED__TRY(heed_loss_compute(b->loss, &output, &targets, NULL, b->d_output, &value));
     HEED__TRY(heed_pass_backward(b->pass, b->d_output));
     HEED__TRY(heed_optimizer_step(optimizer, heed_pass_gradients(b->pass), rate));
