@@ -37,7 +37,7 @@ typedef struct heed__layer {
 typedef struct heed__value {
   int64_t width;
   int layer;   /* that makes it */
-  bool graphs; /* one row a graph, not a node */
+  int32_t per_graph; /* rows a graph has; 0: one row a node */
 } heed__value;
 
 /* What a tensor holds before training. */
