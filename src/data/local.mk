@@ -1,6 +1,9 @@
 # Room data: data sets, .npz archives and safetensors. The only room that uses libzip.
 heedinclude_HEADERS += include/heed/data.h
 libheed_core_la_SOURCES += \
+  src/data/batch.c \
+  src/data/collection.c src/data/collection.h \
+  src/data/collection_split.c \
   src/data/data.c src/data/data.h \
   src/data/features.c \
   src/data/molecules.h \
