@@ -134,13 +134,7 @@ int cli_task_runs(const cli_task *task, int n_seeds) {
 
 /* --- What the data decides ----------------------------------------------------------------- */
 
-static int settle(cli_task *task, cli_recipe *recipe, const char *source) {
-  if (recipe->metric > HEED_METRIC_MCC || recipe->loss > HEED_LOSS_BINARY_CROSS_ENTROPY) {
-    bool metric = recipe->metric > HEED_METRIC_MCC;
-    return cli_fail("%s: %s is of numbers, but nodes have labels", source,
-                    metric ? heed_metric_name((heed_metric)recipe->metric)
-                           : heed_loss_name((heed_loss)recipe->loss));
-  }
+static void settle(cli_task *task, cli_recipe *recipe) {
   bool two = task->classes == 2;
   if (recipe->metric < 0) recipe->metric = two ? HEED_METRIC_ROC_AUC : HEED_METRIC_ACCURACY;
   if (recipe->loss < 0) {
@@ -152,7 +146,6 @@ static int settle(cli_task *task, cli_recipe *recipe, const char *source) {
   recipe->model.features = heed_data_features(task->data);
   recipe->model.outputs = task->classes;
   if (two && recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY) recipe->model.outputs = 1;
-  return CLI_OK;
 }
 
 int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source,
@@ -177,7 +170,7 @@ int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source,
       draw_splits(task, source, runs->seed, all, numbers, n_numbers)) {
     return CLI_FAILED;
   }
-  if (settle(task, recipe, source)) return CLI_FAILED;
+  settle(task, recipe);
   bool by_columns = recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
   if (recipe->model.outputs > 1 && by_columns && cli_task_one_hot(task)) return CLI_FAILED;
   return choose_splits(task, source, numbers, all ? 0 : n_numbers);

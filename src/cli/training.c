@@ -182,6 +182,12 @@ static void check_rows(const struct argp_state *state, const cli_training *train
   const char *pooling = given(training, "pooling"), *layers = given(training, "layers");
   bool pools = strchr(blocks, 'P') != NULL;
   if (!recipe->of_graphs) {
+    if (recipe->metric > HEED_METRIC_MCC || recipe->loss > HEED_LOSS_BINARY_CROSS_ENTROPY) {
+      bool metric = recipe->metric > HEED_METRIC_MCC;
+      argp_error(state, "--%s %s is of numbers, and nodes have labels", metric ? "metric" : "loss",
+                 metric ? heed_metric_name((heed_metric)recipe->metric)
+                        : heed_loss_name((heed_loss)recipe->loss));
+    }
     for (int i = 0; cli_setting_at(i) != NULL; i++) {
       if (training->given[i] != NULL && cli_setting_at(i)->of == CLI_OF_COLLECTIONS) {
         argp_error(state, "--%s is for a collection, and %s is one graph", cli_setting_at(i)->name,
