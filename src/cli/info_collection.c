@@ -143,7 +143,7 @@ static int report_repeats(heed_report *report, const heed_collection *collection
   qsort(names, (size_t)n, sizeof *names, by_name);
   for (int64_t g = 1; g < n; g++) repeated += strcmp(names[g - 1], names[g]) == 0;
   free(names);
-  heed_report_integer(report, "repeated", "with the name of another", repeated);
+  heed_report_integer(report, "repeated", "named as another", repeated);
   return CLI_OK;
 }
 

@@ -201,7 +201,7 @@ static void check_rows(const struct argp_state *state, const cli_training *train
     return;
   }
   if (recipe->normalize) {
-    argp_error(state, "--features row-normalize is for one graph, and %s is a collection",
+    argp_error(state, "--preset %s is for one graph, and %s is a collection", training->preset,
                graph->source);
   }
   if (pools && pooling != NULL && recipe->pooling >= 0 && recipe->pooling != CLI_POOLING_NONE) {
