@@ -8,7 +8,7 @@ libheed_core_la_SOURCES += \
   src/data/data.c src/data/data.h \
   src/data/features.c \
   src/data/list.c \
-  src/data/molecules.h \
+  src/data/molecule_names.c src/data/molecules.h \
   src/data/npy.c src/data/npy.h \
   src/data/npz.c \
   src/data/npz_write.c \
