@@ -33,7 +33,11 @@ struct heed_collection {
   int64_t outputs;
   int32_t *labels;    /* [graphs], CLASS */
   heed_matrix values; /* [graphs, outputs], BINARY and NUMBER */
-  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: no molecules */
+  bool of_molecules;
+  uint64_t *hashes;   /* [graphs], of molecules: the same for the same molecule */
+  size_t room_hashes;
+  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: not known yet, or no
+                         molecules */
   int32_t *scaffold;  /* [graphs]: the same of scaffolds */
   int64_t skipped;
   heed__strings skips;

@@ -80,5 +80,7 @@ heed_status heed_collection_open(heed_collection **collection, const char *sourc
     return open_folder(collection, source, format, options);
   }
   if (format == TUDATASET) return heed__collection_read_tudataset(collection, source, options);
-  return heed__fail(HEED_UNSUPPORTED, "%s: this format cannot be read yet", source);
+  if (format == LIST) return heed__collection_read_list(collection, source, options);
+  return format == CSV ? heed__collection_read_csv(collection, source, options)
+                       : heed__collection_read_sdf(collection, source, options);
 }
