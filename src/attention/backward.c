@@ -67,6 +67,39 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
   return HEED_OK;
 }
 
+/* The same for a plan that is bound later: its masks are at most this one's sizes. */
+static heed_status reserve_divisions(heed_attention *plan) {
+  heed__reserve *reserve = plan->reserve;
+  heed_mask sizes = *plan->problem.mask;
+  HEED__TRY(
+      heed__divide_most(reserve->divisions, &sizes, plan->whole_rows, reserve->most));
+  sizes.n_queries = plan->problem.mask->n_keys;
+  sizes.n_keys = plan->problem.mask->n_queries;
+  return heed__divide_most(reserve->divisions + 1, &sizes, plan->whole_rows, reserve->most + 1);
+}
+
+static int64_t groups_for(const heed_mask *mask) {
+  int64_t rows = mask->n_queries > mask->n_keys ? mask->n_queries : mask->n_keys;
+  return rows / ROWS_OF_GROUP + 1 < GROUPS ? rows / ROWS_OF_GROUP + 1 : GROUPS;
+}
+
+heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transposed,
+                                 const int64_t *pairs) {
+  heed__reserve *reserve = plan->reserve;
+  const heed_mask *mask = plan->problem.mask;
+  reserve->groups = groups_for(mask);
+  reserve->back.prefetch = plan->problem.prefetch;
+  if (in_tiles(&plan->problem)) return HEED_OK;
+  HEED__TRY(check_transposed(mask, transposed, pairs));
+  reserve->sides[0] = (heed__side){.mask = mask};
+  reserve->sides[1] = (heed__side){.by_keys = true, .mask = transposed, .pairs = pairs};
+  for (int pass = 0; pass < 2; pass++) {
+    HEED__TRY(heed__divide_again(reserve->divisions + pass, reserve->sides[pass].mask,
+                                 plan->whole_rows, reserve->most + pass));
+  }
+  return HEED_OK;
+}
+
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
 enum { MORE = 17 };
 
@@ -173,10 +206,11 @@ static heed_status reserve_fill(heed_attention *plan, const heed_mask *transpose
                                 const int64_t *pairs) {
   const heed__problem *problem = &plan->problem;
   heed__reserve *reserve = plan->reserve;
-  if (!in_tiles(problem)) HEED__TRY(reserve_sides(reserve, problem->mask, transposed, pairs));
-  const heed_mask *mask = problem->mask;
-  int64_t rows = mask->n_queries > mask->n_keys ? mask->n_queries : mask->n_keys;
-  reserve->groups = rows / ROWS_OF_GROUP + 1 < GROUPS ? rows / ROWS_OF_GROUP + 1 : GROUPS;
+  if (!in_tiles(problem)) {
+    HEED__TRY(plan->reserved ? reserve_divisions(plan)
+                             : reserve_sides(reserve, problem->mask, transposed, pairs));
+  }
+  reserve->groups = groups_for(problem->mask);
   size_t sums = (size_t)(reserve->groups * 2 * problem->key_stride);
   reserve->a_sums = heed__alloc(sums, sizeof(double));
   if (reserve->a_sums == NULL) return HEED_NOMEM;

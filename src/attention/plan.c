@@ -163,27 +163,21 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
   };
 }
 
-/* What dividing the rows came to: filled in by walk_rows(), in the plan's arrays if there are any. */
-typedef struct division_counts {
-  int64_t tasks;
-  int64_t cuts;
-  int64_t segments;
-} division_counts;
-
 static int64_t row_end(const heed_mask *mask, int64_t i) {
   return mask->indptr == NULL ? (i + 1) * mask->n_keys : mask->indptr[i + 1];
 }
 
-/* Cuts the rows into tasks of about equal work; a long row becomes segments. Run twice: to count,
- * and with `tasks` and `cuts` to fill in. */
-static division_counts walk_rows(const heed_mask *mask, heed__task *tasks, heed__cut *cuts) {
-  division_counts d = {0, 0, 0};
+/* Cuts the rows into tasks of about equal work; a long row becomes segments, unless rows stay whole.
+ * Run twice: to count, and with `tasks` and `cuts` to fill in. */
+static heed__counts walk_rows(const heed_mask *mask, bool whole_rows, heed__task *tasks,
+                              heed__cut *cuts) {
+  heed__counts d = {0, 0, 0};
   int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
   int64_t target = work / TASKS_WANTED;
   target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
   /* Rows of a full mask are all alike: where they are many they need not be cut. */
   bool alike = mask->indptr == NULL && mask->n_queries >= 4 * TASKS_WANTED;
-  int64_t longest = alike ? INT64_MAX : SEGMENT_PAIRS;
+  int64_t longest = alike || whole_rows ? INT64_MAX : SEGMENT_PAIRS;
   int64_t i = 0, pair = 0;
   while (i < mask->n_queries) {
     int64_t end = row_end(mask, i);
@@ -217,15 +211,54 @@ static division_counts walk_rows(const heed_mask *mask, heed__task *tasks, heed_
   return d;
 }
 
+/* The most that walk_rows() can come to within a mask's sizes. A row that is cut has more than
+ * SEGMENT_PAIRS pairs, so it has at most one segment more than its share of the pairs. A task of whole
+ * rows ends where the rows end, before a row that is cut, or with a target of work done, of which there
+ * are 64 and a part at most, or as many as TASK_WORK goes into the work. */
+static heed__counts most_counts(const heed_mask *sizes, bool whole_rows) {
+  int64_t cuts = whole_rows ? 0 : sizes->n_pairs / (SEGMENT_PAIRS + 1);
+  if (cuts > sizes->n_queries) cuts = sizes->n_queries;
+  int64_t segments = whole_rows ? 0 : sizes->n_pairs / SEGMENT_PAIRS + cuts;
+  int64_t tasks = sizes->n_pairs / TASK_WORK + ROW_WORK * (sizes->n_queries / TASK_WORK + 1) +
+                  TASKS_WANTED + 3 + cuts;
+  if (tasks > sizes->n_queries) tasks = sizes->n_queries;
+  return (heed__counts){tasks + segments, cuts, segments};
+}
+
+heed_status heed__divide_again(heed__division *division, const heed_mask *mask, bool whole_rows,
+                               const heed__counts *most) {
+  heed__counts d = walk_rows(mask, whole_rows, NULL, NULL);
+  if (d.tasks > most->tasks || d.cuts > most->cuts || d.segments > most->segments) {
+    return heed__fail(HEED_SHAPE,
+                      "a mask of %lld queries and %lld pairs needs %lld tasks, %lld are reserved",
+                      (long long)mask->n_queries, (long long)mask->n_pairs, (long long)d.tasks,
+                      (long long)most->tasks);
+  }
+  division->n_tasks = d.tasks;
+  division->n_cuts = d.cuts;
+  division->n_segments = d.segments;
+  (void)walk_rows(mask, whole_rows, division->tasks, division->cuts);
+  return HEED_OK;
+}
+
+heed_status heed__divide_most(heed__division *division, const heed_mask *sizes, bool whole_rows,
+                              heed__counts *most) {
+  *most = most_counts(sizes, whole_rows);
+  division->n_segments = most->segments;
+  division->tasks = heed__alloc((size_t)most->tasks, sizeof *division->tasks);
+  division->cuts = heed__alloc((size_t)most->cuts, sizeof *division->cuts);
+  return division->tasks == NULL || division->cuts == NULL ? HEED_NOMEM : HEED_OK;
+}
+
 heed_status heed__divide(heed__division *division, const heed_mask *mask) {
-  division_counts d = walk_rows(mask, NULL, NULL);
+  heed__counts d = walk_rows(mask, false, NULL, NULL);
   division->n_tasks = d.tasks;
   division->n_cuts = d.cuts;
   division->n_segments = d.segments;
   division->tasks = heed__alloc((size_t)d.tasks, sizeof *division->tasks);
   division->cuts = heed__alloc((size_t)d.cuts, sizeof *division->cuts);
   if (division->tasks == NULL || division->cuts == NULL) return HEED_NOMEM;
-  (void)walk_rows(mask, division->tasks, division->cuts);
+  (void)walk_rows(mask, false, division->tasks, division->cuts);
   return HEED_OK;
 }
 
@@ -266,7 +299,7 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
            4 * (size_t)threads * scratch_floats(sizes) + 4 * scores +
            4 * vectors * (size_t)(lanes + 1);
   if (kernel == HEED_KERNEL_SPARSE) {
-    division_counts d = walk_rows(mask, NULL, NULL);
+    heed__counts d = walk_rows(mask, false, NULL, NULL);
     *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
@@ -302,7 +335,9 @@ static bool plan_spread(heed_attention *plan) {
 
 static bool plan_tasks(heed_attention *plan) {
   const heed_mask *mask = plan->problem.mask;
-  division_counts d = walk_rows(mask, NULL, NULL);
+  heed__counts d =
+      plan->reserved ? most_counts(mask, plan->whole_rows) : walk_rows(mask, false, NULL, NULL);
+  plan->most = d;
   plan->n_tasks = d.tasks;
   plan->n_cuts = d.cuts;
   plan->partial_floats = floats_of_partial(&plan->problem.spec, plan->kernels->lanes);
@@ -315,7 +350,7 @@ static bool plan_tasks(heed_attention *plan) {
   plan->cuts = heed__alloc((size_t)d.cuts, sizeof *plan->cuts);
   plan->partials = heed__alloc(floats, sizeof *plan->partials);
   if (plan->tasks == NULL || plan->cuts == NULL || plan->partials == NULL) return false;
-  (void)walk_rows(mask, plan->tasks, plan->cuts);
+  if (!plan->reserved) (void)walk_rows(mask, false, plan->tasks, plan->cuts);
   return true;
 }
 
@@ -373,9 +408,8 @@ static heed_status plan_fill(heed_attention *plan) {
   heed_kernel kernel = problem->spec.kernel;
   if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
   if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
-  if (kernel != HEED_KERNEL_DENSE && problem->mask->indptr == NULL && !plan_all_keys(plan)) {
-    return HEED_NOMEM;
-  }
+  bool full = problem->mask->indptr == NULL && !plan->reserved;
+  if (kernel != HEED_KERNEL_DENSE && full && !plan_all_keys(plan)) return HEED_NOMEM;
   HEED__TRY(plan_node_scores(plan));
   plan_prefetch(problem);
   return HEED_OK;
@@ -396,11 +430,13 @@ heed_status heed_attention_set_dropout(heed_attention *plan, float dropout, uint
   return HEED_OK;
 }
 
-heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *spec,
-                           const heed_mask *mask, int threads) {
+static heed_status plan_new(heed_attention **result, const heed_attention_spec *spec,
+                            const heed_mask *mask, int threads, bool reserved, bool whole_rows) {
   *result = NULL;
   heed_attention *plan = heed__alloc_zero(1, sizeof *plan);
   if (plan == NULL) return HEED_NOMEM;
+  plan->reserved = reserved;
+  plan->whole_rows = whole_rows;
   plan->kernels = heed__kernels_chosen();
   plan->threads = threads;
   heed__problem *problem = &plan->problem;
@@ -413,7 +449,10 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
   problem->value_stride = (int64_t)spec->heads * spec->value_dim;
   plan_dropout(problem, spec->dropout, spec->seed);
   plan->cost.kernel = spec->kernel;
-  heed_status status = heed__plan_bytes(spec, mask, spec->kernel, threads, &plan->cost.bytes);
+  heed_status status = HEED_OK;
+  if (!reserved) {
+    status = heed__plan_bytes(spec, mask, spec->kernel, threads, &plan->cost.bytes);
+  }
   if (status == HEED_OK) status = plan_fill(plan);
   if (status != HEED_OK) {
     heed_attention_free(plan);
@@ -421,6 +460,31 @@ heed_status heed__plan_new(heed_attention **result, const heed_attention_spec *s
   }
   *result = plan;
   return HEED_OK;
+}
+
+heed_status heed__plan_new(heed_attention **plan, const heed_attention_spec *spec,
+                           const heed_mask *mask, int threads) {
+  return plan_new(plan, spec, mask, threads, false, false);
+}
+
+heed_status heed__plan_reserve(heed_attention **plan, const heed_attention_spec *spec,
+                               const heed_mask *mask, bool whole_rows) {
+  *plan = NULL;
+  HEED__TRY(check_spec(spec));
+  return plan_new(plan, spec, mask, heed_threads(), true, whole_rows);
+}
+
+heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
+                              const int64_t *pairs) {
+  const heed_mask *mask = plan->problem.mask;
+  if (plan->problem.spec.kernel == HEED_KERNEL_SPARSE) {
+    heed__division division = {.tasks = plan->tasks, .cuts = plan->cuts};
+    HEED__TRY(heed__divide_again(&division, mask, plan->whole_rows, &plan->most));
+    plan->n_tasks = division.n_tasks;
+    plan->n_cuts = division.n_cuts;
+  }
+  plan_prefetch(&plan->problem);
+  return plan->reserve == NULL ? HEED_OK : heed__reserve_rebind(plan, transposed, pairs);
 }
 
 void heed__reserve_free(heed_attention *plan) {

@@ -14,6 +14,13 @@ typedef struct heed__division {
   int64_t n_segments;
 } heed__division;
 
+/* What dividing rows comes to. */
+typedef struct heed__counts {
+  int64_t tasks;
+  int64_t cuts;
+  int64_t segments;
+} heed__counts;
+
 /* A backward pass is cut into at most so many groups of tasks, of so many rows or more; fixed, for a group
  * has sums of its own and the bits must not depend on the threads. */
 enum { GROUPS = 128, ROWS_OF_GROUP = 128 };
@@ -25,6 +32,7 @@ typedef struct heed__reserve {
   int32_t *all; /* 0, 1, 2, ... for rows and columns of a full mask */
   heed__side sides[2];
   heed__division divisions[2];
+  heed__counts most[2]; /* of a plan that is bound again: what is reserved for the divisions */
   int64_t groups;
   double *a_sums;  /* [groups, 2, H * D] */
   double *plain;   /* reference: [threads, 2 * max(D, Dv)] */
@@ -54,6 +62,9 @@ struct heed_attention {
   float *partials;        /* [segments, partial_floats] */
   int64_t partial_floats; /* maximum, sum, accumulator of a segment */
   heed__reserve *reserve; /* NULL: not prepared for backward calls */
+  bool reserved;          /* bound again and again, to masks within the sizes it was made for */
+  bool whole_rows;        /* then: rows are never cut */
+  heed__counts most;      /* what its tasks, cuts and partials are reserved for */
 };
 
 /* What a plan is made from, checked. */
@@ -63,6 +74,23 @@ heed_status heed__plan_check(const heed_attention_spec *spec, const heed_mask *m
  * nothing is left and `*plan` is NULL. heed_attention_free() ends it. */
 heed_status heed__plan_new(heed_attention **plan, const heed_attention_spec *spec,
                            const heed_mask *mask, int threads);
+
+/* A plan that is not bound yet, with memory for masks whose queries, keys and pairs are at most those of
+ * `mask`, of which nothing else is read now. Not AUTO. With `whole_rows` no row is ever cut for the
+ * threads: of masks of many long rows, whose segments would be as many as their pairs.
+ *
+ * Then, again and again: `mask` is filled with another mask, not a full one, that keeps to these sizes,
+ * and heed__plan_rebind() divides its rows anew. For backward calls heed_attention_prepare_backward() comes
+ * once before, with NULL and NULL; the transpose then comes with each binding. Rebinding allocates
+ * nothing. */
+heed_status heed__plan_reserve(heed_attention **plan, const heed_attention_spec *spec,
+                               const heed_mask *mask, bool whole_rows);
+heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
+                              const int64_t *pairs);
+
+/* The backward part of heed__plan_rebind(). */
+heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transposed,
+                                 const int64_t *pairs);
 
 /* Bytes that such a plan reserves. */
 heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
@@ -82,6 +110,11 @@ void heed__node_scores(heed_attention *plan);
 
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);
+/* The same in two steps: arrays for any mask of at most these sizes, and, without allocation, the rows. */
+heed_status heed__divide_most(heed__division *division, const heed_mask *sizes, bool whole_rows,
+                              heed__counts *most);
+heed_status heed__divide_again(heed__division *division, const heed_mask *mask, bool whole_rows,
+                               const heed__counts *most);
 void heed__division_free(heed__division *division);
 
 /* Ends what was reserved for backward calls. */

@@ -114,6 +114,8 @@ heed_status heed__collection_read_tudataset(heed_collection **collection, const 
                                             const heed_collection_options *options);
 heed_status heed__collection_read_csv(heed_collection **collection, const char *path,
                                       const heed_collection_options *options);
+heed_status heed__collection_read_builtin(heed_collection **collection,
+                                          const heed_collection_options *options);
 heed_status heed__collection_read_sdf(heed_collection **collection, const char *path,
                                       const heed_collection_options *options);
 heed_status heed__collection_read_list(heed_collection **collection, const char *path,

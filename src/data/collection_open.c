@@ -69,6 +69,9 @@ heed_status heed_collection_open(heed_collection **collection, const char *sourc
                       "no collection has the format '%s'; there are csv, sdf, tudataset, list",
                       options->format);
   }
+  if (options->format == NULL && strcmp(source, "molecules") == 0) {
+    return heed__collection_read_builtin(collection, options);
+  }
   bool folder = is_folder(source);
   if (folder && options->format == NULL) format = FORMATS;
   if (format == FORMATS && !folder) {

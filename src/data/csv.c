@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "data/collection.h"
 #include "data/molecule.h"
+#include "data/molecules.h"
 #include "graph/text.h"
 
 enum { MOST_COLUMNS = 1 << 16 };
@@ -290,16 +291,14 @@ static heed_status make(reader *r, heed_collection **collection, const heed__tex
   return put_targets(r, *collection);
 }
 
-heed_status heed__collection_read_csv(heed_collection **collection, const char *path,
-                                      const heed_collection_options *options) {
+static heed_status read_text(heed_collection **collection, const char *path, heed__text *text,
+                             const heed_collection_options *options) {
   reader r = {.path = path, .options = options};
-  heed__text text;
   heed__molecule m;
   *collection = NULL;
-  HEED__TRY(heed__text_read(&text, path));
   heed_status status = heed__molecules_begin(&m);
   if (status == HEED_OK) {
-    status = make(&r, collection, &text, &m);
+    status = make(&r, collection, text, &m);
     heed__molecules_end(&m);
   } else {
     status = heed__fail(status, "%s: %s", path, heed_message());
@@ -314,6 +313,26 @@ heed_status heed__collection_read_csv(heed_collection **collection, const char *
   heed__free(r.wrong);
   heed__free(r.targets);
   heed__free(r.numbers);
+  return status;
+}
+
+heed_status heed__collection_read_csv(heed_collection **collection, const char *path,
+                                      const heed_collection_options *options) {
+  heed__text text;
+  HEED__TRY(heed__text_read(&text, path));
+  heed_status status = read_text(collection, path, &text, options);
+  heed__text_free(&text);
+  return status;
+}
+
+heed_status heed__collection_read_builtin(heed_collection **collection,
+                                          const heed_collection_options *options) {
+  heed__text text;
+  const char *bytes = heed__molecules_csv(&text.size);
+  text.bytes = heed__alloc(text.size + 1, 1);
+  if (text.bytes == NULL) return HEED_NOMEM;
+  memcpy(text.bytes, bytes, text.size + 1);
+  heed_status status = read_text(collection, "molecules", &text, options);
   heed__text_free(&text);
   return status;
 }

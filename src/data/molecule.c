@@ -491,7 +491,10 @@ static bool is_conjugated(const heed__molecule *m, int32_t b) {
     int32_t end = i == 0 ? bond->from : bond->to;
     for (int64_t e = m->first[end]; e < m->first[end + 1]; e++) {
       const heed__bond *beside = &m->bonds[m->next[e]];
-      if (beside->order == 1 && has_pi(m, beside->from == end ? beside->to : beside->from)) return true;
+      if ((beside->order == 1 || beside->order == 4) &&
+          has_pi(m, beside->from == end ? beside->to : beside->from)) {
+        return true;
+      }
     }
   }
   return false;

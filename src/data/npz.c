@@ -468,7 +468,9 @@ void heed_npz_free(void *data) { heed__free(data); }
 const char *heed_data_library(void) {
   static char text[128];
   const char *indigo = heed__molecules_library();
-  snprintf(text, sizeof text, "libzip %s, %s%s", zip_libzip_version(),
-           indigo == NULL ? "no Indigo" : "Indigo ", indigo == NULL ? "" : indigo);
+  /* Indigo tells its platform behind its version. */
+  snprintf(text, sizeof text, "libzip %s, %s%.*s", zip_libzip_version(),
+           indigo == NULL ? "no Indigo" : "Indigo ", indigo == NULL ? 0 : (int)strcspn(indigo, " "),
+           indigo == NULL ? "" : indigo);
   return text;
 }

@@ -1,6 +1,7 @@
 /* Passes made and ended: inputs checked, layers that run, masks and attention. */
 #include <string.h>
 
+#include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "mask/mask.h"
@@ -94,6 +95,11 @@ static void find_gradients(heed__plan *p) {
   }
 }
 
+/* Rows of a value that has so many a graph, 0: one a node. */
+static int64_t rows_of(const heed_pass *pass, int32_t per_graph) {
+  return per_graph == 0 ? pass->n_nodes : per_graph * pass->n_graphs;
+}
+
 /* Rows of each value, and how those of a sparse pass are kept. */
 static void find_forms(heed__plan *p) {
   const heed_model *model = p->model;
@@ -101,7 +107,7 @@ static void find_forms(heed__plan *p) {
   for (int v = 0; v < model->n_values; v++) {
     const heed__layer *layer = model->layers + model->values[v].layer;
     heed__slot *slot = pass->slots + v;
-    slot->rows = model->values[v].graphs ? pass->n_graphs : pass->n_nodes;
+    slot->rows = rows_of(pass, model->values[v].per_graph);
     slot->sparse = pass->sparse != NULL &&
                    (layer->kind == HEED__FEATURES ||
                     (layer->kind == HEED__DROPOUT && pass->slots[layer->inputs[0]].sparse));
@@ -150,17 +156,17 @@ static heed_status transpose(heed_pass *pass, heed__view *view) {
   return heed_mask_transpose(&view->transposed, &view->mask, view->pairs);
 }
 
-static heed_status take_mask(heed__plan *p, const heed_model_inputs *in) {
-  for (int l = 0; l < p->model->n_layers; l++) {
-    const heed__layer *layer = p->model->layers + l;
-    if (p->pass->steps[l].live && layer->kind == HEED__ATTENTION &&
+static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    const heed__layer *layer = pass->model->layers + l;
+    if (pass->steps[l].live && layer->kind == HEED__ATTENTION &&
         layer->scope == HEED_SCOPE_MASKED && in->mask == NULL) {
       return heed__fail(HEED_ARGUMENT, "pass: layer %s is masked, but there is no mask",
                         layer->name);
     }
   }
   if (in->mask == NULL) return HEED_OK;
-  heed_mask *mask = &p->pass->mask;
+  heed_mask *mask = &pass->mask;
   *mask = *in->mask;
   mask->edge_ptr = mask->edge_ids = NULL;
   mask->origins = NULL;
@@ -204,9 +210,147 @@ static heed_status find_view(heed_pass *pass, const heed__layer *layer, const he
   return make_view(pass, view, full, n_queries, n_keys);
 }
 
+/* The view of a layer in a reserved pass. */
+static heed_status reserve_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
+  const heed__value *values = pass->model->values;
+  bool full = layer->scope == HEED_SCOPE_FULL;
+  int32_t per_query = values[layer->output].per_graph;
+  int32_t per_key = values[layer->inputs[1]].per_graph;
+  for (int i = 0; i < pass->n_views; i++) {
+    heed__view *view = pass->views + i;
+    if (view->full == full && view->per_graph[0] == per_query && view->per_graph[1] == per_key) {
+      *found = view;
+      return HEED_OK;
+    }
+  }
+  heed__view *view = pass->views + pass->n_views++;
+  *found = view;
+  view->full = full;
+  view->per_graph[0] = per_query;
+  view->per_graph[1] = per_key;
+  int64_t n_queries = rows_of(pass, per_query), n_keys = rows_of(pass, per_key);
+  int64_t n_pairs = pass->capacity.n_pairs;
+  if (full && __builtin_mul_overflow(n_queries, n_keys, &n_pairs)) n_pairs = INT64_MAX;
+  view->mask = (heed_mask){.n_queries = n_queries, .n_keys = n_keys, .n_pairs = n_pairs};
+  view->arrays[0] = heed__alloc((size_t)n_queries + 1, sizeof(int64_t));
+  if (view->arrays[0] == NULL) return HEED_NOMEM;
+  if (!pass->training) return HEED_OK;
+  view->arrays[2] = heed__alloc((size_t)n_keys + 1, sizeof(int64_t));
+  if (view->arrays[2] == NULL) return HEED_NOMEM;
+  if (full) return HEED_OK;
+  view->arrays[3] = heed__alloc((size_t)n_pairs, sizeof(int32_t));
+  view->arrays[4] = heed__alloc((size_t)n_pairs, sizeof(int64_t));
+  return view->arrays[3] == NULL || view->arrays[4] == NULL ? HEED_NOMEM : HEED_OK;
+}
+
+/* Room for the pairs of a full view. */
+static heed_status fit_pairs(heed_pass *pass, heed__view *view, int64_t pairs) {
+  if (pairs <= view->room) return HEED_OK;
+  view->room = 0;
+  int64_t larger = pairs + pairs / 2;
+  heed__free(view->arrays[1]);
+  view->arrays[1] = heed__alloc((size_t)larger, sizeof(int32_t));
+  if (view->arrays[1] == NULL) return HEED_NOMEM;
+  if (pass->training) {
+    heed__free(view->arrays[3]);
+    heed__free(view->arrays[4]);
+    view->arrays[3] = heed__alloc((size_t)larger, sizeof(int32_t));
+    view->arrays[4] = heed__alloc((size_t)larger, sizeof(int64_t));
+    if (view->arrays[3] == NULL || view->arrays[4] == NULL) return HEED_NOMEM;
+  }
+  view->room = larger;
+  return HEED_OK;
+}
+
+static int64_t graph_start(const heed_pass *pass, int32_t per_graph, int64_t graph) {
+  return per_graph == 0 ? pass->graph_ptr[graph] : per_graph * graph;
+}
+
+static heed_status bind_blocks(heed_pass *pass, heed__view *view) {
+  int64_t n_queries = rows_of(pass, view->per_graph[0]), pairs = 0;
+  int64_t n_keys = rows_of(pass, view->per_graph[1]);
+  for (int64_t g = 0; g < pass->n_graphs; g++) {
+    pairs += (graph_start(pass, view->per_graph[0], g + 1) -
+              graph_start(pass, view->per_graph[0], g)) *
+             (graph_start(pass, view->per_graph[1], g + 1) -
+              graph_start(pass, view->per_graph[1], g));
+  }
+  HEED__TRY(fit_pairs(pass, view, pairs));
+  int64_t *indptr = view->arrays[0], pair = 0;
+  int32_t *indices = view->arrays[1];
+  indptr[0] = 0;
+  for (int64_t g = 0; g < pass->n_graphs; g++) {
+    int64_t end = graph_start(pass, view->per_graph[0], g + 1);
+    int64_t first_key = graph_start(pass, view->per_graph[1], g);
+    int64_t end_key = graph_start(pass, view->per_graph[1], g + 1);
+    for (int64_t i = graph_start(pass, view->per_graph[0], g); i < end; i++) {
+      for (int64_t j = first_key; j < end_key; j++) indices[pair++] = (int32_t)j;
+      indptr[i + 1] = pair;
+    }
+  }
+  view->mask = (heed_mask){.n_queries = n_queries,
+                           .n_keys = n_keys,
+                           .n_pairs = pairs,
+                           .indptr = indptr,
+                           .indices = indices};
+  return HEED_OK;
+}
+
+static heed_status bind_view(heed_pass *pass, heed__view *view) {
+  if (view->full || pass->mask.indptr == NULL) {
+    HEED__TRY(bind_blocks(pass, view));
+  } else {
+    view->mask = pass->mask;
+  }
+  if (!pass->training) return HEED_OK;
+  const heed_mask *mask = &view->mask;
+  heed_csr rows = {.rows = mask->n_queries,
+                   .cols = mask->n_keys,
+                   .indptr = mask->indptr,
+                   .indices = mask->indices};
+  view->transposed = (heed_mask){.n_queries = mask->n_keys,
+                                 .n_keys = mask->n_queries,
+                                 .n_pairs = mask->n_pairs,
+                                 .indptr = view->arrays[2],
+                                 .indices = view->arrays[3]};
+  return heed_csr_transpose(&rows, view->arrays[2], view->arrays[3], view->arrays[4]);
+}
+
+static heed_status make_ones(heed_pass *pass) {
+  int64_t ones = 0;
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    const heed__layer *layer = pass->model->layers + l;
+    if (pass->steps[l].plan == NULL) continue;
+    int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
+    if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
+  }
+  if (ones == 0) return HEED_OK;
+  pass->ones = heed__alloc((size_t)ones, sizeof *pass->ones);
+  if (pass->ones == NULL) return HEED_NOMEM;
+  for (int64_t i = 0; i < ones; i++) pass->ones[i] = 1;
+  return HEED_OK;
+}
+
+static heed_status reserve_attentions(heed_pass *pass) {
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    const heed__layer *layer = pass->model->layers + l;
+    heed__step *step = pass->steps + l;
+    if (!step->live || layer->kind != HEED__ATTENTION) continue;
+    heed__view *view;
+    HEED__TRY(reserve_view(pass, layer, &view));
+    step->mask = &view->mask;
+    step->view = view;
+    step->spec = layer->spec;
+    /* Whatever graphs there will be: a graph has the same bits in every batch. */
+    if (step->spec.kernel == HEED_KERNEL_AUTO) step->spec.kernel = HEED_KERNEL_SPARSE;
+    HEED__TRY(heed__plan_reserve(&step->plan, &step->spec, step->mask, view->full));
+    if (step->backward) HEED__TRY(heed_attention_prepare_backward(step->plan, NULL, NULL));
+  }
+  return make_ones(pass);
+}
+
 static heed_status make_attentions(heed__plan *p) {
   heed_pass *pass = p->pass;
-  int64_t ones = 0;
   for (int l = 0; l < p->model->n_layers; l++) {
     const heed__layer *layer = p->model->layers + l;
     heed__step *step = pass->steps + l;
@@ -223,14 +367,8 @@ static heed_status make_attentions(heed__plan *p) {
       HEED__TRY(heed_attention_prepare_backward(
           step->plan, view->pairs == NULL ? NULL : &view->transposed, view->pairs));
     }
-    int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
-    if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
   }
-  if (ones == 0) return HEED_OK;
-  pass->ones = heed__alloc((size_t)ones, sizeof *pass->ones);
-  if (pass->ones == NULL) return HEED_NOMEM;
-  for (int64_t i = 0; i < ones; i++) pass->ones[i] = 1;
-  return HEED_OK;
+  return make_ones(pass);
 }
 
 static heed_status transpose_features(heed__plan *p) {
@@ -271,7 +409,8 @@ static heed_status transpose_features(heed__plan *p) {
   return status;
 }
 
-static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
+/* What of a pass does not depend on its inputs, but on their largest sizes. */
+static heed_status prepare(heed__plan *p) {
   heed_pass *pass = p->pass;
   size_t n = (size_t)p->model->n_values;
   pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
@@ -290,31 +429,51 @@ static heed_status bind(heed__plan *p, const heed_model_inputs *in) {
   find_live(p);
   find_gradients(p);
   find_forms(p);
-  HEED__TRY(take_mask(p, in));
+  return HEED_OK;
+}
+
+static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
+  heed_pass *pass = p->pass;
+  pass->dense = in->dense;
+  pass->sparse = in->sparse;
+  pass->n_nodes = in->n_nodes;
+  pass->whole[1] = in->n_nodes;
+  pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
+  pass->graph_ptr = in->n_graphs == 0 ? pass->whole : in->graph_ptr;
+  HEED__TRY(prepare(p));
+  HEED__TRY(take_mask(pass, in));
   if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   HEED__TRY(make_attentions(p));
   HEED__TRY(transpose_features(p));
-  return heed__plan_buffers(p);
+  HEED__TRY(heed__plan_buffers(p));
+  pass->bound = true;
+  return HEED_OK;
 }
 
-heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_model_inputs *inputs,
-                          bool training) {
-  *result = NULL;
-  HEED__TRY(check_inputs(model, inputs));
+static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
+  heed_pass *pass = p->pass;
+  pass->reserved = true;
+  pass->capacity = *capacity;
+  pass->n_nodes = capacity->n_nodes;
+  pass->n_graphs = capacity->n_graphs > 0 ? capacity->n_graphs : 1; /* one of all nodes */
+  HEED__TRY(prepare(p));
+  HEED__TRY(reserve_attentions(pass));
+  HEED__TRY(heed__plan_buffers(p));
+  for (int v = 0; v < p->model->n_values; v++) pass->slots[v].rows = 0;
+  return HEED_OK;
+}
+
+/* A pass from inputs or, where these are NULL, from a capacity. */
+static heed_status new_pass(heed_pass **result, heed_model *model, const heed_model_inputs *inputs,
+                            const heed_model_capacity *capacity, bool training) {
   int64_t before = heed__alloc_held_here();
   heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
   if (pass == NULL) return HEED_NOMEM;
   pass->model = model;
-  pass->dense = inputs->dense;
-  pass->sparse = inputs->sparse;
-  pass->n_nodes = inputs->n_nodes;
-  pass->whole[1] = inputs->n_nodes;
-  pass->n_graphs = inputs->n_graphs == 0 ? 1 : inputs->n_graphs;
-  pass->graph_ptr = inputs->n_graphs == 0 ? pass->whole : inputs->graph_ptr;
   pass->training = training;
   pass->capture = -1;
   heed__plan p = {.pass = pass, .model = model};
-  heed_status status = bind(&p, inputs);
+  heed_status status = inputs != NULL ? bind_once(&p, inputs) : reserve(&p, capacity);
   heed__free(p.uses);
   heed__free(p.passed_on);
   heed__free(p.items);
@@ -328,6 +487,78 @@ heed_status heed_pass_new(heed_pass **result, heed_model *model, const heed_mode
   return HEED_OK;
 }
 
+heed_status heed_pass_new(heed_pass **pass, heed_model *model, const heed_model_inputs *inputs,
+                          bool training) {
+  *pass = NULL;
+  HEED__TRY(check_inputs(model, inputs));
+  return new_pass(pass, model, inputs, NULL, training);
+}
+
+heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
+                              const heed_model_capacity *capacity, bool training) {
+  *pass = NULL;
+  if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
+  if (capacity->n_nodes < 0 || capacity->n_nodes > INT32_MAX || capacity->n_graphs < 0 ||
+      capacity->n_graphs > INT32_MAX || capacity->n_pairs < 0) {
+    return heed__fail(HEED_RANGE,
+                      "pass: a capacity of %lld nodes, %lld pairs, %lld graphs, not between 0 and %d",
+                      (long long)capacity->n_nodes, (long long)capacity->n_pairs,
+                      (long long)capacity->n_graphs, INT32_MAX);
+  }
+  return new_pass(pass, model, NULL, capacity, training);
+}
+
+static heed_status check_capacity(const heed_pass *pass, const heed_model_inputs *in) {
+  const heed_model_capacity *most = &pass->capacity;
+  if (in->dense == NULL || in->wanted != NULL) {
+    return heed__fail(HEED_ARGUMENT, "pass: a reserved pass takes dense features, and all nodes are "
+                      "wanted");
+  }
+  if (in->n_nodes > most->n_nodes) {
+    return heed__fail(HEED_SHAPE, "pass: %lld nodes, but it is reserved for %lld",
+                      (long long)in->n_nodes, (long long)most->n_nodes);
+  }
+  if (in->n_graphs > most->n_graphs && in->n_graphs > 1) {
+    return heed__fail(HEED_SHAPE, "pass: %lld graphs, but it is reserved for %lld",
+                      (long long)in->n_graphs, (long long)most->n_graphs);
+  }
+  if (in->mask != NULL && in->mask->n_pairs > most->n_pairs) {
+    return heed__fail(HEED_SHAPE, "pass: a mask of %lld pairs, but it is reserved for %lld",
+                      (long long)in->mask->n_pairs, (long long)most->n_pairs);
+  }
+  return HEED_OK;
+}
+
+heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
+  if (!pass->reserved) {
+    return heed__fail(HEED_ARGUMENT, "pass: it was not reserved to be bound again");
+  }
+  const heed_model *model = pass->model;
+  HEED__TRY(check_inputs(model, in));
+  HEED__TRY(check_capacity(pass, in));
+  pass->bound = false;
+  pass->trained = false;
+  pass->dense = in->dense;
+  pass->n_nodes = in->n_nodes;
+  pass->whole[1] = in->n_nodes;
+  pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
+  pass->graph_ptr = in->n_graphs == 0 ? pass->whole : in->graph_ptr;
+  for (int v = 0; v < model->n_values; v++) {
+    pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);
+  }
+  pass->mask = (heed_mask){0};
+  HEED__TRY(take_mask(pass, in));
+  for (int i = 0; i < pass->n_views; i++) HEED__TRY(bind_view(pass, pass->views + i));
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__step *step = pass->steps + l;
+    if (step->plan == NULL) continue;
+    const heed__view *view = step->view;
+    HEED__TRY(heed__plan_rebind(step->plan, &view->transposed, view->arrays[4]));
+  }
+  pass->bound = true;
+  return HEED_OK;
+}
+
 void heed_pass_free(heed_pass *pass) {
   if (pass == NULL) return;
   for (int l = 0; pass->steps != NULL && l < pass->model->n_layers; l++) {
@@ -337,6 +568,7 @@ void heed_pass_free(heed_pass *pass) {
     heed_mask_free(&pass->views[i].mask);
     heed_mask_free(&pass->views[i].transposed);
     heed__free(pass->views[i].pairs);
+    for (int a = 0; a < 5; a++) heed__free(pass->views[i].arrays[a]);
   }
   heed__free(pass->views);
   heed__free(pass->nodes);

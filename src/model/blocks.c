@@ -124,11 +124,16 @@ heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
 
 heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed_value x,
                                        int32_t heads, int32_t dim, heed_merge merge,
-                                       heed_scope scope, float attention_dropout) {
+                                       heed_scope scope, float attention_dropout,
+                                       heed_edge_use edges) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x) ||
       !heads_fit(model, name, heads, dim) || !merge_is_one(model, name, merge)) {
     return -1;
+  }
+  if (edges != HEED_EDGES_NONE) {
+    return heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "layer %s: edge features are not there yet", name));
   }
   int64_t width = (int64_t)heads * dim;
   bool mean = merge == HEED_MERGE_MEAN;

@@ -73,7 +73,8 @@ static heed__layer layer_over(heed__kind kind, heed_value x) {
 }
 
 /* Adds a layer that gives a value of `width`. Takes over the name, also when it fails. */
-static heed_value add_layer(heed_model *model, heed__layer layer, int64_t width, bool graphs) {
+static heed_value add_layer(heed_model *model, heed__layer layer, int64_t width,
+                            int32_t per_graph) {
   void *layers = model->layers, *values = model->values;
   bool fits = grow(model, &layers, model->n_layers, &model->room_layers, sizeof *model->layers);
   model->layers = layers;
@@ -85,14 +86,16 @@ static heed_value add_layer(heed_model *model, heed__layer layer, int64_t width,
   }
   layer.output = model->n_values;
   model->values[model->n_values++] =
-      (heed__value){.width = width, .layer = model->n_layers, .graphs = graphs};
+      (heed__value){.width = width, .layer = model->n_layers, .per_graph = per_graph};
   model->layers[model->n_layers++] = layer;
   return layer.output;
 }
 
 static int64_t width_of(const heed_model *model, heed_value x) { return model->values[x].width; }
 
-static bool of_graphs(const heed_model *model, heed_value x) { return model->values[x].graphs; }
+static int32_t per_graph(const heed_model *model, heed_value x) {
+  return model->values[x].per_graph;
+}
 
 /* Adds a tensor; -1 and a failure kept if its name is used already or memory is out. */
 static int add_tensor(heed_model *model, const char *name, const char *suffix, heed_parameter is,
@@ -153,7 +156,7 @@ heed_status heed_model_new(heed_model **result, int64_t features) {
   heed_model *model = heed__alloc_zero(1, sizeof *model);
   if (model == NULL) return HEED_NOMEM;
   model->output = -1;
-  if (add_layer(model, layer_of(HEED__FEATURES), features, false) < 0) {
+  if (add_layer(model, layer_of(HEED__FEATURES), features, 0) < 0) {
     heed_status status = model->status;
     heed_model_free(model);
     return status;
@@ -200,7 +203,7 @@ heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, 
     if (layer.tensors[1] < 0) return -1;
     model->tensors[layer.tensors[1]].fan_in = fan_in;
   }
-  return add_layer(model, layer, width, of_graphs(model, x));
+  return add_layer(model, layer, width, per_graph(model, x));
 }
 
 heed_value heed_model_bias(heed_model *model, const char *name, heed_value x) {
@@ -209,7 +212,7 @@ heed_value heed_model_bias(heed_model *model, const char *name, heed_value x) {
   heed__layer layer = layer_over(HEED__BIAS, x);
   layer.tensors[0] = add_tensor(model, name, "", row_shape(width_of(model, x)), HEED__ZEROS);
   if (layer.tensors[0] < 0) return -1;
-  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
 }
 
 static bool is_probability(heed_model *model, const char *name, float p) {
@@ -226,7 +229,7 @@ heed_value heed_model_dropout(heed_model *model, heed_value x, float p) {
   if (p == 0) return x;
   heed__layer layer = layer_over(HEED__DROPOUT, x);
   layer.p = p;
-  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
 }
 
 heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation function) {
@@ -238,7 +241,7 @@ heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation 
   if (function == HEED_ACTIVATION_NONE) return x;
   heed__layer layer = layer_over(HEED__ACTIVATE, x);
   layer.activation = function;
-  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
 }
 
 heed_value heed_model_normalize(heed_model *model, const char *name, heed_value x, heed_norm norm) {
@@ -262,23 +265,23 @@ heed_value heed_model_normalize(heed_model *model, const char *name, heed_value 
     if (layer.state < 0) return -1;
     if (add_tensor(model, name, ".running_var", state, HEED__ONES) < 0) return -1;
   }
-  return add_layer(model, layer, width, of_graphs(model, x));
+  return add_layer(model, layer, width, per_graph(model, x));
 }
 
 heed_value heed_model_add(heed_model *model, heed_value x, heed_value y) {
   if (!heed__model_takes(model, "add", x) || !heed__model_takes(model, "add", y)) return -1;
-  if (width_of(model, x) != width_of(model, y) || of_graphs(model, x) != of_graphs(model, y)) {
+  if (width_of(model, x) != width_of(model, y) || per_graph(model, x) != per_graph(model, y)) {
     return heed__model_failed(
         model, heed__fail(HEED_SHAPE,
                           "layer add: a value of width %lld over %s and one of width "
                           "%lld over %s",
-                          (long long)width_of(model, x), of_graphs(model, x) ? "graphs" : "nodes",
-                          (long long)width_of(model, y), of_graphs(model, y) ? "graphs" : "nodes"));
+                          (long long)width_of(model, x), per_graph(model, x) ? "graphs" : "nodes",
+                          (long long)width_of(model, y), per_graph(model, y) ? "graphs" : "nodes"));
   }
   heed__layer layer = layer_over(HEED__ADD, x);
   layer.n_inputs = 2;
   layer.inputs[1] = y;
-  return add_layer(model, layer, width_of(model, x), of_graphs(model, x));
+  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
 }
 
 static heed_status check_attention(const heed_model *model, const char *name,
@@ -305,7 +308,7 @@ static heed_status check_attention(const heed_model *model, const char *name,
   for (int i = 0; i < 3; i++) {
     int64_t width = width_of(model, values[i]);
     int32_t dim = i < 2 ? spec->key_dim : spec->value_dim;
-    if (of_graphs(model, values[i])) {
+    if (per_graph(model, values[i])) {
       return heed__fail(HEED_SHAPE, "layer %s: %s over graphs, after pooling", name, names[i]);
     }
     if (width != (int64_t)spec->heads * dim) {
@@ -349,7 +352,7 @@ heed_value heed__model_attention(heed_model *model, const char *name,
   }
   layer.name = heed__strdup(name);
   if (layer.name == NULL) return heed__model_failed(model, HEED_NOMEM);
-  return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, false);
+  return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, 0);
 }
 
 heed_value heed_model_attention(heed_model *model, const char *name,
@@ -370,7 +373,7 @@ heed_value heed_model_head_mean(heed_model *model, heed_value x, int32_t heads) 
   if (heads == 1) return x;
   heed__layer layer = layer_over(HEED__HEAD_MEAN, x);
   layer.heads = heads;
-  return add_layer(model, layer, width / heads, of_graphs(model, x));
+  return add_layer(model, layer, width / heads, per_graph(model, x));
 }
 
 heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling) {
@@ -379,14 +382,14 @@ heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling
     return heed__model_failed(model,
                               heed__fail(HEED_ARGUMENT, "pooling %d: there is none", (int)pooling));
   }
-  if (of_graphs(model, x)) {
+  if (per_graph(model, x)) {
     return heed__model_failed(model, heed__fail(HEED_SHAPE,
                                                 "layer pool: a value over graphs, "
                                                 "pooled already"));
   }
   heed__layer layer = layer_over(HEED__POOL, x);
   layer.pooling = pooling;
-  return add_layer(model, layer, width_of(model, x), true);
+  return add_layer(model, layer, width_of(model, x), 1);
 }
 
 /* Parameters are drawn from streams of the seed from here on, each from its own. */

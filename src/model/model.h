@@ -37,7 +37,7 @@ typedef struct heed__layer {
 typedef struct heed__value {
   int64_t width;
   int layer;   /* that makes it */
-  bool graphs; /* one row a graph, not a node */
+  int32_t per_graph; /* rows a graph has; 0: one row a node */
 } heed__value;
 
 /* What a tensor holds before training. */
@@ -89,6 +89,11 @@ heed_value heed__model_attention(heed_model *model, const char *name,
  * size is allocated yet, and heed_model_parameter_count() and heed_model_state_count() say what it
  * will be. */
 heed_status heed__model_draft(heed_model **model, const heed_model_spec *spec, heed_value *output);
+
+/* Makes column c of the output scale[c] times what it was, plus shift[c], in the weights of the linear layer
+ * that gives it. Without `scale` nothing changes but the status.
+ * @return HEED_ARGUMENT where the last layer is not linear with a bias */
+heed_status heed__model_rescale(heed_model *model, const double *scale, const double *shift);
 
 /* The number of a tensor in heed_model_parameters(), or in heed_model_state(). */
 static inline float *heed__tensor_data(const heed_model *model, int tensor) {

@@ -8,6 +8,7 @@
 heed_status heed_pass_forward(heed_pass *pass, heed_mode mode, uint64_t seed, uint64_t step,
                               heed_matrix *output) {
   const heed_model *model = pass->model;
+  if (!pass->bound) return heed__fail(HEED_ARGUMENT, "forward: the pass is not bound to inputs");
   pass->trained = false;
   pass->seed = seed;
   pass->step = step;

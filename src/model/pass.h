@@ -29,6 +29,11 @@ typedef struct heed__view {
   heed_mask mask;
   heed_mask transposed;
   int64_t *pairs;
+  bool full;             /* every key of the same graph */
+  int32_t per_graph[2];  /* rows that a graph has in queries and keys; 0: its nodes */
+  void *arrays[5];       /* of a reserved pass: rows and columns of the mask if it is full, rows and
+                            columns of the transpose, pairs */
+  int64_t room;          /* pairs of a full one that these hold */
 } heed__view;
 
 /* What a pass knows of a layer. */
@@ -42,6 +47,7 @@ typedef struct heed__step {
   heed_attention *plan;
   heed_attention_spec spec;
   const heed_mask *mask;
+  heed__view *view;
 } heed__step;
 
 struct heed_pass {
@@ -52,6 +58,9 @@ struct heed_pass {
   int64_t whole[2];         /* graph_ptr of one graph */
   int64_t n_nodes, n_graphs;
   bool training;
+  bool reserved;               /* made by heed_pass_reserve(), for at most: */
+  bool bound;                  /* to inputs */
+  heed_model_capacity capacity;
   bool trained;        /* the last forward call was in mode TRAIN and its activations stand */
   uint64_t seed, step; /* of that call */
   heed__slot *slots;   /* [values] */

@@ -146,7 +146,7 @@ static heed_status add_values(heed__plan *p) {
                          p->last[v], &slot->own_kept));
     }
     bool callers = model->layers[l].kind == HEED__FEATURES && pass->dense != NULL &&
-                   pass->dense->stride == pass->dense->cols;
+                   pass->dense->stride == pass->dense->cols; /* not yet known of a reserved pass */
     if (slot->dense && step->in_place < 0 && !callers) {
       HEED__TRY(add_item(p, slot->rows, width, l, p->last[v], &slot->own));
     }

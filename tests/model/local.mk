@@ -31,3 +31,9 @@ TESTS += tests/model/test_field
 tests_model_test_field_SOURCES = tests/model/test_field.c
 tests_model_test_field_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_test_field_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/model/test_bind
+TESTS += tests/model/test_bind
+tests_model_test_bind_SOURCES = tests/model/test_bind.c
+tests_model_test_bind_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_bind_LDADD = $(TEST_LIBS)

@@ -266,7 +266,8 @@ static void layer_forward(run *r, int number) {
   heed_value out = layer->output, in = layer->inputs[0];
   int64_t width = r->model->values[out].width, from = r->model->values[in].width;
   int64_t graphs = r->in->n_graphs == 0 ? 1 : r->in->n_graphs;
-  int64_t rows = r->rows[out] = r->model->values[out].graphs ? graphs : r->in->n_nodes;
+  int32_t per_graph = r->model->values[out].per_graph;
+  int64_t rows = r->rows[out] = per_graph > 0 ? per_graph * graphs : r->in->n_nodes;
   const double *x = r->values[in];
   double *y = r->values[out] = room(rows * width, sizeof *y);
   switch (layer->kind) {

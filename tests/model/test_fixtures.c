@@ -40,7 +40,7 @@ static heed_value build(heed_model *model, const char *name) {
   ck_assert_int_eq(sscanf(strstr(name, "-h"), "-h%d-d%d", &heads, &dim), 2);
   heed_merge merge = strstr(name, "-mean-") != NULL ? HEED_MERGE_MEAN : HEED_MERGE_CONCAT;
   if (strncmp(name, "transformer-", 12) == 0) {
-    return heed_model_transformer_conv(model, "layer", x, heads, dim, merge, HEED_SCOPE_MASKED, 0);
+    return heed_model_transformer_conv(model, "layer", x, heads, dim, merge, HEED_SCOPE_MASKED, 0, HEED_EDGES_NONE);
   }
   heed_gat_options options = {
       .score = strncmp(name, "gatv2-", 6) == 0 ? HEED_SCORE_GATV2 : HEED_SCORE_GAT,

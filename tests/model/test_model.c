@@ -197,11 +197,11 @@ static heed_value attention_mixed(heed_model *m) {
 
 static heed_value conv_concat(heed_model *m) {
   return heed_model_transformer_conv(m, "t", heed_model_features(m), 2, 3, HEED_MERGE_CONCAT,
-                                     HEED_SCOPE_MASKED, 0.2F);
+                                     HEED_SCOPE_MASKED, 0.2F, HEED_EDGES_NONE);
 }
 static heed_value conv_mean(heed_model *m) {
   heed_value x = linear(m);
-  return heed_model_transformer_conv(m, "t", x, 3, 2, HEED_MERGE_MEAN, HEED_SCOPE_MASKED, 0);
+  return heed_model_transformer_conv(m, "t", x, 3, 2, HEED_MERGE_MEAN, HEED_SCOPE_MASKED, 0, HEED_EDGES_NONE);
 }
 
 static heed_value blocks(heed_model *m, bool pre_norm, heed_norm norm, heed_score score) {
@@ -972,7 +972,7 @@ START_TEST(test_parameters) {
   must(heed_model_new(&model, 6));
   heed_gat_options options = {.score = HEED_SCORE_GATV2, .heads = 2, .dim = 3, .bias = true};
   heed_value x = heed_model_gat(model, "c", 0, &options);
-  x = heed_model_transformer_conv(model, "t", x, 2, 4, HEED_MERGE_MEAN, HEED_SCOPE_FULL, 0);
+  x = heed_model_transformer_conv(model, "t", x, 2, 4, HEED_MERGE_MEAN, HEED_SCOPE_FULL, 0, HEED_EDGES_NONE);
   x = heed_model_normalize(model, "n", x, HEED_NORM_BATCH);
   must(heed_model_finish(model, x, 1));
   shaped(model, "c.lin_l.weight", 2, 6, 6, 0, true);

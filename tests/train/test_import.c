@@ -90,10 +90,10 @@ static heed_model *transformer_convs(void) {
   heed_model *model;
   ok(heed_model_new(&model, FEATURES));
   heed_value x = heed_model_features(model);
-  x = heed_model_transformer_conv(model, "conv1", x, 3, 4, HEED_MERGE_CONCAT, HEED_SCOPE_MASKED, 0);
+  x = heed_model_transformer_conv(model, "conv1", x, 3, 4, HEED_MERGE_CONCAT, HEED_SCOPE_MASKED, 0, HEED_EDGES_NONE);
   x = heed_model_activate(model, x, HEED_ACTIVATION_ELU);
   x = heed_model_transformer_conv(model, "conv2", x, 2, CLASSES, HEED_MERGE_MEAN, HEED_SCOPE_MASKED,
-                                  0);
+                                  0, HEED_EDGES_NONE);
   ok(heed_model_finish(model, x, 1));
   return model;
 }
