@@ -246,11 +246,11 @@ static int64_t room_wanted(const heed__plan *p) {
         wanted[1] = heed__keep_words(pass->sparse->indptr[pass->sparse->rows]);
       }
     } else if (layer->kind == HEED__LINEAR) {
-      wanted[1] = heed__product_room(rows, out, in);
+      wanted[1] = heed__product_room(false, rows, out, in);
     }
     if (layer->kind == HEED__LINEAR && pass->steps[l].backward) {
-      wanted[2] = heed__product_room(in, out, rows);
-      wanted[3] = heed__product_room(rows, in, out);
+      wanted[2] = heed__product_room(true, in, out, rows);
+      wanted[3] = heed__product_room(false, rows, in, out);
     }
     for (int i = 0; i < 4; i++) room = wanted[i] > room ? wanted[i] : room;
   }
