@@ -140,7 +140,9 @@ typedef struct heed_fit_spec {
   int epochs;       /**< at most */
   int patience;     /**< epochs without improvement before it stops; 0: never */
   heed_watch watch;
-  int batch;        /**< collections: graphs of a step; 0: all at once */
+  int batch;        /**< collections: graphs of a step at most; 0: all at once. The training graphs that have a known
+                         target are shuffled anew for each epoch, from (seed, epoch), and shared out evenly; all
+                         steps of an epoch have its rate */
   bool standardize; /**< collections of numbers: the loss is of targets less their mean over their deviation, column by
                          column, both of the training graphs; metrics are in the targets' own units, and
                          heed_trainer_finish() puts mean and deviation into the model's last linear layer */
@@ -197,20 +199,25 @@ typedef struct heed_run {
 /** A fit in progress: model, optimiser, pass, the best parameters so far. Opaque. */
 typedef struct heed_trainer heed_trainer;
 
-/** Prepares. The model and all of `task` must outlive it. `seed` is that of dropout.
- *  @return any status of heed_pass_new() and heed_optimizer_new() */
+/** Prepares. The model and all of `task` must outlive it. `seed` is that of dropout and of the order of a
+ *  collection's graphs.
+ *  @return any status of heed_pass_new() and heed_optimizer_new(); of a collection any of heed_batch_new(),
+ *  heed_pass_reserve() and heed_pass_bind(), HEED_ARGUMENT for a part without any known target or a model
+ *  whose output is not a row a graph, HEED_RANGE for a target that the loss has no use for */
 HEED_API HEED_CHECKED heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model,
                                                    const heed_task *task, const heed_fit_spec *spec,
                                                    uint64_t seed);
 HEED_API void heed_trainer_free(heed_trainer *trainer);
 
-/** One epoch: forward, backward, step, validation. Allocates nothing after the first. `done` is set
- *  when patience or epochs have run out. @return HEED_VALUE if the loss is not finite, with the epoch;
+/** One epoch: forward, backward and step, for each batch where there are, then validation. The training
+ *  loss is the mean over all entries that count, each as it was in its step. Allocates nothing after the
+ *  first. `done` is set when patience or epochs have run out. @return HEED_VALUE if the loss is not finite, with the epoch;
  *  HEED_ARGUMENT after the last epoch */
 HEED_API HEED_CHECKED heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch,
                                                      bool *done);
 
-/** Puts the best parameters into the model and measures the test.
+/** Puts the best parameters into the model and measures the test. Of a standardised fit the model is then in
+ *  the targets' own units and cannot be saved as a fit in progress, but a further epoch goes on in the fit's.
  *  @return HEED_ARGUMENT before the first epoch */
 HEED_API HEED_CHECKED heed_status heed_trainer_finish(heed_trainer *trainer, heed_run *run);
 

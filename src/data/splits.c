@@ -8,11 +8,6 @@
 #include "base/status.h"
 #include "data/data.h"
 
-enum { MOST_SPLITS = 1 << 16 };
-
-/* Streams of random numbers: split s shuffles by this one and s. */
-static const uint64_t first_stream = (uint64_t)1 << 21;
-
 /* Puts splits in the place of those that there are, which is all or nothing. */
 static void put_parts(heed_data *data, int splits, uint8_t *const parts[HEED__PARTS]) {
   for (int part = 0; part < HEED__PARTS; part++) {
@@ -44,9 +39,9 @@ static heed_status check_options(const heed_data *data, const heed_split_options
   if (data->labels == NULL) {
     return heed__fail(HEED_ARGUMENT, "splits by class of a graph without labels");
   }
-  if (options->splits < 1 || options->splits > MOST_SPLITS) {
+  if (options->splits < 1 || options->splits > HEED__MOST_SPLITS) {
     return heed__fail(HEED_ARGUMENT, "%d splits: not between 1 and %d", options->splits,
-                      MOST_SPLITS);
+                      HEED__MOST_SPLITS);
   }
   double train = options->train, validation = options->validation;
   if (!(train >= 0 && validation >= 0 && train + validation <= 1)) {
@@ -89,8 +84,7 @@ static heed_status cut_classes(const heed_data *data, const heed_split_options *
   return HEED_OK;
 }
 
-/* Shuffles order[n] (Fisher and Yates). */
-static void shuffle(uint64_t seed, uint64_t stream, int32_t *order, int64_t n) {
+void heed__data_shuffle(uint64_t seed, uint64_t stream, int32_t *order, int64_t n) {
   uint32_t random[4];
   for (int64_t i = n - 1, drawn = 0; i > 0; i--, drawn++) {
     if (drawn % 4 == 0) heed__random4(seed, stream, (uint64_t)(drawn / 4), random);
@@ -104,7 +98,7 @@ static void shuffle(uint64_t seed, uint64_t stream, int32_t *order, int64_t n) {
 static void deal(const heed_data *data, const heed_split_options *options, int split,
                  int32_t *order, class_cuts *cuts, uint8_t *const parts[HEED__PARTS]) {
   for (int64_t i = 0; i < data->nodes; i++) order[i] = (int32_t)i;
-  shuffle(options->seed, first_stream + (uint64_t)split, order, data->nodes);
+  heed__data_shuffle(options->seed, HEED__SPLIT_STREAM + (uint64_t)split, order, data->nodes);
   for (int32_t c = 0; c < data->classes; c++) cuts[c].seen = 0;
   for (int64_t i = 0; i < data->nodes; i++) {
     int32_t label = data->labels[order[i]];

@@ -90,6 +90,11 @@ heed_value heed__model_attention(heed_model *model, const char *name,
  * will be. */
 heed_status heed__model_draft(heed_model **model, const heed_model_spec *spec, heed_value *output);
 
+/* Makes column c of the output scale[c] times what it was, plus shift[c], in the weights of the linear layer
+ * that gives it. Without `scale` nothing changes but the status.
+ * @return HEED_ARGUMENT where the last layer is not linear with a bias */
+heed_status heed__model_rescale(heed_model *model, const double *scale, const double *shift);
+
 /* The number of a tensor in heed_model_parameters(), or in heed_model_state(). */
 static inline float *heed__tensor_data(const heed_model *model, int tensor) {
   const heed_parameter *is = &model->tensors[tensor].is;

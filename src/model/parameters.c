@@ -1,6 +1,7 @@
 /* Parameters and state, one by one and as flat arrays. */
 #include <string.h>
 
+#include "base/status.h"
 #include "model/model.h"
 
 int64_t heed_model_parameter_count(const heed_model *model) { return model->n_parameters; }
@@ -48,4 +49,26 @@ int64_t heed_model_output_count(const heed_model *model) {
 
 const heed_model_spec *heed_model_get_spec(const heed_model *model) {
   return model->has_spec ? &model->spec : NULL;
+}
+
+heed_status heed__model_rescale(heed_model *model, const double *scale, const double *shift) {
+  const heed__layer *last =
+      model->output < 0 ? NULL : model->layers + model->values[model->output].layer;
+  if (last == NULL || last->kind != HEED__LINEAR || last->tensors[1] < 0) {
+    return heed__fail(HEED_ARGUMENT,
+                      "model: the last layer is not linear with a bias, so its output cannot be "
+                      "put into other units");
+  }
+  if (scale == NULL) return HEED_OK;
+  const heed_parameter *weight = &model->tensors[last->tensors[0]].is;
+  float *w = weight->data, *b = model->tensors[last->tensors[1]].is.data;
+  int64_t outputs = weight->shape[0], inputs = weight->shape[1];
+  for (int64_t o = 0; o < outputs; o++) {
+    for (int64_t i = 0; i < inputs; i++) {
+      float *entry = w + (weight->transposed ? i * outputs + o : o * inputs + i);
+      *entry = (float)((double)*entry * scale[o]);
+    }
+    b[o] = (float)((double)b[o] * scale[o] + shift[o]);
+  }
+  return HEED_OK;
 }

@@ -335,6 +335,8 @@ static const field fit_fields[] = {
     FIT("epochs", INT, spec.epochs),
     FIT("patience", INT, spec.patience),
     FIT("watch", INT, spec.watch),
+    FIT("batch", INT, spec.batch),
+    FIT("standardize", FLAG, spec.standardize),
     FIT("optimizer", INT, spec.optimizer.kind),
     FIT("rate", FLOAT, spec.optimizer.rate),
     FIT("beta1", FLOAT, spec.optimizer.beta1),
@@ -493,6 +495,10 @@ heed_status heed_trainer_save(const heed_trainer *trainer, const char *path) {
   if (t->at.best_epoch == 0) {
     return heed__fail(HEED_ARGUMENT, "%s: no epoch was run, there is nothing to save", path);
   }
+  if (t->rescaled) {
+    return heed__fail(HEED_ARGUMENT, "%s: the fit is finished, its model in the targets' units",
+                      path);
+  }
   return write_tensors(t->model, path, more, numbers > 0 ? 4 : 3, metadata);
 }
 
@@ -551,7 +557,7 @@ static heed_status read_state(const reading *r, const heed_trainer *t, state *s)
   const heed__progress *at = &s->at;
   if (at->epoch < 1 || at->epoch > t->spec.epochs || at->best_epoch < 1 ||
       at->best_epoch > at->epoch || at->waited < 0 || at->waited > at->epoch ||
-      at->plateau_waited < 0 || s->steps != at->epoch || !isfinite(at->rate) || !(at->rate >= 0) ||
+      at->plateau_waited < 0 || s->steps != at->epoch * heed__trainer_steps(t) || !isfinite(at->rate) || !(at->rate >= 0) ||
       isnan(at->best_merit) || isnan(at->best_loss) || !isfinite(at->kept_val) ||
       !isfinite(at->kept_loss) || isnan(at->plateau_loss) || !isfinite(at->seconds)) {
     return heed__fail(HEED_FORMAT, "%s: " KEY_PROGRESS ": not what a fit comes to: %s", r->path,

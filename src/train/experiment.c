@@ -13,7 +13,7 @@
 #include "base/threads.h"
 #include "train/trainer.h"
 
-/* Multiply-adds of an epoch below which several runs at once use the processor better than the
+/* Multiply-adds of a step below which several runs at once use the processor better than the
  * parallel kernels of one, and below which they do so even with threads left over. */
 #define SMALL_WORK 0x1p30
 #define TINY_WORK 0x1p25
@@ -55,6 +55,8 @@ static heed_status single_new(const campaign *x, int number, single *one) {
   int split = number / e->n_seeds;
   uint64_t seed = e->seeds[number % e->n_seeds];
   heed_task task = {.inputs = e->inputs,
+                    .collection = e->collection,
+                    .mask = e->mask,
                     .targets = e->targets,
                     .train = e->train[split],
                     .validation = e->validation[split],
@@ -173,30 +175,58 @@ static void make_and_run(campaign *x, int number) {
   if (status != HEED_OK) fail(x, number, status);
 }
 
-/* Multiply-adds of an epoch, roughly: every product and every attention is done forward for
- * training and for validation, and costs twice as much backward. */
-static double epoch_work(const heed_experiment *e, int64_t parameters) {
-  const heed_model_spec *spec = e->model;
-  double nodes = (double)e->inputs.n_nodes, work = nodes * (double)parameters;
-  double width = (double)spec->hidden, first = (double)spec->features * width;
-  if (e->inputs.sparse != NULL && first <= (double)parameters) {
-    work += (double)e->inputs.sparse->indptr[e->inputs.sparse->rows] * width - nodes * first;
+/* What an epoch looks at: all nodes, all pairs of the mask, all pairs of nodes of one graph. */
+typedef struct sizes {
+  double nodes, pairs, all_pairs;
+} sizes;
+
+static sizes sizes_of(const heed_experiment *e) {
+  const heed_mask *mask = e->collection != NULL ? e->mask : e->inputs.mask;
+  double pairs = mask != NULL ? (double)mask->n_pairs : 0;
+  if (e->collection == NULL) {
+    double nodes = (double)e->inputs.n_nodes;
+    return (sizes){nodes, pairs, nodes * nodes};
   }
-  double pairs = e->inputs.mask != NULL ? (double)e->inputs.mask->n_pairs : 0;
-  if (spec->kind == HEED_MODEL_MLP) pairs = 0;
+  sizes all = {(double)heed_collection_nodes(e->collection), pairs, 0};
+  const int64_t *ptr = heed_collection_graph_ptr(e->collection);
+  int64_t graphs = heed_collection_graphs(e->collection);
+  for (int64_t g = 0; g < graphs; g++) {
+    double n = (double)(ptr[g + 1] - ptr[g]);
+    all.all_pairs += n * n;
+  }
+  return all;
+}
+
+/* Multiply-adds between two steps, roughly, which is an epoch unless graphs come in batches: every
+ * product and every attention is done forward for training and for validation, and costs twice as
+ * much backward. */
+static double step_work(const heed_experiment *e, int64_t parameters) {
+  const heed_model_spec *spec = e->model;
+  sizes of = sizes_of(e);
+  double work = of.nodes * (double)parameters;
+  double width = (double)spec->hidden, first = (double)spec->features * width;
+  if (e->collection == NULL && e->inputs.sparse != NULL && first <= (double)parameters) {
+    work += (double)e->inputs.sparse->indptr[e->inputs.sparse->rows] * width - of.nodes * first;
+  }
+  double pairs = spec->kind == HEED_MODEL_MLP ? 0 : of.pairs;
   bool blocks = spec->kind == HEED_MODEL_TRANSFORMER;
   int32_t layers = blocks ? (int32_t)strnlen(spec->blocks, HEED_MAX_BLOCKS) : spec->layers;
   for (int32_t l = 0; l < layers; l++) {
-    work += 2 * width * (blocks && spec->blocks[l] == 'S' ? nodes * nodes : pairs);
+    work += 2 * width * (blocks && spec->blocks[l] == 'S' ? of.all_pairs : pairs);
   }
-  return 4 * work;
+  double share = 1;
+  if (e->collection != NULL && e->fit->batch > 0) {
+    double graphs = (double)heed_collection_graphs(e->collection);
+    share = graphs > e->fit->batch ? e->fit->batch / graphs : 1;
+  }
+  return 4 * work * share;
 }
 
 static bool together(const campaign *x, heed__order order) {
   int threads = heed_threads();
   if (x->n_runs < 2) return false;
   if (order != HEED__ORDER_AUTO) return order == HEED__ORDER_TOGETHER;
-  double work = epoch_work(x->of, x->parameters);
+  double work = step_work(x->of, x->parameters);
   return threads > 1 && work < (x->n_runs >= threads ? SMALL_WORK : TINY_WORK);
 }
 

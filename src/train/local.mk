@@ -1,9 +1,10 @@
 # Room train: fitting models, experiments, checkpoints.
 heedinclude_HEADERS += include/heed/train.h
 libheed_core_la_SOURCES += \
+  src/train/batches.c src/train/batches.h \
   src/train/checkpoint.c \
   src/train/experiment.c \
-  src/train/loss.c \
+  src/train/loss.c src/train/loss.h \
   src/train/metric.c src/train/metric.h \
   src/train/names.c \
   src/train/optimizer.c src/train/optimizer.h \

@@ -1,6 +1,7 @@
 /* Losses and their gradients. Rows are cut into fixed blocks, whose sums are kept in double and
  * joined in order, so that the bits do not depend on the number of threads. */
-#include <heed/train.h>
+#include "train/loss.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -201,6 +202,18 @@ static heed_status bad_target(const problem *p, int64_t row) {
                     p->output->cols == 1 ? "" : "s");
 }
 
+bool heed__loss_by_label(heed_loss loss, const heed_targets *targets, int64_t cols) {
+  return loss == HEED_LOSS_CROSS_ENTROPY ||
+         (loss == HEED_LOSS_BINARY_CROSS_ENTROPY && targets->labels != NULL && cols == 1);
+}
+
+heed_status heed__loss_check_targets(heed_loss loss, const heed_targets *targets, int64_t cols) {
+  bool by_label = heed__loss_by_label(loss, targets, cols);
+  if (by_label ? targets->labels != NULL : targets->values != NULL) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "%s: there are no %s", heed_loss_name(loss),
+                    by_label ? "labels" : "target values");
+}
+
 heed_status heed_loss_compute(heed_loss loss, const heed_matrix *output,
                               const heed_targets *targets, const uint8_t *rows, float *gradient,
                               double *value) {
@@ -212,16 +225,12 @@ heed_status heed_loss_compute(heed_loss loss, const heed_matrix *output,
     return heed__fail(HEED_SHAPE, "output: %lld rows of %lld columns, stride %lld",
                       (long long)output->rows, (long long)output->cols, (long long)output->stride);
   }
-  bool by_label = loss == HEED_LOSS_CROSS_ENTROPY ||
-                  (loss == HEED_LOSS_BINARY_CROSS_ENTROPY && p.labels != NULL && output->cols == 1);
+  HEED__TRY(heed__loss_check_targets(loss, targets, output->cols));
+  bool by_label = heed__loss_by_label(loss, targets, output->cols);
   if (by_label) {
     p.values = NULL;
   } else {
     p.labels = NULL;
-  }
-  if (p.labels == NULL && p.values == NULL) {
-    return heed__fail(HEED_ARGUMENT, "%s: there are no %s", heed_loss_name(loss),
-                      loss == HEED_LOSS_CROSS_ENTROPY ? "labels" : "target values");
   }
   partial count =
       over_blocks(&p, count_block, (double)output->rows * (by_label ? 1 : (double)output->cols));

@@ -19,6 +19,12 @@ heed_fit_spec heed_fit_spec_default(void) {
 }
 
 static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
+  if (spec->batch < 0) {
+    return heed__fail(HEED_ARGUMENT, "batch: %d graphs, not at least 0", spec->batch);
+  }
+  if (spec->standardize && task->collection == NULL) {
+    return heed__fail(HEED_ARGUMENT, "standardize: there is no collection");
+  }
   if ((unsigned)spec->loss > HEED_LOSS_ABSOLUTE) {
     return heed__fail(HEED_ARGUMENT, "loss %d: there is none", (int)spec->loss);
   }
@@ -102,8 +108,21 @@ static heed_status part_new(heed__part *part, const heed_trainer *t, const uint8
 }
 
 static heed_status reserve(heed_trainer *t) {
+  int64_t state = heed_model_state_count(t->model);
+  t->best_parameters = heed__alloc((size_t)heed_model_parameter_count(t->model), sizeof(float));
+  if (state > 0) t->best_state = heed__alloc((size_t)state, sizeof(float));
+  return t->best_parameters != NULL && (state == 0 || t->best_state != NULL) ? HEED_OK
+                                                                             : HEED_NOMEM;
+}
+
+/* Passes over nodes, or over graphs that are always taken together. */
+static heed_status reserve_parts(heed_trainer *t) {
+  HEED__TRY(check_rows(&t->task, t->task.train, "training"));
+  HEED__TRY(check_rows(&t->task, t->task.validation, "validation"));
+  HEED__TRY(part_new(&t->training, t, t->task.train, true, NULL));
+  HEED__TRY(part_new(&t->validation, t, t->task.validation, false, &t->training));
   int64_t rows = heed_pass_rows(t->training.pass), checked = heed_pass_rows(t->validation.pass);
-  int64_t outputs = heed_model_output_count(t->model), state = heed_model_state_count(t->model);
+  int64_t outputs = heed_model_output_count(t->model);
   size_t room = heed__metric_room(t->spec.metric, checked, outputs), numbers;
   if (room == 0 || !heed__multiply((size_t)rows, (size_t)outputs, &numbers)) {
     return heed__fail(HEED_OVERFLOW, "an output of %lld rows and %lld columns does not fit",
@@ -111,11 +130,7 @@ static heed_status reserve(heed_trainer *t) {
   }
   t->d_output = heed__alloc(numbers, sizeof(float));
   t->room = heed__alloc(room, 1);
-  t->best_parameters = heed__alloc((size_t)heed_model_parameter_count(t->model), sizeof(float));
-  if (state > 0) t->best_state = heed__alloc((size_t)state, sizeof(float));
-  bool all = t->d_output != NULL && t->room != NULL && t->best_parameters != NULL &&
-             (state == 0 || t->best_state != NULL);
-  return all ? HEED_OK : HEED_NOMEM;
+  return t->d_output != NULL && t->room != NULL ? HEED_OK : HEED_NOMEM;
 }
 
 heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const heed_task *task,
@@ -130,12 +145,10 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   t->at.best_merit = -(double)INFINITY;
   t->at.best_loss = t->at.plateau_loss = (double)INFINITY;
   t->at.rate = spec->optimizer.rate;
-  heed_status status = check_rows(task, task->train, "training");
-  if (status == HEED_OK) status = check_rows(task, task->validation, "validation");
-  if (status == HEED_OK) status = heed_optimizer_new(&t->optimizer, &spec->optimizer, model);
-  if (status == HEED_OK) status = part_new(&t->training, t, task->train, true, NULL);
+  heed_status status = heed_optimizer_new(&t->optimizer, &spec->optimizer, model);
   if (status == HEED_OK) {
-    status = part_new(&t->validation, t, task->validation, false, &t->training);
+    status = task->collection != NULL ? heed__batches_new(&t->batches, model, task, spec)
+                                      : reserve_parts(t);
   }
   if (status == HEED_OK) status = reserve(t);
   if (status != HEED_OK) {
@@ -146,15 +159,15 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   return HEED_OK;
 }
 
-size_t heed__trainer_bytes(const heed_trainer *trainer) {
-  size_t bytes = heed_pass_bytes(trainer->training.pass);
-  return trainer->validation.borrowed ? bytes : bytes + heed_pass_bytes(trainer->validation.pass);
+int64_t heed__trainer_steps(const heed_trainer *trainer) {
+  return trainer->batches != NULL ? trainer->batches->steps : 1;
 }
 
 void heed_trainer_free(heed_trainer *trainer) {
   if (trainer == NULL) return;
   part_free(&trainer->validation);
   part_free(&trainer->training);
+  heed__batches_free(trainer->batches);
   heed_optimizer_free(trainer->optimizer);
   heed__free(trainer->d_output);
   heed__free(trainer->room);
@@ -203,6 +216,9 @@ static void look_for_plateau(const heed_optimizer_spec *spec, heed__progress *at
 static heed_status train(heed_trainer *t, float rate, double *loss) {
   heed_matrix output;
   const heed__part *part = &t->training;
+  if (t->batches != NULL) {
+    return heed__batches_train(t->batches, t->optimizer, t->seed, t->at.epoch, rate, loss);
+  }
   uint64_t step = (uint64_t)t->at.epoch + 1;
   HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_TRAIN, t->seed, step, &output));
   HEED__TRY(
@@ -214,6 +230,7 @@ static heed_status train(heed_trainer *t, float rate, double *loss) {
 static heed_status validate(heed_trainer *t, double *loss, double *val) {
   heed_matrix output;
   const heed__part *part = &t->validation;
+  if (t->batches != NULL) return heed__batches_validate(t->batches, loss, val);
   HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_EVALUATE, t->seed, 0, &output));
   HEED__TRY(heed_loss_compute(t->spec.loss, &output, &part->targets, part->rows, NULL, loss));
   return heed__metric_measure(t->spec.metric, &output, &part->targets, part->rows, t->room, val);
@@ -222,13 +239,14 @@ static heed_status validate(heed_trainer *t, double *loss, double *val) {
 static heed_status test_of(const heed_trainer *t, double *value) {
   heed_matrix output;
   heed__part part;
+  if (t->batches != NULL) return heed__batches_test(t->batches, value);
   HEED__TRY(part_new(&part, t, t->task.test, false, &t->training));
   heed_status status = heed_pass_forward(part.pass, HEED_MODE_EVALUATE, t->seed, 0, &output);
   if (status == HEED_OK) {
     status = heed_metric_compute(t->spec.metric, &output, &part.targets, part.rows, value);
   }
   part_free(&part);
-  return status == HEED_OK ? HEED_OK : heed__fail(status, "test: %s", heed_message());
+  return status;
 }
 
 static void keep_parameters(heed_trainer *t) {
@@ -240,6 +258,16 @@ static void keep_parameters(heed_trainer *t) {
   }
 }
 
+static void take_best(heed_trainer *t) {
+  memcpy(heed_model_parameters(t->model), t->best_parameters,
+         (size_t)heed_model_parameter_count(t->model) * sizeof(float));
+  if (t->best_state != NULL) {
+    memcpy(heed_model_state(t->model), t->best_state,
+           (size_t)heed_model_state_count(t->model) * sizeof(float));
+  }
+  t->rescaled = false;
+}
+
 heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch, bool *done) {
   heed_trainer *t = trainer;
   heed__progress *at = &t->at;
@@ -249,6 +277,7 @@ heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch, bool *d
   if (number > t->spec.epochs) {
     return heed__fail(HEED_ARGUMENT, "epoch %d: there are to be %d", number, t->spec.epochs);
   }
+  if (t->rescaled) take_best(t);
   bool plateau = optimizer->schedule == HEED_SCHEDULE_PLATEAU;
   float rate = plateau ? at->rate : heed_schedule_rate(optimizer, at->epoch, t->spec.epochs);
   heed_status status = train(t, rate, &train_loss);
@@ -288,14 +317,14 @@ heed_status heed_trainer_finish(heed_trainer *trainer, heed_run *run) {
   heed_trainer *t = trainer;
   const heed__progress *at = &t->at;
   if (at->best_epoch == 0) return heed__fail(HEED_ARGUMENT, "fit: no epoch was run");
-  memcpy(heed_model_parameters(t->model), t->best_parameters,
-         (size_t)heed_model_parameter_count(t->model) * sizeof(float));
-  if (t->best_state != NULL) {
-    memcpy(heed_model_state(t->model), t->best_state,
-           (size_t)heed_model_state_count(t->model) * sizeof(float));
+  take_best(t);
+  if (t->spec.standardize) {
+    HEED__TRY(heed__batches_rescale(t->batches));
+    t->rescaled = true;
   }
   double test = (double)NAN;
-  if (t->task.test != NULL) HEED__TRY(test_of(t, &test));
+  heed_status status = t->task.test != NULL ? test_of(t, &test) : HEED_OK;
+  if (status != HEED_OK) return heed__fail(status, "test: %s", heed_message());
   *run = (heed_run){.seed = t->seed,
                     .best_epoch = at->best_epoch,
                     .epochs = at->epoch,

@@ -4,6 +4,8 @@
 
 #include <heed/train.h>
 
+#include "train/batches.h"
+
 /* All that an epoch moves besides arrays. */
 typedef struct heed__progress {
   int epoch;         /* that were run */
@@ -33,6 +35,7 @@ struct heed_trainer {
   heed_task task;
   heed_fit_spec spec;
   uint64_t seed;
+  heed__batches *batches; /* of a collection; else NULL, and there are the two parts */
   heed__part training;
   heed__part validation;
   heed_optimizer *optimizer;
@@ -40,11 +43,12 @@ struct heed_trainer {
   void *room;             /* of the metric */
   float *best_parameters; /* [parameters], of best_epoch */
   float *best_state;      /* [state]; NULL where there is none */
+  bool rescaled;          /* the model is that of best_epoch in the targets' own units */
   heed__progress at;
 };
 
-/* Bytes that its passes hold. */
-size_t heed__trainer_bytes(const heed_trainer *trainer);
+/* Steps of the optimiser in an epoch. */
+int64_t heed__trainer_steps(const heed_trainer *trainer);
 
 /* Whether epochs or patience have run out. */
 bool heed__trainer_done(const heed_trainer *trainer);

@@ -4,6 +4,7 @@ TESTS += tests/train/test_train
 tests_train_test_train_SOURCES = tests/train/test_train.c tests/train/train_test.h \
   tests/train/problem.c tests/train/problem.h \
   tests/train/test_checkpoint.c \
+  tests/train/test_collection.c \
   tests/train/test_experiment.c \
   tests/train/test_fit.c \
   tests/train/test_import.c \

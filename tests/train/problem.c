@@ -26,7 +26,11 @@ void problem_open(problem *p, const char *source) {
     p->validation[s] = heed_data_split(p->data, s, HEED_PART_VALIDATION);
     p->test[s] = heed_data_split(p->data, s, HEED_PART_TEST);
   }
-  p->task = (heed_task){p->inputs, p->targets, p->train[0], p->validation[0], p->test[0]};
+  p->task = (heed_task){.inputs = p->inputs,
+                        .targets = p->targets,
+                        .train = p->train[0],
+                        .validation = p->validation[0],
+                        .test = p->test[0]};
 }
 
 void problem_end(problem *p) {

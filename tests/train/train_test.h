@@ -13,6 +13,7 @@ TCase *fit_tests(void);
 TCase *import_tests(void);
 TCase *checkpoint_tests(void);
 TCase *experiment_tests(void);
+TCase *collection_tests(void);
 
 static inline void ok(heed_status status) {
   ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());

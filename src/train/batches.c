@@ -1,0 +1,368 @@
+/* Learning from a collection: rows are its graphs, a step is taken for every batch of them. */
+#include "train/batches.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "model/model.h"
+#include "train/loss.h"
+#include "train/metric.h"
+
+/* Graphs at once where nobody says how many. */
+enum { USUAL = 64 };
+
+/* Orders are drawn from streams from here on; parameters and dropout have the lower ones. */
+static const uint64_t first_stream = (uint64_t)1 << 33;
+
+void heed__batches_shuffle(uint64_t seed, int epoch, int64_t *order, int64_t n) {
+  uint32_t random[4] = {0};
+  for (int64_t i = 0; i < n; i++) order[i] = i;
+  for (int64_t i = n - 1, drawn = 0; i > 0; i--, drawn++) { /* Fisher and Yates */
+    if (drawn % 4 == 0) {
+      heed__random4(seed, first_stream + (uint64_t)epoch, (uint64_t)drawn / 4, random);
+    }
+    int64_t other = (int64_t)((uint64_t)random[drawn % 4] * (uint64_t)(i + 1) >> 32);
+    int64_t place = order[i];
+    order[i] = order[other];
+    order[other] = place;
+  }
+}
+
+/* The pass is of the graphs [n] from now on. */
+static heed_status bind(heed_batch *batch, heed_pass *pass, const int64_t *graphs, int64_t n) {
+  HEED__TRY(heed_batch_take(batch, graphs, n));
+  HEED__TRY(heed_pass_bind(pass, heed_batch_inputs(batch)));
+  if (heed_pass_rows(pass) == n) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "model: it gives %lld rows for %lld graphs, not one each",
+                    (long long)heed_pass_rows(pass), (long long)n);
+}
+
+/* What the model gives for each of the graphs [n], at most `most` at once. Every graph gives the bits it
+ * gives alone. */
+static heed_status collect(heed_batch *batch, heed_pass *pass, int64_t most, const int64_t *graphs,
+                           int64_t n, float *into) {
+  for (int64_t first = 0; first < n; first += most) {
+    int64_t count = n - first < most ? n - first : most;
+    heed_matrix output;
+    HEED__TRY(bind(batch, pass, graphs + first, count));
+    HEED__TRY(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+    for (int64_t i = 0; i < count; i++) {
+      memcpy(into + (first + i) * output.cols, output.data + i * output.stride,
+             (size_t)output.cols * sizeof *into);
+    }
+  }
+  return HEED_OK;
+}
+
+heed_status heed_predict_collection(heed_model *model, const heed_collection *collection,
+                                    const heed_mask *mask, int batch, float *output) {
+  if (batch < 0) return heed__fail(HEED_ARGUMENT, "batch: %d graphs", batch);
+  int64_t n = heed_collection_graphs(collection), most = batch == 0 ? USUAL : batch;
+  if (most > n) most = n;
+  if (n == 0) return HEED_OK;
+  heed_batch *room;
+  heed_pass *pass = NULL;
+  HEED__TRY(heed_batch_new(&room, collection, mask, most));
+  heed_model_capacity capacity = heed_batch_capacity(room);
+  heed_status status = heed_pass_reserve(&pass, model, &capacity, false);
+  int64_t *graphs = heed__alloc((size_t)n, sizeof *graphs);
+  if (status == HEED_OK && graphs == NULL) status = HEED_NOMEM;
+  if (status == HEED_OK) {
+    for (int64_t g = 0; g < n; g++) graphs[g] = g;
+    status = collect(room, pass, most, graphs, n, output);
+  }
+  heed__free(graphs);
+  heed_pass_free(pass);
+  heed_batch_free(room);
+  return status;
+}
+
+/* Entries of a graph's targets that the loss knows of. */
+static int64_t known(const heed__batches *b, int64_t graph) {
+  const heed_targets *targets = &b->task.targets;
+  if (heed__loss_by_label(b->loss, targets, b->outputs)) return targets->labels[graph] >= 0;
+  int64_t count = 0;
+  for (int64_t c = 0; c < b->outputs; c++) {
+    count += !isnan(targets->values[graph * b->outputs + c]);
+  }
+  return count;
+}
+
+/* Says with the graph's own number what the loss would say of a row of a batch. */
+static heed_status check_target(const heed__batches *b, int64_t graph) {
+  const heed_targets *targets = &b->task.targets;
+  if (heed__loss_by_label(b->loss, targets, b->outputs)) {
+    int64_t classes = b->outputs == 1 && b->loss != HEED_LOSS_CROSS_ENTROPY ? 2 : b->outputs;
+    if (targets->labels[graph] < classes) return HEED_OK;
+    return heed__fail(HEED_RANGE, "labels, graph %lld: class %d, but the output has %lld column%s",
+                      (long long)graph, (int)targets->labels[graph], (long long)b->outputs,
+                      b->outputs == 1 ? "" : "s");
+  }
+  bool binary = b->loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
+  for (int64_t c = 0; c < b->outputs; c++) {
+    float value = targets->values[graph * b->outputs + c];
+    if (isinf(value) || (binary && (value < 0 || value > 1))) {
+      return heed__fail(HEED_RANGE, "targets, graph %lld, column %lld: %g is not %s",
+                        (long long)graph, (long long)c, (double)value,
+                        binary ? "between 0 and 1" : "finite");
+    }
+  }
+  return HEED_OK;
+}
+
+static void graphs_free(heed__graphs *part) {
+  heed__free(part->graphs);
+  heed__free(part->labels);
+  heed__free(part->values);
+  heed__free(part->scaled);
+  heed__free(part->output);
+  *part = (heed__graphs){0};
+}
+
+/* The graphs with marks[graph] not 0 of which anything is known. `name` is the part's. */
+static heed_status graphs_new(heed__graphs *part, const heed__batches *b, const uint8_t *marks,
+                              const char *name) {
+  const heed_targets *from = &b->task.targets;
+  int64_t all = heed_collection_graphs(b->task.collection), n = 0, marked = 0;
+  size_t width = (size_t)b->outputs * sizeof(float);
+  *part = (heed__graphs){0};
+  for (int64_t g = 0; g < all; g++) {
+    if (marks[g] == 0) continue;
+    marked++;
+    n += known(b, g) > 0;
+    HEED__TRY(check_target(b, g));
+  }
+  if (marked == 0) {
+    return heed__fail(HEED_ARGUMENT, "%s: none of %lld graphs", name, (long long)all);
+  }
+  if (n == 0) {
+    return heed__fail(HEED_ARGUMENT, "%s: none of %lld graphs has a known target", name,
+                      (long long)marked);
+  }
+  part->graphs = heed__alloc((size_t)n, sizeof *part->graphs);
+  if (from->labels != NULL) part->labels = heed__alloc((size_t)n, sizeof *part->labels);
+  if (from->values != NULL) part->values = heed__alloc((size_t)n, width);
+  if (part->graphs == NULL || (from->labels != NULL && part->labels == NULL) ||
+      (from->values != NULL && part->values == NULL)) {
+    graphs_free(part);
+    return HEED_NOMEM;
+  }
+  for (int64_t g = 0; g < all; g++) {
+    if (marks[g] == 0 || known(b, g) == 0) continue;
+    part->graphs[part->n] = g;
+    if (part->labels != NULL) part->labels[part->n] = from->labels[g];
+    if (part->values != NULL) {
+      memcpy(part->values + part->n * b->outputs, from->values + g * b->outputs, width);
+    }
+    part->n++;
+  }
+  return HEED_OK;
+}
+
+/* Mean and deviation of each column of the training's known targets, both over the differences from the
+ * first one, so that a column of equal numbers deviates by 0, which counts as 1. */
+static heed_status find_units(heed__batches *b) {
+  b->mean = heed__alloc((size_t)b->outputs, sizeof *b->mean);
+  b->deviation = heed__alloc((size_t)b->outputs, sizeof *b->deviation);
+  if (b->mean == NULL || b->deviation == NULL) return HEED_NOMEM;
+  for (int64_t c = 0; c < b->outputs; c++) {
+    double first = 0, sum = 0, squares = 0;
+    int64_t n = 0;
+    for (int64_t i = 0; i < b->train.n; i++) {
+      float value = b->train.values[i * b->outputs + c];
+      if (isnan(value)) continue;
+      if (n++ == 0) first = (double)value;
+      sum += (double)value - first;
+    }
+    double off = n > 0 ? sum / (double)n : 0;
+    for (int64_t i = 0; i < b->train.n; i++) {
+      double value = (double)b->train.values[i * b->outputs + c];
+      if (!isnan(value)) squares += (value - first - off) * (value - first - off);
+    }
+    double deviation = n > 0 ? sqrt(squares / (double)n) : 0;
+    b->mean[c] = first + off;
+    b->deviation[c] = deviation > 0 ? deviation : 1;
+  }
+  return HEED_OK;
+}
+
+/* The part's targets as the loss sees them. */
+static heed_status scale(heed__graphs *part, const heed__batches *b) {
+  part->scaled = heed__alloc((size_t)part->n, (size_t)b->outputs * sizeof *part->scaled);
+  if (part->scaled == NULL) return HEED_NOMEM;
+  for (int64_t i = 0; i < part->n * b->outputs; i++) {
+    int64_t c = i % b->outputs;
+    part->scaled[i] = (float)(((double)part->values[i] - b->mean[c]) / b->deviation[c]);
+  }
+  return HEED_OK;
+}
+
+static heed_status check_spec(const heed__batches *b, const heed_fit_spec *spec) {
+  HEED__TRY(heed__loss_check_targets(spec->loss, &b->task.targets, b->outputs));
+  if (!spec->standardize) return HEED_OK;
+  if (spec->loss != HEED_LOSS_SQUARED && spec->loss != HEED_LOSS_ABSOLUTE) {
+    return heed__fail(HEED_ARGUMENT, "standardize: the loss is %s, not of numbers",
+                      heed_loss_name(spec->loss));
+  }
+  return heed__model_rescale(b->model, NULL, NULL);
+}
+
+/* Batch, pass and arrays for `most` graphs at once. */
+static heed_status reserve(heed__batches *b) {
+  HEED__TRY(heed_batch_new(&b->batch, b->task.collection, b->task.mask, b->most));
+  heed_model_capacity capacity = heed_batch_capacity(b->batch);
+  HEED__TRY(heed_pass_reserve(&b->pass, b->model, &capacity, true));
+  size_t most = (size_t)b->most, width = (size_t)b->outputs * sizeof(float);
+  size_t room = heed__metric_room(b->metric, b->validation.n, b->outputs);
+  b->order = heed__alloc((size_t)b->train.n, sizeof *b->order);
+  b->taken = heed__alloc(most, sizeof *b->taken);
+  b->labels = heed__alloc(most, sizeof *b->labels);
+  b->values = heed__alloc(most, width);
+  b->d_output = heed__alloc(most, width);
+  b->validation.output = heed__alloc((size_t)b->validation.n, width);
+  b->room = room == 0 ? NULL : heed__alloc(room, 1);
+  if (b->order == NULL || b->taken == NULL || b->labels == NULL || b->values == NULL ||
+      b->d_output == NULL || b->validation.output == NULL || b->room == NULL) {
+    return HEED_NOMEM;
+  }
+  /* Tells at once, not in the first epoch, if model and collection do not go together. */
+  return bind(b->batch, b->pass, b->train.graphs, b->most);
+}
+
+static heed_status prepare(heed__batches *b, const heed_fit_spec *spec) {
+  HEED__TRY(check_spec(b, spec));
+  HEED__TRY(graphs_new(&b->train, b, b->task.train, "training"));
+  HEED__TRY(graphs_new(&b->validation, b, b->task.validation, "validation"));
+  if (b->task.test != NULL) { /* tells now what would be told after the last epoch */
+    heed__graphs test;
+    HEED__TRY(graphs_new(&test, b, b->task.test, "test"));
+    graphs_free(&test);
+  }
+  if (spec->standardize) {
+    HEED__TRY(find_units(b));
+    HEED__TRY(scale(&b->train, b));
+    HEED__TRY(scale(&b->validation, b));
+  }
+  int64_t size = spec->batch == 0 || spec->batch > b->train.n ? b->train.n : spec->batch;
+  b->steps = (b->train.n + size - 1) / size;
+  b->most = (b->train.n + b->steps - 1) / b->steps;
+  return reserve(b);
+}
+
+heed_status heed__batches_new(heed__batches **batches, heed_model *model, const heed_task *task,
+                              const heed_fit_spec *spec) {
+  heed__batches *b = heed__alloc_zero(1, sizeof *b);
+  if (b == NULL) return HEED_NOMEM;
+  b->model = model;
+  b->task = *task;
+  b->loss = spec->loss;
+  b->metric = spec->metric;
+  b->outputs = heed_model_output_count(model);
+  heed_status status = prepare(b, spec);
+  if (status != HEED_OK) {
+    heed__batches_free(b);
+    return status;
+  }
+  *batches = b;
+  return HEED_OK;
+}
+
+void heed__batches_free(heed__batches *batches) {
+  if (batches == NULL) return;
+  heed_pass_free(batches->pass);
+  heed_batch_free(batches->batch);
+  graphs_free(&batches->train);
+  graphs_free(&batches->validation);
+  heed__free(batches->order);
+  heed__free(batches->taken);
+  heed__free(batches->labels);
+  heed__free(batches->values);
+  heed__free(batches->d_output);
+  heed__free(batches->room);
+  heed__free(batches->mean);
+  heed__free(batches->deviation);
+  heed__free(batches);
+}
+
+/* Puts the training graphs at places[n] and their targets into the batch's arrays; returns how many
+ * entries count, which is never 0. */
+static int64_t gather(heed__batches *b, const int64_t *places, int64_t n) {
+  const heed__graphs *from = &b->train;
+  const float *values = from->scaled != NULL ? from->scaled : from->values;
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t place = places[i];
+    b->taken[i] = from->graphs[place];
+    count += known(b, b->taken[i]);
+    if (from->labels != NULL) b->labels[i] = from->labels[place];
+    if (values != NULL) {
+      memcpy(b->values + i * b->outputs, values + place * b->outputs,
+             (size_t)b->outputs * sizeof *values);
+    }
+  }
+  return count;
+}
+
+heed_status heed__batches_train(heed__batches *b, heed_optimizer *optimizer, uint64_t seed,
+                                int epoch, float rate, double *loss) {
+  heed_targets targets = {.labels = b->task.targets.labels != NULL ? b->labels : NULL,
+                          .values = b->task.targets.values != NULL ? b->values : NULL};
+  double sum = 0;
+  int64_t entries = 0;
+  heed__batches_shuffle(seed, epoch, b->order, b->train.n);
+  for (int64_t s = 0; s < b->steps; s++) {
+    /* As even as can be: their numbers of graphs differ by one at most. */
+    int64_t first = b->train.n * s / b->steps, n = b->train.n * (s + 1) / b->steps - first;
+    int64_t count = gather(b, b->order + first, n);
+    uint64_t step = (uint64_t)epoch * (uint64_t)b->steps + (uint64_t)s + 1;
+    heed_matrix output;
+    double value;
+    HEED__TRY(bind(b->batch, b->pass, b->taken, n));
+    HEED__TRY(heed_pass_forward(b->pass, HEED_MODE_TRAIN, seed, step, &output));
+    HEED__TRY(heed_loss_compute(b->loss, &output, &targets, NULL, b->d_output, &value));
+    HEED__TRY(heed_pass_backward(b->pass, b->d_output));
+    HEED__TRY(heed_optimizer_step(optimizer, heed_pass_gradients(b->pass), rate));
+    sum += value * (double)count;
+    entries += count;
+  }
+  *loss = sum / (double)entries;
+  return HEED_OK;
+}
+
+heed_status heed__batches_validate(heed__batches *b, double *loss, double *value) {
+  heed__graphs *part = &b->validation;
+  heed_matrix output = heed_matrix_view(part->output, part->n, b->outputs);
+  heed_targets own = {part->labels, part->values};
+  heed_targets scaled = {part->labels, part->scaled != NULL ? part->scaled : part->values};
+  HEED__TRY(collect(b->batch, b->pass, b->most, part->graphs, part->n, part->output));
+  HEED__TRY(heed_loss_compute(b->loss, &output, &scaled, NULL, NULL, loss));
+  for (int64_t i = 0; b->mean != NULL && i < part->n * b->outputs; i++) {
+    int64_t c = i % b->outputs;
+    part->output[i] = (float)((double)part->output[i] * b->deviation[c] + b->mean[c]);
+  }
+  return heed__metric_measure(b->metric, &output, &own, NULL, b->room, value);
+}
+
+heed_status heed__batches_rescale(heed__batches *b) {
+  return b->mean == NULL ? HEED_OK : heed__model_rescale(b->model, b->deviation, b->mean);
+}
+
+heed_status heed__batches_test(heed__batches *b, double *value) {
+  heed__graphs part;
+  HEED__TRY(graphs_new(&part, b, b->task.test, "test"));
+  part.output = heed__alloc((size_t)part.n, (size_t)b->outputs * sizeof *part.output);
+  heed_status status = part.output == NULL ? HEED_NOMEM : HEED_OK;
+  if (status == HEED_OK) {
+    status = collect(b->batch, b->pass, b->most, part.graphs, part.n, part.output);
+  }
+  if (status == HEED_OK) {
+    heed_matrix output = heed_matrix_view(part.output, part.n, b->outputs);
+    heed_targets targets = {part.labels, part.values};
+    status = heed_metric_compute(b->metric, &output, &targets, NULL, value);
+  }
+  graphs_free(&part);
+  return status;
+}

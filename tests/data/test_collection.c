@@ -1,0 +1,563 @@
+#include <check.h>
+#include <heed/data.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+
+/* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random, some of them
+ * self-loops; features say which node, edge and graph they belong to. */
+typedef struct made {
+  heed_collection_arrays arrays;
+  int64_t graph_ptr[64];
+  int64_t edges[2000];
+  float x[3000];
+  float edge_x[3000];
+  int32_t labels[64];
+  float values[192];
+} made;
+
+static uint32_t draw(uint32_t *state, uint32_t below) {
+  *state = *state * 1664525u + 1013904223u;
+  return (uint32_t)((uint64_t)(*state >> 8) * below >> 24);
+}
+
+static void make(made *m, int graphs, heed_target_kind kind) {
+  uint32_t state = 7;
+  memset(m, 0, sizeof *m);
+  int64_t nodes = 0, edges = 0;
+  for (int g = 0; g < graphs; g++) {
+    int64_t n = g == 3 ? 0 : 1 + draw(&state, 12), first = nodes;
+    nodes += n;
+    m->graph_ptr[g + 1] = nodes;
+    for (int64_t i = 0; i < n; i++) {
+      for (int64_t j = i; j < n; j++) {
+        if (draw(&state, i == j ? 9 : 3) != 0) continue;
+        bool turned = draw(&state, 2) == 0;
+        m->edges[2 * edges] = first + (turned ? j : i);
+        m->edges[2 * edges + 1] = first + (turned ? i : j);
+        edges++;
+      }
+    }
+    m->labels[g] = g % 11 == 5 ? -1 : (int32_t)draw(&state, 3);
+    for (int t = 0; t < 3; t++) m->values[3 * g + t] = draw(&state, 4) == 0 ? NAN : draw(&state, 2);
+  }
+  ck_assert_int_lt(edges, 1000);
+  for (int64_t i = 0; i < 3 * nodes; i++) m->x[i] = (float)i + 1;
+  for (int64_t e = 0; e < 2 * edges; e++) m->edge_x[e] = (float)e + 1000;
+  m->arrays = (heed_collection_arrays){.n_graphs = graphs,
+                                       .graph_ptr = m->graph_ptr,
+                                       .features = heed_matrix_view(m->x, nodes, 3),
+                                       .n_edges = edges,
+                                       .edges = m->edges,
+                                       .edge_features = heed_matrix_view(m->edge_x, edges, 2),
+                                       .kind = kind,
+                                       .labels = m->labels,
+                                       .values = heed_matrix_view(m->values, graphs, 3)};
+}
+
+START_TEST(arrays_come_back) {
+  static const char *const columns[] = {"no", "yes", "maybe"};
+  const char *names[40];
+  made m;
+  make(&m, 40, _i);
+  for (int g = 0; g < 40; g++) names[g] = g % 2 == 0 ? "CCO" : "a longer name";
+  m.arrays.names = names;
+  m.arrays.targets = columns;
+  size_t held = heed_memory_held();
+  bool passed = false;
+  for (int n = 0; !passed; n++) {
+    heed_collection *c = NULL;
+    heed__alloc_fail_after(n);
+    heed_status status = heed_collection_new(&c, &m.arrays);
+    heed__alloc_fail_after(-1);
+    passed = status == HEED_OK;
+    if (!passed) {
+      ck_assert_int_eq(status, HEED_NOMEM);
+      ck_assert_ptr_null(c);
+      ck_assert_uint_eq(heed_memory_held(), held);
+      continue;
+    }
+    int64_t nodes = m.graph_ptr[40];
+    ck_assert_int_eq(heed_collection_graphs(c), 40);
+    ck_assert_int_eq(heed_collection_nodes(c), nodes);
+    ck_assert_int_eq(heed_collection_edge_count(c), m.arrays.n_edges);
+    ck_assert_int_eq(heed_collection_features(c), 3);
+    ck_assert_int_eq(heed_collection_edge_features(c), 2);
+    ck_assert_int_eq(heed_collection_kind(c), _i);
+    ck_assert_int_eq(heed_collection_outputs(c), _i == HEED_TARGET_NONE ? 0 : 3);
+    ck_assert_mem_eq(heed_collection_graph_ptr(c), m.graph_ptr, 41 * sizeof *m.graph_ptr);
+    ck_assert_mem_eq(heed_collection_edges(c), m.edges, (size_t)m.arrays.n_edges * 16);
+    ck_assert_mem_eq(heed_collection_node_matrix(c)->data, m.x, (size_t)nodes * 12);
+    ck_assert_mem_eq(heed_collection_edge_matrix(c)->data, m.edge_x, (size_t)m.arrays.n_edges * 8);
+    ck_assert_int_eq(heed_collection_labels(c) != NULL, _i == HEED_TARGET_CLASS);
+    ck_assert_int_eq(heed_collection_values(c) != NULL, _i >= HEED_TARGET_BINARY);
+    if (_i == HEED_TARGET_CLASS) {
+      ck_assert_mem_eq(heed_collection_labels(c), m.labels, 40 * sizeof *m.labels);
+    } else if (_i != HEED_TARGET_NONE) {
+      ck_assert_mem_eq(heed_collection_values(c)->data, m.values, 120 * sizeof *m.values);
+    }
+    ck_assert_str_eq(heed_collection_name(c, 39), "a longer name");
+    ck_assert_ptr_null(heed_collection_name(c, 40));
+    ck_assert_ptr_null(heed_collection_name(c, -1));
+    if (_i != HEED_TARGET_NONE) ck_assert_str_eq(heed_collection_target_name(c, 2), "maybe");
+    ck_assert_str_eq(heed_collection_feature_name(c, false, 2), "x2");
+    ck_assert_str_eq(heed_collection_feature_name(c, true, 1), "x1");
+    ck_assert_int_eq(heed_collection_row(c, 39), 40);
+    ck_assert_int_eq(heed_collection_skipped(c), 0);
+    ck_assert_int_eq(heed_collection_splits(c), 0);
+    heed_collection_free(c);
+  }
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
+START_TEST(wrong_arrays_are_refused) {
+  made m;
+  heed_collection *c;
+  heed_status wanted = HEED_RANGE;
+  const char *says = NULL;
+  make(&m, 40, HEED_TARGET_CLASS);
+  switch (_i) {
+    case 0: m.graph_ptr[7] = m.graph_ptr[6] - 1, says = "graph 6"; break;
+    case 1: m.graph_ptr[0] = 1, says = "begins with node 1"; break;
+    case 2: m.edges[1] = m.graph_ptr[40] + 5, says = "edge 0"; break;
+    case 3: m.edges[20] = -1, says = "edge 10"; break;
+    case 4: m.edges[0] = m.graph_ptr[39], m.edges[1] = m.edges[0], says = "edge 1 "; break;
+    case 5: m.labels[9] = -2, says = "graph 9 has label -2"; break;
+    case 6: m.x[10] = INFINITY, wanted = HEED_VALUE, says = "row 3"; break;
+    case 7: m.edge_x[9] = NAN, wanted = HEED_VALUE, says = "row 4"; break;
+    case 8: m.arrays.features.rows--, wanted = HEED_SHAPE, says = "features ["; break;
+    case 9: m.arrays.edge_features.rows--, wanted = HEED_SHAPE, says = "features of edges ["; break;
+    case 10:
+      m.arrays.kind = HEED_TARGET_BINARY, m.values[4] = 2, says = "graph 1 has 2 in column 1";
+      break;
+    case 11: m.arrays.kind = HEED_TARGET_NUMBER, m.values[4] = INFINITY, says = "inf"; break;
+    case 12:
+      m.arrays.kind = HEED_TARGET_NUMBER, m.arrays.values.rows = 39, wanted = HEED_SHAPE, says = "39";
+      break;
+    case 13: m.arrays.kind = 9, wanted = HEED_ARGUMENT, says = "kind 9"; break;
+    case 14: m.arrays.n_graphs = 0, says = "0 graphs"; break;
+  }
+  size_t held = heed_memory_held();
+  ck_assert_msg(heed_collection_new(&c, &m.arrays) == wanted, "%s", heed_message());
+  ck_assert_msg(strstr(heed_message(), says) != NULL, "%s", heed_message());
+  ck_assert_ptr_null(c);
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
+START_TEST(the_mask_has_every_edge_twice) {
+  made m;
+  heed_collection *c;
+  heed_mask mask;
+  make(&m, 40, HEED_TARGET_NONE);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  ck_assert_int_eq(heed_collection_mask(c, &mask), HEED_OK);
+  ck_assert_int_eq(heed_mask_check(&mask), HEED_OK);
+  int64_t wanted = 0, found = 0;
+  for (int64_t e = 0; e < m.arrays.n_edges; e++) {
+    wanted += m.edges[2 * e] == m.edges[2 * e + 1] ? 1 : 2;
+  }
+  ck_assert_int_eq(mask.n_pairs, wanted);
+  for (int64_t i = 0; i < mask.n_queries; i++) {
+    for (int64_t p = mask.indptr[i]; p < mask.indptr[i + 1]; p++) {
+      const int64_t *ends = m.edges + 2 * mask.edge_ids[p];
+      found += (ends[0] == i && ends[1] == mask.indices[p]) ||
+               (ends[1] == i && ends[0] == mask.indices[p]);
+    }
+  }
+  ck_assert_int_eq(found, wanted);
+  heed_mask_free(&mask);
+  heed_collection_free(c);
+}
+END_TEST
+
+/* Which keys a query sees, of any kind of mask. */
+static bool sees(const heed_mask *mask, int64_t query, int64_t key, int64_t *pair) {
+  for (int64_t p = mask->indptr[query]; p < mask->indptr[query + 1]; p++) {
+    int64_t at = mask->starts != NULL ? mask->starts[query] + p - mask->indptr[query]
+                                      : mask->indices[p];
+    *pair = p;
+    if (at == key) return true;
+  }
+  return false;
+}
+
+/* The graphs of a batch against the collection, pair by pair. */
+static void check_batch(const heed_collection *c, const heed_mask *all, const heed_batch *batch,
+                        const int64_t *graphs, int64_t n) {
+  const heed_model_inputs *in = heed_batch_inputs(batch);
+  const int64_t *ptr = heed_collection_graph_ptr(c);
+  const heed_matrix *x = heed_collection_node_matrix(c), *ex = heed_collection_edge_matrix(c);
+  int64_t node = 0, pairs = 0;
+  ck_assert_int_eq(in->n_graphs, n);
+  ck_assert_ptr_null(in->wanted);
+  ck_assert_ptr_null(in->sparse);
+  ck_assert_int_eq(in->graph_ptr[0], 0);
+  if (all == NULL) {
+    ck_assert_ptr_null(in->mask);
+    ck_assert_ptr_null(in->edges);
+  } else {
+    if (all->starts == NULL) ck_assert_int_eq(heed_mask_check(in->mask), HEED_OK);
+    ck_assert_int_eq(in->edges != NULL, all->edge_ids != NULL);
+  }
+  for (int64_t g = 0; g < n; g++) {
+    int64_t first = ptr[graphs[g]], size = ptr[graphs[g] + 1] - first;
+    ck_assert_int_eq(in->graph_ptr[g + 1], node + size);
+    for (int64_t i = 0; i < size; i++) {
+      ck_assert_mem_eq(in->dense->data + (node + i) * in->dense->stride,
+                       x->data + (first + i) * x->stride, (size_t)x->cols * sizeof(float));
+      if (all == NULL) continue;
+      ck_assert_int_eq(in->mask->indptr[node + i + 1] - in->mask->indptr[node + i],
+                       all->indptr[first + i + 1] - all->indptr[first + i]);
+      for (int64_t j = 0; j < size; j++) {
+        int64_t whole, part;
+        bool wanted = sees(all, first + i, first + j, &whole);
+        ck_assert_int_eq(sees(in->mask, node + i, node + j, &part), wanted);
+        pairs += wanted;
+        if (!wanted || in->edges == NULL) continue;
+        const int64_t *ids;
+        const uint8_t *origins;
+        int64_t count;
+        heed_mask_pair_edges(all, whole, &ids, &origins, &count);
+        for (int64_t k = 0; k < ex->cols; k++) {
+          ck_assert_float_eq(in->edges->data[part * in->edges->stride + k],
+                             ids[0] < 0 ? 0 : ex->data[ids[0] * ex->stride + k]);
+        }
+      }
+    }
+    node += size;
+  }
+  ck_assert_int_eq(in->n_nodes, node);
+  ck_assert_int_eq(in->dense->rows, node);
+  if (all == NULL) return;
+  ck_assert_int_eq(in->mask->n_queries, node);
+  ck_assert_int_eq(in->mask->n_keys, node);
+  ck_assert_int_eq(in->mask->n_pairs, pairs);
+  ck_assert_int_eq(in->mask->indptr[node], pairs);
+  if (in->edges != NULL) ck_assert_int_eq(in->edges->rows, pairs);
+}
+
+/* 0: the graphs, 1: two hops and self-loops, 2: runs, as full attention within each graph is, 3: none. */
+static void mask_of(const heed_collection *c, int which, heed_mask *mask) {
+  memset(mask, 0, sizeof *mask);
+  if (which == 0) ck_assert_int_eq(heed_collection_mask(c, mask), HEED_OK);
+  if (which == 1) {
+    heed_mask graph, hops;
+    ck_assert_int_eq(heed_collection_mask(c, &graph), HEED_OK);
+    ck_assert_int_eq(heed_mask_khop(&hops, &graph, 2), HEED_OK);
+    ck_assert_int_eq(heed_mask_self_loops(mask, &hops, HEED_LOOPS_ADD), HEED_OK);
+    heed_mask_free(&graph);
+    heed_mask_free(&hops);
+  }
+}
+
+START_TEST(batches_are_slices) {
+  made m;
+  heed_collection *c;
+  heed_mask mask, *all = _i == 3 ? NULL : &mask;
+  int64_t graphs[12], indptr[600];
+  int32_t starts[600];
+  uint32_t state = 3;
+  make(&m, 40, HEED_TARGET_NONE);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  mask_of(c, _i, &mask);
+  if (_i == 2) {
+    indptr[0] = 0;
+    for (int g = 0; g < 40; g++) {
+      for (int64_t i = m.graph_ptr[g]; i < m.graph_ptr[g + 1]; i++) {
+        starts[i] = g == 5 ? 0 : (int32_t)m.graph_ptr[g]; /* graph 5 sees nothing */
+        indptr[i + 1] = indptr[i] + (g == 5 ? 0 : m.graph_ptr[g + 1] - m.graph_ptr[g]);
+      }
+    }
+    int64_t n = m.graph_ptr[40];
+    mask = (heed_mask){n, n, indptr[n], indptr, NULL, starts, NULL, NULL, NULL, NULL};
+  }
+  for (int64_t most = 1; most <= 12; most += 11) {
+    heed_batch *batch = NULL;
+    size_t held = heed_memory_held();
+    for (int n = 0;; n++) {
+      heed__alloc_fail_after(n);
+      heed_status status = heed_batch_new(&batch, c, all, most);
+      heed__alloc_fail_after(-1);
+      if (status == HEED_OK) break;
+      ck_assert_int_eq(status, HEED_NOMEM);
+      ck_assert_uint_eq(heed_memory_held(), held);
+    }
+    heed_model_capacity room = heed_batch_capacity(batch);
+    ck_assert_int_eq(room.n_graphs, most);
+    held = heed_memory_held();
+    heed__alloc_fail_after(0);
+    int64_t most_nodes = 0;
+    for (int round = 0; round < 60; round++) {
+      int64_t n = round == 0 ? 0 : 1 + draw(&state, (uint32_t)most);
+      for (int64_t g = 0; g < n; g++) { /* different ones */
+        bool again;
+        do {
+          graphs[g] = draw(&state, 40);
+          again = false;
+          for (int64_t h = 0; h < g; h++) again = again || graphs[h] == graphs[g];
+        } while (again);
+      }
+      ck_assert_int_eq(heed_batch_take(batch, graphs, n), HEED_OK);
+      check_batch(c, all, batch, graphs, n);
+      int64_t nodes = heed_batch_inputs(batch)->n_nodes;
+      if (nodes > most_nodes) most_nodes = nodes;
+      ck_assert_int_le(nodes, room.n_nodes);
+    }
+    heed__alloc_fail_after(-1);
+    ck_assert_uint_eq(heed_memory_held(), held);
+    graphs[0] = 40;
+    ck_assert_int_eq(heed_batch_take(batch, graphs, 1), HEED_RANGE);
+    ck_assert_int_eq(heed_batch_take(batch, graphs, most + 1), HEED_RANGE);
+    if (most == 12) {
+      for (int i = 0; i < 12; i++) graphs[i] = 0;
+      for (int g = 0; g < 40; g++) { /* the largest one, twelve times */
+        if (m.graph_ptr[g + 1] - m.graph_ptr[g] >
+            m.graph_ptr[graphs[0] + 1] - m.graph_ptr[graphs[0]]) {
+          for (int i = 0; i < 12; i++) graphs[i] = g;
+        }
+      }
+      ck_assert_int_eq(heed_batch_take(batch, graphs, 12), HEED_RANGE);
+    }
+    /* The largest graphs fill it. */
+    int64_t order[40], n = 0, nodes = 0;
+    for (int64_t size = 12; size >= 0; size--) {
+      for (int g = 0; g < 40; g++) {
+        if (m.graph_ptr[g + 1] - m.graph_ptr[g] == size) order[n++] = g;
+      }
+    }
+    for (int i = 0; i < most; i++) nodes += m.graph_ptr[order[i] + 1] - m.graph_ptr[order[i]];
+    ck_assert_int_eq(nodes, room.n_nodes);
+    ck_assert_int_eq(heed_batch_take(batch, order, most), HEED_OK);
+    check_batch(c, all, batch, order, most);
+    heed_batch_free(batch);
+  }
+  if (_i < 2) heed_mask_free(&mask);
+  heed_collection_free(c);
+}
+END_TEST
+
+START_TEST(a_full_mask_is_of_one_graph) {
+  made m;
+  heed_collection *c;
+  heed_mask full;
+  heed_batch *batch;
+  make(&m, 2, HEED_TARGET_NONE);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  ck_assert_int_eq(heed_mask_full(&full, m.graph_ptr[2], m.graph_ptr[2]), HEED_OK);
+  ck_assert_int_eq(heed_batch_new(&batch, c, &full, 1), HEED_SHAPE);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "its graph 0"));
+  heed_collection_free(c);
+  make(&m, 1, HEED_TARGET_NONE);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  ck_assert_int_eq(heed_batch_new(&batch, c, &full, 1), HEED_SHAPE);
+  ck_assert_int_eq(heed_batch_new(&batch, c, NULL, 0), HEED_RANGE);
+  int64_t n = m.graph_ptr[1], zero = 0;
+  ck_assert_int_eq(heed_mask_full(&full, n, n), HEED_OK);
+  ck_assert_int_eq(heed_batch_new(&batch, c, &full, 5), HEED_OK);
+  ck_assert_int_eq(heed_batch_capacity(batch).n_graphs, 1);
+  ck_assert_int_eq(heed_batch_take(batch, &zero, 1), HEED_OK);
+  const heed_mask *mask = heed_batch_inputs(batch)->mask;
+  ck_assert_int_eq(mask->n_pairs, n * n);
+  for (int64_t i = 0; i < n; i++) {
+    ck_assert_int_eq(mask->starts[i], 0);
+    ck_assert_int_eq(mask->indptr[i + 1], (i + 1) * n);
+  }
+  heed_batch_free(batch);
+  heed_collection_free(c);
+}
+END_TEST
+
+/* Disjoint parts that cover all whose target is known. */
+static void check_parts(const heed_collection *c, const bool *known, int split, int64_t count[3]) {
+  memset(count, 0, 3 * sizeof *count);
+  for (int64_t g = 0; g < heed_collection_graphs(c); g++) {
+    int in = 0;
+    for (int part = 0; part < 3; part++) {
+      uint8_t is = heed_collection_split_part(c, split, (heed_part)part)[g];
+      ck_assert_int_le(is, 1);
+      in += is;
+      count[part] += is;
+    }
+    ck_assert_int_eq(in, known[g]);
+  }
+}
+
+/* A collection of `graphs` single nodes with these targets. */
+static heed_collection *nodes_with(int64_t graphs, heed_target_kind kind, const int32_t *labels,
+                                   float *values, int64_t columns) {
+  heed_collection *c;
+  int64_t *ptr = malloc((size_t)(graphs + 1) * sizeof *ptr);
+  float *x = calloc((size_t)graphs, sizeof *x);
+  for (int64_t g = 0; g <= graphs; g++) ptr[g] = g;
+  heed_collection_arrays arrays = {.n_graphs = graphs,
+                                   .graph_ptr = ptr,
+                                   .features = heed_matrix_view(x, graphs, 1),
+                                   .kind = kind,
+                                   .labels = labels,
+                                   .values = heed_matrix_view(values, graphs, columns)};
+  ck_assert_msg(heed_collection_new(&c, &arrays) == HEED_OK, "%s", heed_message());
+  free(ptr);
+  free(x);
+  return c;
+}
+
+enum { MANY = 1000 };
+static int32_t labels[MANY];
+static float values[2 * MANY];
+static bool known[MANY];
+
+static void make_targets(void) {
+  uint32_t state = 11;
+  for (int g = 0; g < MANY; g++) {
+    labels[g] = g % 50 == 7 ? -1 : draw(&state, 10) == 0 ? 2 : g % 3 == 0;
+    values[2 * g] = g % 4 == 0 ? NAN : (float)draw(&state, 2);
+    values[2 * g + 1] = g % 10 == 0 ? NAN : (float)draw(&state, 2);
+  }
+}
+
+START_TEST(splits_at_random) {
+  int64_t count[3];
+  make_targets();
+  for (int g = 0; g < MANY; g++) known[g] = g % 20 != 0;
+  heed_collection *c = nodes_with(MANY, HEED_TARGET_BINARY, NULL, values, 2);
+  const heed_collection_split_options options = {HEED_SPLIT_RANDOM, 5, 3, 0.8, 0.1};
+  size_t held = heed_memory_held();
+  for (int n = 0;; n++) {
+    heed__alloc_fail_after(n);
+    heed_status status = heed_collection_split(c, &options);
+    heed__alloc_fail_after(-1);
+    if (status == HEED_OK) break;
+    ck_assert_int_eq(status, HEED_NOMEM);
+    ck_assert_uint_eq(heed_memory_held(), held);
+    ck_assert_int_eq(heed_collection_splits(c), 0);
+  }
+  ck_assert_int_eq(heed_collection_splits(c), 3);
+  uint8_t first[MANY], other[MANY];
+  for (int s = 0; s < 3; s++) {
+    check_parts(c, known, s, count);
+    ck_assert_int_eq(count[0], 760);
+    ck_assert_int_eq(count[1], 95);
+    ck_assert_int_eq(count[2], 95);
+    memcpy(s == 0 ? first : other, heed_collection_split_part(c, s, HEED_PART_TEST), MANY);
+    if (s > 0) ck_assert_mem_ne(first, other, MANY);
+  }
+  ck_assert_ptr_null(heed_collection_split_part(c, 3, HEED_PART_TEST));
+  ck_assert_ptr_null(heed_collection_split_part(c, -1, HEED_PART_TEST));
+  /* The same seed, the same split; another seed, another one. */
+  ck_assert_int_eq(heed_collection_split(c, &options), HEED_OK);
+  ck_assert_mem_eq(first, heed_collection_split_part(c, 0, HEED_PART_TEST), MANY);
+  heed_collection_split_options seeded = options;
+  seeded.seed = 6;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_OK);
+  ck_assert_mem_ne(first, heed_collection_split_part(c, 0, HEED_PART_TEST), MANY);
+  /* What is refused leaves the splits that there are. */
+  seeded.train = 0.95;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_ARGUMENT);
+  seeded = options;
+  seeded.kind = HEED_SPLIT_STRATIFIED;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_ARGUMENT);
+  seeded.kind = HEED_SPLIT_SCAFFOLD;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_ARGUMENT);
+  seeded.kind = HEED_SPLIT_FOLDS;
+  seeded.splits = 2;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_ARGUMENT);
+  seeded.splits = 951;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_ARGUMENT);
+  seeded.splits = 0;
+  ck_assert_int_eq(heed_collection_split(c, &seeded), HEED_ARGUMENT);
+  ck_assert_int_eq(heed_collection_splits(c), 3);
+  heed_collection_free(c);
+}
+END_TEST
+
+/* How many graphs of a class are in a part. */
+static int64_t of_class(const heed_collection *c, int split, heed_part part, int32_t class) {
+  int64_t n = 0;
+  for (int g = 0; g < MANY; g++) {
+    int32_t here = heed_collection_labels(c) != NULL ? labels[g]
+                   : isnan(values[g])                ? -1
+                                                     : (int32_t)values[g];
+    n += here == class && heed_collection_split_part(c, split, part)[g];
+  }
+  return n;
+}
+
+START_TEST(splits_by_class) {
+  int64_t count[3];
+  make_targets();
+  heed_collection *c = _i == 0 ? nodes_with(MANY, HEED_TARGET_CLASS, labels, NULL, 0)
+                               : nodes_with(MANY, HEED_TARGET_BINARY, NULL, values, 1);
+  for (int g = 0; g < MANY; g++) known[g] = _i == 0 ? labels[g] >= 0 : !isnan(values[g]);
+  heed_collection_split_options options = {HEED_SPLIT_STRATIFIED, 1, 2, 0.6, 0.2};
+  ck_assert_int_eq(heed_collection_split(c, &options), HEED_OK);
+  for (int s = 0; s < 2; s++) {
+    check_parts(c, known, s, count);
+    for (int32_t class = 0; class < 3 - _i; class++) {
+      int64_t part[3], all = 0;
+      for (int p = 0; p < 3; p++) all += part[p] = of_class(c, s, (heed_part)p, class);
+      ck_assert_double_le(fabs((double)part[0] - 0.6 * (double)all), 0.5);
+      ck_assert_double_le(fabs((double)part[1] - 0.2 * (double)all), 1);
+    }
+  }
+  options = (heed_collection_split_options){.kind = HEED_SPLIT_FOLDS, .seed = 3, .splits = 10};
+  ck_assert_int_eq(heed_collection_split(c, &options), HEED_OK);
+  ck_assert_int_eq(heed_collection_splits(c), 10);
+  int tested[MANY] = {0};
+  int64_t known_ones = 0;
+  for (int g = 0; g < MANY; g++) known_ones += known[g];
+  for (int s = 0; s < 10; s++) {
+    check_parts(c, known, s, count);
+    const uint8_t *test = heed_collection_split_part(c, s, HEED_PART_TEST);
+    for (int g = 0; g < MANY; g++) tested[g] += test[g];
+    ck_assert_mem_eq(heed_collection_split_part(c, s, HEED_PART_VALIDATION),
+                     heed_collection_split_part(c, (s + 1) % 10, HEED_PART_TEST), MANY);
+    ck_assert_int_ge(count[2], known_ones / 10);
+    ck_assert_int_le(count[2], known_ones / 10 + 1);
+    for (int32_t class = 0; class < 3 - _i; class++) {
+      int64_t here = of_class(c, s, HEED_PART_TEST, class);
+      int64_t first = of_class(c, 0, HEED_PART_TEST, class);
+      ck_assert_int_le(llabs(here - first), 1);
+    }
+  }
+  for (int g = 0; g < MANY; g++) ck_assert_int_eq(tested[g], known[g]);
+  heed_collection_free(c);
+}
+END_TEST
+
+START_TEST(kinds_of_splits_have_names) {
+  heed_collection_split_kind kind;
+  for (int k = 0; k <= HEED_SPLIT_SCAFFOLD; k++) {
+    const char *name = heed_collection_split_name((heed_collection_split_kind)k);
+    ck_assert_int_eq(heed_collection_split_from_name(name, &kind), HEED_OK);
+    ck_assert_int_eq(kind, k);
+  }
+  ck_assert_int_eq(heed_collection_split_from_name("Scaffold", &kind), HEED_ARGUMENT);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("collection");
+  TCase *made_by_hand = tcase_create("made by hand");
+  tcase_add_loop_test(made_by_hand, arrays_come_back, 0, 4);
+  tcase_add_loop_test(made_by_hand, wrong_arrays_are_refused, 0, 15);
+  tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
+  tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
+  tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);
+  suite_add_tcase(suite, made_by_hand);
+  TCase *splits = tcase_create("splits");
+  tcase_add_test(splits, splits_at_random);
+  tcase_add_loop_test(splits, splits_by_class, 0, 2);
+  tcase_add_test(splits, kinds_of_splits_have_names);
+  suite_add_tcase(suite, splits);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
