@@ -28,6 +28,7 @@ typedef struct heed__reserve {
   int64_t groups;
   double *a_sums;  /* [groups, 2, H * D] */
   double *plain;   /* reference: [threads, 2 * max(D, Dv)] */
+  double *edges;   /* reference: [H, Fe * (1 + D + Dv)] */
   float *nodes;    /* statistics, query_sums and key_sums */
   float *memory;   /* what the scratch of the threads gets beyond the forward call's */
   float *partials; /* [segments of either pass, partial_floats] */
@@ -54,6 +55,7 @@ struct heed_attention {
   float *partials;        /* [segments, partial_floats] */
   int64_t partial_floats; /* maximum, sum, accumulator of a segment */
   heed__reserve *reserve; /* NULL: not prepared for backward calls */
+  heed__edges *edges;     /* NULL: no features of pairs, or the reference, which takes them as they are */
 };
 
 /* What a plan is made from, checked. */
