@@ -113,7 +113,7 @@ START_TEST(boiling_points_rise_along_series) {
     if (m == NULL) continue;
     ck_assert_msg(m->boils && m->celsius > last, "%s: %s", series[_i].what, smiles);
     if (seen > 2) {
-      ck_assert_msg(m->celsius - last < step + 8, "%s: %s: %g after %g", series[_i].what, smiles,
+      ck_assert_msg(m->celsius - last < step + 5, "%s: %s: %g after %g", series[_i].what, smiles,
                     m->celsius, last);
     }
     step = m->celsius - last;
