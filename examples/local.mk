@@ -26,3 +26,6 @@ examples_train_karate_LDADD = libheed.la $(IGRAPH_LIBS)
 examples_solubility_SOURCES = examples/solubility.c
 examples_solubility_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_solubility_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+TESTS += examples/draw_caffeine.sh
+dist_check_SCRIPTS += examples/draw_caffeine.sh
+EXTRA_DIST += doc/caffeine.svg
