@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "attention/edges.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -64,7 +65,8 @@ static heed_status check_mask(const heed_mask *mask) {
 
 heed_status heed__plan_check(const heed_attention_spec *spec, const heed_mask *mask) {
   HEED__TRY(check_spec(spec));
-  return check_mask(mask);
+  HEED__TRY(check_mask(mask));
+  return heed__edges_check(spec, mask);
 }
 
 /* Heads in the flat logits: a power of two below the vector, or a multiple of it. */
@@ -304,6 +306,9 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
   if (kernel != HEED_KERNEL_DENSE && mask->indptr == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  size_t edge_bytes;
+  HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
+  *bytes += edge_bytes;
   return HEED_OK;
 }
 
@@ -411,6 +416,7 @@ static heed_status plan_fill(heed_attention *plan) {
   bool full = problem->mask->indptr == NULL && !plan->reserved;
   if (kernel != HEED_KERNEL_DENSE && full && !plan_all_keys(plan)) return HEED_NOMEM;
   HEED__TRY(plan_node_scores(plan));
+  HEED__TRY(heed__edges_new(plan));
   plan_prefetch(problem);
   return HEED_OK;
 }
@@ -489,6 +495,7 @@ heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
 
 void heed__reserve_free(heed_attention *plan) {
   heed__reserve *reserve = plan->reserve;
+  heed__edges_release(plan);
   if (reserve == NULL) return;
   heed_mask_free(&reserve->transposed);
   heed__free(reserve->pairs);
@@ -496,6 +503,7 @@ void heed__reserve_free(heed_attention *plan) {
   for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
   heed__free(reserve->a_sums);
   heed__free(reserve->plain);
+  heed__free(reserve->edges);
   heed__free(reserve->nodes);
   heed__free(reserve->memory);
   heed__free(reserve->partials);
@@ -508,6 +516,7 @@ void heed__reserve_free(heed_attention *plan) {
 void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
   heed__reserve_free(plan);
+  heed__edges_free(plan);
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);

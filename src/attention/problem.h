@@ -82,11 +82,57 @@ typedef struct heed__backward {
   int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
   const int32_t *key_head_of;
   const int32_t *key_spread;
+  const float *products;   /* NULL, or [n_pairs, H] in mask order, added to the products of d_out and values */
+  float *weights;          /* NULL, or [n_pairs, H] in mask order: the first pass leaves them here as applied */
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
                               the padding) and d_out . out */
   float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
   float *key_sums;         /* GAT: [n_keys, padded] gradient of a_key . key */
 } heed__backward;
+
+/* A score of the kernels alone: the logit is the bias, for features of pairs in scores that are not linear. */
+#define HEED__SCORE_NONE ((heed_score)(HEED_SCORE_ADDITIVE + 1))
+
+/* What one thread works in for features of pairs; whole vectors, so that more fits than counts. Sums are
+ * NULL where nobody wants them. */
+typedef struct heed__edge_room {
+  float *by_head;    /* [H, row] */
+  float *by_feature; /* [Fe, heads_row] */
+  float *heads;      /* [heads_row + WIDEST] */
+  float *key;        /* [H * D], as the next two: a key and its edge */
+  float *terms;
+  float *own;        /* sums of a row */
+  float *sums;       /* what the next four point into */
+  float *sum_bias;   /* [H, row] of the rows of a stretch, as the others, */
+  float *sum_key;    /* [H * D, row] but for the scale, or for a factor a */
+  float *sum_value;  /* [H * Dv, row] */
+  float *sum_a;      /* [H * D] */
+} heed__edge_room;
+
+/* Features of pairs in a call (edges.h). A row of features, and one of heads, is filled up with zeros. */
+typedef struct heed__edges {
+  heed_score score;    /* of the spec; the problem's may be HEED__SCORE_NONE for the length of a call */
+  bool own_score;      /* whether that is so: the score is computed with the features, not by the kernels */
+  int32_t dim;         /* Fe */
+  int64_t row;         /* Fe in whole vectors */
+  int64_t heads_row;   /* H likewise */
+  const float *bias;   /* the caller's */
+  int32_t bias_heads;
+  float *logits;       /* [n_pairs, H] what the features and the caller's bias add to the logits */
+  float *weights;      /* [n_pairs, H] as applied */
+  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
+  float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
+  float *key_turned;   /* [H, D, row] edge_key */
+  float *value_turned; /* [H, Dv, row] edge_value */
+  heed_attention_gradients to; /* backward: as the caller gave them, value as in heed__backward */
+  int64_t add_query_below;     /* own score: rows below have been written and are added to */
+  int64_t add_key_below;
+  heed__edge_room *rooms;      /* [threads] */
+  void *memory;                /* what all of these but products and d_logits point into */
+  float *own_d_logits;         /* where d_logits points otherwise */
+  double *sums;                /* [groups, sums of a room] backward */
+  int64_t groups;
+} heed__edges;
 
 /* What one thread works in. */
 typedef struct heed__scratch {
@@ -168,6 +214,18 @@ typedef struct heed__kernels {
    * scratch->a_sums. */
   void (*node_gradients)(const heed__problem *problem, const heed__backward *back, bool by_keys,
                          int64_t first, int64_t end, const heed__scratch *scratch);
+  /* Features of pairs: edges_body.h says what each leaves where, of the rows [first, end). */
+  void (*edge_logits)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                      int64_t end, const heed__edge_room *room);
+  void (*edge_values)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                      int64_t end, const heed__edge_room *room);
+  void (*edge_products)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                        int64_t end, const heed__edge_room *room);
+  void (*edge_gradients)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                         int64_t end, const heed__edge_room *room);
+  void (*edge_score_gradients)(const heed__problem *problem, const heed__edges *edges,
+                               const heed__backward *back, const heed__side *side, int64_t first,
+                               int64_t end, const heed__edge_room *room);
   /* Runs independent multiply-adds; returns how many operations, two each. */
   double (*multiply_adds)(int64_t steps, float *sink);
   /* Computes independent exponentials; returns how many. */
@@ -201,6 +259,11 @@ void heed__reference_rows(const heed__problem *problem, int64_t first, int64_t e
 void heed__reference_backward(const heed__problem *problem, const heed__backward *back,
                               const heed__side *side, const heed__task *task, double *a_sums,
                               double *room);
+
+/* The same for the gradients of edge_bias, edge_key and edge_value, of one head; `room` has
+ * Fe * (1 + D + Dv) numbers. */
+void heed__reference_edges(const heed__problem *problem, const heed__backward *back, int32_t head,
+                           double *room);
 
 /* The stream of random numbers that dropout draws from. */
 enum { DROPOUT_STREAM = 1 };
