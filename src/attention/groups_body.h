@@ -143,11 +143,12 @@ typedef struct span {
   float *sums;            /* [vectors * LANES] */
   float *values;          /* likewise, of the terms */
   vf slope;
+  vf before; /* what the sums of flat numbers begin with: zero, or what came before this block */
 } span;
 
-/* The sum of each head over the pairs [from, to) of flat numbers. */
-INLINE vf sum_flat(const float *flat, int from, int to, const int padded) {
-  vf sum = v_zero();
+/* The sum of each head over the pairs [from, to) of flat numbers, and of what came before. */
+INLINE vf sum_flat(vf before, const float *flat, int from, int to, const int padded) {
+  vf sum = before;
   for (int i = from; i < to; i++) sum = v_add(sum, v_load_part(flat + i * padded, padded));
   return sum;
 }
@@ -162,7 +163,7 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
   const float *rows = x->rows + c * LANES, *weights = x->weights + from * padded;
   const int32_t *columns = x->columns + from, *end = x->columns + to;
   float *sums = x->sums + c * LANES, *values = x->values + c * LANES;
-  vf sum[HELD], value[HELD], mine[HELD], heads = v_zero();
+  vf sum[HELD], value[HELD], mine[HELD], heads = x->before;
   int head[HELD];
   own += c * LANES;
   if (flat != NULL) flat += from * padded;
@@ -211,7 +212,7 @@ INLINE vf span_sum(const span *x, const float *own, int from, int to, bool first
   for (; c < x->vectors; c++) {
     (void)span_vectors(x, own, from, to, first, c, f, 1, with_values, NULL, s);
   }
-  return flat == NULL ? v_zero() : sum_flat(flat, from, to, s.padded);
+  return flat == NULL ? v_zero() : sum_flat(x->before, flat, from, to, s.padded);
 }
 
 /* rows[i] = the row of pair first + i, from `row` on; further ones name the last. */

@@ -133,10 +133,11 @@ INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, b
                        .head_of = problem->head_of,
                        .weights = f->applied,
                        .sums = scratch->accumulator,
-                       .slope = v_zero()};
+                       .slope = v_zero(),
+                       /* in one chain: a row's bits do not depend on where blocks begin */
+                       .before = first ? v_zero() : v_load(scratch->sum)};
   float *out = problem->to.out + row * problem->value_stride;
   vf sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, s);
-  if (!first) sum = v_add(v_load(scratch->sum), sum);
   if (!last) {
     v_store(scratch->sum, sum);
     return;
