@@ -13,7 +13,19 @@ enum { ROWS_AT_ONCE = 256 };
 /* Rows or pairs below which threads cost more than they save. */
 enum { FEW = 4096 };
 
+static heed_status copy_runs(heed_mask *result, const heed_mask *mask) {
+  int64_t *indptr;
+  int32_t *starts;
+  size_t n = (size_t)mask->n_queries;
+  HEED__TRY(heed__mask_new_runs(result, mask->n_queries, mask->n_keys, mask->n_pairs, &indptr,
+                                &starts));
+  memcpy(indptr, mask->indptr, (n + 1) * sizeof *indptr);
+  if (n > 0) memcpy(starts, mask->starts, n * sizeof *starts);
+  return HEED_OK;
+}
+
 static heed_status copy(heed_mask *result, const heed_mask *mask) {
+  if (heed__mask_is_runs(mask)) return copy_runs(result, mask);
   int64_t *indptr, *edge_ptr, *edge_ids;
   int32_t *indices;
   uint8_t *origins;
@@ -34,7 +46,8 @@ static heed_status copy(heed_mask *result, const heed_mask *mask) {
 }
 
 heed_status heed_mask_explicit(heed_mask *result, const heed_mask *mask) {
-  if (!heed_mask_is_full(mask)) return copy(result, mask);
+  bool full = heed_mask_is_full(mask);
+  if (!full && !heed__mask_is_runs(mask)) return copy(result, mask);
   int64_t *indptr;
   int32_t *indices;
   int64_t rows = mask->n_queries, keys = mask->n_keys;
@@ -43,8 +56,10 @@ heed_status heed_mask_explicit(heed_mask *result, const heed_mask *mask) {
   indptr[rows] = mask->n_pairs;
 #pragma omp parallel for schedule(static) num_threads(heed_threads()) if (mask->n_pairs > FEW)
   for (int64_t i = 0; i < rows; i++) {
-    indptr[i] = i * keys;
-    for (int64_t j = 0; j < keys; j++) indices[i * keys + j] = (int32_t)j;
+    int64_t first = full ? i * keys : mask->indptr[i];
+    int64_t count = full ? keys : mask->indptr[i + 1] - first, start = full ? 0 : mask->starts[i];
+    indptr[i] = first;
+    for (int64_t k = 0; k < count; k++) indices[first + k] = (int32_t)(start + k);
   }
   return HEED_OK;
 }
@@ -150,6 +165,55 @@ static heed_status transpose_full(heed_mask *result, const heed_mask *mask, int6
   return HEED_OK;
 }
 
+/* Whether the queries of every key follow one another: starts and ends of the runs do not fall, and no
+ * empty row lies between two that share a key. */
+static bool transpose_is_runs(const heed_mask *mask) {
+  int64_t start = 0, end = 0;
+  bool gap = false;
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t count = mask->indptr[i + 1] - mask->indptr[i], from = mask->starts[i];
+    if (count == 0) {
+      gap = true;
+      continue;
+    }
+    if (from < start || from + count < end || (gap && from < end)) return false;
+    start = from;
+    end = from + count;
+    gap = false;
+  }
+  return true;
+}
+
+static heed_status transpose_runs(heed_mask *result, const heed_mask *mask, int64_t *pairs) {
+  int64_t n = mask->n_queries, keys = mask->n_keys, *indptr;
+  int32_t *starts;
+  HEED__TRY(heed__mask_new_runs(result, keys, n, mask->n_pairs, &indptr, &starts));
+  int64_t first = 0, next = 0, end = 0; /* of key j: its first query, and the one behind its last */
+  indptr[0] = 0;
+  for (int64_t j = 0; j < keys; j++) {
+    for (; first < n; first++) {
+      int64_t count = mask->indptr[first + 1] - mask->indptr[first];
+      if (count > 0 && mask->starts[first] + count > j) break;
+    }
+    for (; next < n; next++) {
+      if (mask->indptr[next + 1] == mask->indptr[next]) continue;
+      if (mask->starts[next] > j) break;
+      end = next + 1;
+    }
+    starts[j] = (int32_t)first;
+    indptr[j + 1] = indptr[j] + (end > first ? end - first : 0);
+  }
+  if (pairs == NULL) return HEED_OK;
+#pragma omp parallel for schedule(static) num_threads(heed_threads()) if (mask->n_pairs > FEW)
+  for (int64_t j = 0; j < keys; j++) {
+    for (int64_t p = indptr[j]; p < indptr[j + 1]; p++) {
+      int64_t i = starts[j] + p - indptr[j];
+      pairs[p] = mask->indptr[i] + j - mask->starts[i];
+    }
+  }
+  return HEED_OK;
+}
+
 heed_status heed_mask_transpose(heed_mask *result, const heed_mask *mask, int64_t *pairs) {
   *result = (heed_mask){0};
   if (mask->n_queries > INT32_MAX) {
@@ -157,6 +221,14 @@ heed_status heed_mask_transpose(heed_mask *result, const heed_mask *mask, int64_
                       (long long)mask->n_queries, INT32_MAX);
   }
   if (heed_mask_is_full(mask)) return transpose_full(result, mask, pairs);
+  if (heed__mask_is_runs(mask)) {
+    if (transpose_is_runs(mask)) return transpose_runs(result, mask, pairs);
+    heed_mask all;
+    HEED__TRY(heed_mask_explicit(&all, mask));
+    heed_status done = heed_mask_transpose(result, &all, pairs);
+    heed_mask_free(&all);
+    return done;
+  }
   /* Never more to count in than there are pairs. */
   int64_t chunks = mask->n_pairs > FEW ? mask->n_pairs / (mask->n_keys + 1) + 1 : 1;
   if (chunks > heed_threads()) chunks = heed_threads();
@@ -306,15 +378,18 @@ heed_status heed_mask_union(heed_mask *result, const heed_mask *a, const heed_ma
                       (long long)b->n_keys);
   }
   bool full_a = heed_mask_is_full(a), full_b = heed_mask_is_full(b);
-  if (!full_a && !full_b) return unite(result, a, b);
-  if (a->edge_ids == NULL && b->edge_ids == NULL) {
+  if ((full_a || full_b) && a->edge_ids == NULL && b->edge_ids == NULL) {
     return heed_mask_full(result, a->n_queries, a->n_keys);
   }
-  /* One is full and the other knows its edges: they are kept, so every pair is stored. */
-  heed_mask all;
-  HEED__TRY(heed_mask_explicit(&all, full_a ? a : b));
-  heed_status status = full_a ? unite(result, &all, b) : unite(result, a, &all);
-  heed_mask_free(&all);
+  /* Full beside one that knows its edges: they are kept, so every pair is stored. */
+  heed_mask of_a, of_b;
+  heed_status status;
+  const heed_mask *pairs_a = heed__mask_listed(a, &of_a, &status);
+  if (pairs_a == NULL) return status;
+  const heed_mask *pairs_b = heed__mask_listed(b, &of_b, &status);
+  if (pairs_b != NULL) status = unite(result, pairs_a, pairs_b);
+  heed_mask_free(&of_a);
+  heed_mask_free(&of_b);
   return status;
 }
 
@@ -406,20 +481,31 @@ static heed_status change_loops(heed_mask *result, const heed_mask *mask, bool a
   return status;
 }
 
+static bool runs_see_themselves(const heed_mask *mask) {
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t count = mask->indptr[i + 1] - mask->indptr[i];
+    if (i < mask->starts[i] || i >= mask->starts[i] + count) return false;
+  }
+  return true;
+}
+
 heed_status heed_mask_self_loops(heed_mask *result, const heed_mask *mask, heed_loops loops) {
   *result = (heed_mask){0};
   HEED__TRY(heed__mask_check_square(mask, "self-loops"));
   if (loops != HEED_LOOPS_KEEP && loops != HEED_LOOPS_ADD && loops != HEED_LOOPS_DROP) {
     return heed__fail(HEED_ARGUMENT, "self-loops: no choice has the number %d", (int)loops);
   }
-  if (!heed_mask_is_full(mask)) {
-    if (loops == HEED_LOOPS_KEEP) return copy(result, mask);
-    return change_loops(result, mask, loops == HEED_LOOPS_ADD);
+  bool full = heed_mask_is_full(mask);
+  if (full && loops != HEED_LOOPS_DROP) return heed_mask_full(result, mask->n_queries, mask->n_keys);
+  if (loops == HEED_LOOPS_KEEP) return copy(result, mask);
+  if (loops == HEED_LOOPS_ADD && heed__mask_is_runs(mask) && runs_see_themselves(mask)) {
+    return copy(result, mask);
   }
-  if (loops != HEED_LOOPS_DROP) return heed_mask_full(result, mask->n_queries, mask->n_keys);
-  heed_mask all;
-  HEED__TRY(heed_mask_explicit(&all, mask));
-  heed_status status = change_loops(result, &all, false);
-  heed_mask_free(&all);
+  heed_mask room;
+  heed_status status;
+  const heed_mask *pairs = heed__mask_listed(mask, &room, &status);
+  if (pairs == NULL) return status;
+  status = change_loops(result, pairs, loops == HEED_LOOPS_ADD);
+  heed_mask_free(&room);
   return status;
 }

@@ -129,6 +129,13 @@ heed_status heed_mask_khop(heed_mask *result, const heed_mask *mask, int k) {
   int64_t n = mask->n_queries;
   if (heed_mask_is_full(mask)) return heed_mask_full(result, n, n);
   if (k == 1 || n == 0) return heed_mask_explicit(result, mask);
+  if (heed__mask_is_runs(mask)) {
+    heed_mask all;
+    HEED__TRY(heed_mask_explicit(&all, mask));
+    heed_status done = heed_mask_khop(result, &all, k);
+    heed_mask_free(&all);
+    return done;
+  }
 
   int threads = heed_threads();
   if (threads > n) threads = (int)n;

@@ -58,6 +58,25 @@ heed_status heed__mask_new(heed_mask *mask, int64_t n_queries, int64_t n_keys, i
   return HEED_OK;
 }
 
+heed_status heed__mask_new_runs(heed_mask *mask, int64_t n_queries, int64_t n_keys, int64_t n_pairs,
+                                int64_t **indptr, int32_t **starts) {
+  /* Room as for a mask of a pair a row. */
+  HEED__TRY(heed__mask_new(mask, n_queries, n_keys, n_queries, -1, false, indptr, starts, NULL, NULL,
+                           NULL));
+  mask->n_pairs = n_pairs;
+  mask->indices = NULL;
+  mask->starts = *starts;
+  return HEED_OK;
+}
+
+const heed_mask *heed__mask_listed(const heed_mask *mask, heed_mask *room, heed_status *status) {
+  *room = (heed_mask){0};
+  *status = HEED_OK;
+  if (!heed_mask_is_full(mask) && !heed__mask_is_runs(mask)) return mask;
+  *status = heed_mask_explicit(room, mask);
+  return *status == HEED_OK ? room : NULL;
+}
+
 void heed_mask_free(heed_mask *mask) {
   if (mask == NULL) return;
   heed__free(mask->owned);
@@ -74,9 +93,8 @@ static heed_status check_sizes(int64_t n_queries, int64_t n_keys) {
   return HEED_OK;
 }
 
-/* Row pointers come first, whole: until they are known to be good no index may be read. */
-static heed_status check_rows(int64_t n_queries, int64_t n_keys, const int64_t *indptr,
-                              const int32_t *indices) {
+/* Row pointers, whole: until they are known to be good nothing that they point to may be read. */
+static heed_status check_pointers(int64_t n_queries, int64_t n_keys, const int64_t *indptr) {
   if (indptr == NULL) return heed__fail(HEED_ARGUMENT, "mask: no row pointers");
   if (indptr[0] != 0) {
     return heed__fail(HEED_ARGUMENT, "mask: row 0 starts at %lld, not at 0", (long long)indptr[0]);
@@ -91,6 +109,12 @@ static heed_status check_rows(int64_t n_queries, int64_t n_keys, const int64_t *
                         (long long)i, (long long)(indptr[i + 1] - indptr[i]), (long long)n_keys);
     }
   }
+  return HEED_OK;
+}
+
+static heed_status check_rows(int64_t n_queries, int64_t n_keys, const int64_t *indptr,
+                              const int32_t *indices) {
+  HEED__TRY(check_pointers(n_queries, n_keys, indptr));
   if (indices == NULL && indptr[n_queries] > 0) {
     return heed__fail(HEED_ARGUMENT, "mask: %lld pairs, but no indices",
                       (long long)indptr[n_queries]);
@@ -137,6 +161,115 @@ heed_status heed_mask_full(heed_mask *mask, int64_t n_queries, int64_t n_keys) {
   return HEED_OK;
 }
 
+static heed_status check_run(int64_t i, int64_t start, int64_t count, int64_t n_keys) {
+  if (start >= 0 && count >= 0 && start <= n_keys && count <= n_keys - start) return HEED_OK;
+  return heed__fail(HEED_RANGE, "mask: row %lld has %lld keys from %lld on, but there are %lld keys",
+                    (long long)i, (long long)count, (long long)start, (long long)n_keys);
+}
+
+static heed_status too_many_pairs(int64_t n_queries, int64_t n_keys) {
+  return heed__fail(HEED_OVERFLOW, "mask: runs of %lld queries and %lld keys are more than 2^63 - 1 pairs",
+                    (long long)n_queries, (long long)n_keys);
+}
+
+heed_status heed_mask_runs(heed_mask *mask, int64_t n_queries, int64_t n_keys,
+                           const int32_t *starts, const int32_t *counts) {
+  *mask = (heed_mask){0};
+  HEED__TRY(check_sizes(n_queries, n_keys));
+  if (n_queries > 0 && (starts == NULL || counts == NULL)) {
+    return heed__fail(HEED_ARGUMENT, "mask: %lld runs without starts or counts",
+                      (long long)n_queries);
+  }
+  int64_t pairs = 0, *indptr;
+  int32_t *own;
+  for (int64_t i = 0; i < n_queries; i++) {
+    HEED__TRY(check_run(i, starts[i], counts[i], n_keys));
+    if (__builtin_add_overflow(pairs, counts[i], &pairs)) return too_many_pairs(n_queries, n_keys);
+  }
+  HEED__TRY(heed__mask_new_runs(mask, n_queries, n_keys, pairs, &indptr, &own));
+  indptr[0] = 0;
+  for (int64_t i = 0; i < n_queries; i++) {
+    own[i] = starts[i];
+    indptr[i + 1] = indptr[i] + counts[i];
+  }
+  return HEED_OK;
+}
+
+static heed_status check_blocks(int64_t blocks, const int64_t *ptr, const char *what) {
+  if (ptr == NULL) return heed__fail(HEED_ARGUMENT, "mask: blocks without pointers to their %s", what);
+  if (ptr[0] != 0) {
+    return heed__fail(HEED_ARGUMENT, "mask: the %s of block 0 start at %lld, not at 0", what,
+                      (long long)ptr[0]);
+  }
+  for (int64_t b = 0; b < blocks; b++) {
+    if (ptr[b + 1] < ptr[b]) {
+      return heed__fail(HEED_RANGE, "mask: the %s of block %lld end at %lld, before their start %lld",
+                        what, (long long)b, (long long)ptr[b + 1], (long long)ptr[b]);
+    }
+  }
+  return HEED_OK;
+}
+
+heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks, const int64_t *query_ptr,
+                             const int64_t *key_ptr) {
+  *mask = (heed_mask){0};
+  if (blocks < 0) return heed__fail(HEED_RANGE, "mask: %lld blocks", (long long)blocks);
+  HEED__TRY(check_blocks(blocks, query_ptr, "queries"));
+  HEED__TRY(check_blocks(blocks, key_ptr, "keys"));
+  int64_t n_queries = query_ptr[blocks], n_keys = key_ptr[blocks], pairs = 0, *indptr;
+  HEED__TRY(check_sizes(n_queries, n_keys));
+  for (int64_t b = 0; b < blocks; b++) {
+    int64_t of_block;
+    if (__builtin_mul_overflow(query_ptr[b + 1] - query_ptr[b], key_ptr[b + 1] - key_ptr[b],
+                               &of_block) ||
+        __builtin_add_overflow(pairs, of_block, &pairs)) {
+      return too_many_pairs(n_queries, n_keys);
+    }
+  }
+  int32_t *starts;
+  HEED__TRY(heed__mask_new_runs(mask, n_queries, n_keys, pairs, &indptr, &starts));
+  indptr[0] = 0;
+  for (int64_t b = 0; b < blocks; b++) {
+    for (int64_t i = query_ptr[b]; i < query_ptr[b + 1]; i++) {
+      starts[i] = (int32_t)key_ptr[b];
+      indptr[i + 1] = indptr[i] + key_ptr[b + 1] - key_ptr[b];
+    }
+  }
+  return HEED_OK;
+}
+
+heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left, int64_t right) {
+  *mask = (heed_mask){0};
+  HEED__TRY(check_sizes(n, n));
+  if (left < 0 || right < 0) {
+    return heed__fail(HEED_RANGE, "mask: a window of %lld before and %lld behind a node",
+                      (long long)left, (long long)right);
+  }
+  int64_t *indptr;
+  int32_t *starts;
+  HEED__TRY(heed__mask_new_runs(mask, n, n, 0, &indptr, &starts));
+  indptr[0] = 0;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t end = right < n - 1 - i ? i + right + 1 : n;
+    starts[i] = (int32_t)(left < i ? i - left : 0);
+    indptr[i + 1] = indptr[i] + end - starts[i];
+  }
+  mask->n_pairs = indptr[n];
+  return HEED_OK;
+}
+
+static heed_status check_runs(const heed_mask *mask) {
+  HEED__TRY(check_pointers(mask->n_queries, mask->n_keys, mask->indptr));
+  if (mask->indices != NULL || mask->edge_ptr != NULL || mask->edge_ids != NULL ||
+      mask->origins != NULL) {
+    return heed__fail(HEED_ARGUMENT, "mask: of runs, but with indices or edges");
+  }
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    HEED__TRY(check_run(i, mask->starts[i], mask->indptr[i + 1] - mask->indptr[i], mask->n_keys));
+  }
+  return HEED_OK;
+}
+
 static heed_status check_edges(const heed_mask *mask) {
   if (mask->edge_ids == NULL || mask->origins == NULL) {
     if (mask->edge_ids == NULL && mask->origins == NULL && mask->edge_ptr == NULL) return HEED_OK;
@@ -176,11 +309,14 @@ heed_status heed_mask_check(const heed_mask *mask) {
   HEED__TRY(check_sizes(mask->n_queries, mask->n_keys));
   int64_t pairs;
   if (heed_mask_is_full(mask)) {
-    if (mask->indices != NULL || mask->edge_ptr != NULL || mask->edge_ids != NULL ||
-        mask->origins != NULL) {
+    if (mask->indices != NULL || mask->starts != NULL || mask->edge_ptr != NULL ||
+        mask->edge_ids != NULL || mask->origins != NULL) {
       return heed__fail(HEED_ARGUMENT, "mask: no row pointers, but other arrays");
     }
     if (__builtin_mul_overflow(mask->n_queries, mask->n_keys, &pairs)) pairs = -1;
+  } else if (heed__mask_is_runs(mask)) {
+    HEED__TRY(check_runs(mask));
+    pairs = mask->indptr[mask->n_queries];
   } else {
     HEED__TRY(check_rows(mask->n_queries, mask->n_keys, mask->indptr, mask->indices));
     pairs = mask->indptr[mask->n_queries];

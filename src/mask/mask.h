@@ -14,6 +14,17 @@ heed_status heed__mask_new(heed_mask *mask, int64_t n_queries, int64_t n_keys, i
                            int64_t n_edges, bool many, int64_t **indptr, int32_t **indices,
                            int64_t **edge_ptr, int64_t **edge_ids, uint8_t **origins);
 
+/* A mask of runs that owns its arrays, handed out for writing: indptr [n_queries + 1] and starts
+ * [n_queries]. */
+heed_status heed__mask_new_runs(heed_mask *mask, int64_t n_queries, int64_t n_keys, int64_t n_pairs,
+                                int64_t **indptr, int32_t **starts);
+
+static inline bool heed__mask_is_runs(const heed_mask *mask) { return mask->starts != NULL; }
+
+/* The mask itself, or if it is one of runs or full its pairs written out in `room`, which is to be freed
+ * either way; NULL with the status if that failed. */
+const heed_mask *heed__mask_listed(const heed_mask *mask, heed_mask *room, heed_status *status);
+
 /* HEED_SHAPE, in the name of `what`, unless there are as many queries as keys. */
 heed_status heed__mask_check_square(const heed_mask *mask, const char *what);
 

@@ -95,6 +95,24 @@ static heed_status permute_full(heed_mask *result, const heed_mask *mask, const 
   return HEED_OK;
 }
 
+/* Rows of runs in another order are runs. */
+static heed_status permute_runs(heed_mask *result, const heed_mask *mask, const int64_t *queries,
+                                int64_t *pairs) {
+  int64_t *indptr;
+  int32_t *starts;
+  HEED__TRY(heed__mask_new_runs(result, mask->n_queries, mask->n_keys, mask->n_pairs, &indptr,
+                                &starts));
+  indptr[0] = 0;
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t row = queries == NULL ? i : queries[i];
+    int64_t first = mask->indptr[row], count = mask->indptr[row + 1] - first;
+    starts[i] = mask->starts[row];
+    indptr[i + 1] = indptr[i] + count;
+    for (int64_t k = 0; pairs != NULL && k < count; k++) pairs[indptr[i] + k] = first + k;
+  }
+  return HEED_OK;
+}
+
 static heed_status permute(heed_mask *result, const heed_mask *mask, const int64_t *queries,
                            const int32_t *key_place, int64_t *pairs) {
   int64_t *indptr, *edge_ptr, *edge_ids, most = 0;
@@ -145,11 +163,20 @@ heed_status heed_mask_permute(heed_mask *result, const heed_mask *mask, const in
   if (status == HEED_OK) status = invert(keys, mask->n_keys, "key", place);
   if (status == HEED_OK && heed_mask_is_full(mask)) {
     status = permute_full(result, mask, queries, keys, pairs);
+  } else if (status == HEED_OK && heed__mask_is_runs(mask) && keys == NULL) {
+    status = permute_runs(result, mask, queries, pairs);
   } else if (status == HEED_OK) {
     int64_t *own = NULL;
-    if (pairs == NULL) pairs = own = heed__alloc((size_t)mask->n_pairs, sizeof *own);
-    status = pairs == NULL ? HEED_NOMEM : permute(result, mask, queries, place, pairs);
+    heed_mask room;
+    const heed_mask *listed = heed__mask_listed(mask, &room, &status);
+    if (listed != NULL && pairs == NULL) {
+      pairs = own = heed__alloc((size_t)mask->n_pairs, sizeof *own);
+    }
+    if (listed != NULL) {
+      status = pairs == NULL ? HEED_NOMEM : permute(result, listed, queries, place, pairs);
+    }
     heed__free(own);
+    heed_mask_free(&room);
   }
   heed__free(place);
   return status;
@@ -173,7 +200,9 @@ heed_status heed_mask_reuse(const heed_mask *mask, const int64_t *queries, int64
     for (int64_t i = 0; i < mask->n_queries; i++) {
       int64_t row = queries == NULL ? i : queries[i];
       for (int64_t p = mask->indptr[row]; p < mask->indptr[row + 1]; p++) {
-        int64_t *last = next + mask->indices[p];
+        bool runs = heed__mask_is_runs(mask);
+        int64_t *last =
+            next + (runs ? mask->starts[row] + p - mask->indptr[row] : mask->indices[p]);
         now++;
         found += *last > 0 && now - *last <= window;
         *last = now;

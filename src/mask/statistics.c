@@ -41,6 +41,10 @@ heed_status heed_mask_statistics(const heed_mask *mask, heed_mask_stats *stats) 
       found.empty_rows += degree == 0;
       if (degree < found.min_degree) found.min_degree = degree;
       if (degree > found.max_degree) found.max_degree = degree;
+      if (heed__mask_is_runs(mask)) {
+        found.self_pairs += i >= mask->starts[i] && i < mask->starts[i] + degree;
+        continue;
+      }
       for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1] && mask->indices[p] <= i; p++) {
         found.self_pairs += mask->indices[p] == i;
       }

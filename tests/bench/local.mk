@@ -1,6 +1,10 @@
 # Benchmarks: run by hand, not by make check.
-EXTRA_DIST += tests/bench/peers.py tests/bench/training.py tests/bench/README.md
-EXTRA_PROGRAMS = tests/bench/locality
+EXTRA_DIST += tests/bench/peers.py tests/bench/training.py \
+  tests/bench/graphs.py tests/bench/README.md
+EXTRA_PROGRAMS = tests/bench/locality tests/bench/graphs
 tests_bench_locality_SOURCES = tests/bench/locality.c
 tests_bench_locality_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_bench_locality_LDADD = $(TEST_LIBS)
+tests_bench_graphs_SOURCES = tests/bench/graphs.c
+tests_bench_graphs_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_bench_graphs_LDADD = $(TEST_LIBS)
