@@ -115,8 +115,11 @@ static heed_status read_row(reader *r) {
 static heed_status read_table(reader *r, const heed__text *text) {
   r->at = text->bytes;
   r->end = text->bytes + text->size;
-  if (memchr(text->bytes, '\0', text->size) != NULL) {
-    return heed__fail(HEED_FORMAT, "%s: a byte 0, which no text has", r->path);
+  const char *zero = memchr(text->bytes, '\0', text->size);
+  if (zero != NULL) {
+    int64_t row = 0;
+    for (const char *at = text->bytes; at < zero; at++) row += *at == '\n';
+    return heed__fail(HEED_FORMAT, "%s: row %lld: a byte 0, which no text has", r->path, (long long)row);
   }
   if (text->size >= 3 && memcmp(text->bytes, "\xEF\xBB\xBF", 3) == 0) r->at += 3;
   HEED__TRY(read_head(r));

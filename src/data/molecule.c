@@ -48,7 +48,7 @@ void heed__molecules_end(heed__molecule *m) {
   memset(m, 0, sizeof *m);
 }
 
-/* What Indigo lets pass: parentheses that do not match, and words behind. */
+/* What Indigo lets pass: parentheses that do not match, bonds without an atom behind, words. */
 static heed_status check_smiles(const char *text) {
   long depth = 0;
   bool bracket = false;
@@ -64,6 +64,10 @@ static heed_status check_smiles(const char *text) {
     if (*at == '(' && (at == text || at[1] == ')')) {
       return heed__fail(HEED_FORMAT, "nothing %s '(' at character %ld of the SMILES string",
                         at == text ? "before the" : "within the", place);
+    }
+    if (strchr("-=#:/\\", *at) != NULL && (at[1] == '\0' || strchr("-=#:/\\).", at[1]) != NULL)) {
+      return heed__fail(HEED_FORMAT, "the bond '%c' at character %ld of the SMILES string leads nowhere", *at,
+                        place);
     }
     depth += (*at == '(') - (*at == ')');
     if (depth < 0) {
@@ -270,7 +274,7 @@ heed_status heed__molecule_scaffold(heed__molecule *m, char *text, size_t size) 
   for (int32_t i = 0; i < m->n_atoms; i++) {
     if (kept[i] >= 0) sources[n++] = m->atoms[i].source;
   }
-  int scaffold = indigoGetSubmolecule(m->handle, n, sources);
+  int scaffold = indigoCreateSubmolecule(m->handle, n, sources);
   heed__free(sources);
   const char *smiles = NULL;
   if (scaffold >= 0) {

@@ -165,8 +165,10 @@ static heed_status make(reader *r, heed_collection **collection, const heed__tex
   if (r->options->targets != NULL) {
     HEED__TRY(heed__strings_split(&r->targets, r->options->targets));
   }
-  if (memchr(text->bytes, '\0', text->size) != NULL) {
-    return heed__fail(HEED_FORMAT, "%s: a byte 0, which no text has", r->path);
+  const char *zero = memchr(text->bytes, '\0', text->size);
+  if (zero != NULL) {
+    return heed__fail(HEED_FORMAT, "%s: a byte 0, which no text has, after %lld bytes", r->path,
+                      (long long)(zero - text->bytes));
   }
   r->values = heed__alloc((size_t)r->targets.n, sizeof *r->values);
   if (r->values == NULL) return HEED_NOMEM;
