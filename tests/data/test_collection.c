@@ -710,6 +710,145 @@ START_TEST(graphs_without_nodes_can_be_left_out) {
 }
 END_TEST
 
+static const struct {
+  const char *name;
+  heed_status status;
+  const char *says;
+  bool can_skip;
+} bad_sources[] = {
+    {"bad-pairs", HEED_RANGE, "bad-pairs/pairs_A.txt: row 3: node 5 of 4", false},
+    {"bad-agree", HEED_FORMAT, "bad-agree/pairs_edge_labels.txt: rows 1 and 2", false},
+    {"bad-missing.tsv", HEED_IO, "bad-missing.tsv: row 2: ", true},
+    {"bad-graph.tsv", HEED_FORMAT, "bad-graph.tsv: row 2: ", true},
+    {"bad-file.tsv", HEED_FORMAT, "bad-file.tsv: row 2: no file", true},
+    {"bad-nothing.tsv", HEED_FORMAT, "no graph in the list", false},
+};
+
+START_TEST(bad_sources_are_refused) {
+  heed_collection *c;
+  char path[1000];
+  heed_collection_options options = {.format = NULL};
+  size_t held = heed_memory_held();
+  snprintf(path, sizeof path, TEST_FILES "%s", bad_sources[_i].name);
+  ck_assert_msg(heed_collection_open(&c, path, &options) == bad_sources[_i].status, "%s", heed_message());
+  ck_assert_msg(strstr(heed_message(), bad_sources[_i].says) != NULL, "%s", heed_message());
+  ck_assert_ptr_null(c);
+  options.skip_bad = true;
+  ck_assert_int_eq(heed_collection_open(&c, path, &options) == HEED_OK, bad_sources[_i].can_skip);
+  if (c != NULL) {
+    ck_assert_int_eq(heed_collection_graphs(c), 1);
+    ck_assert_int_eq(heed_collection_skipped(c), 1);
+    ck_assert_ptr_nonnull(strstr(heed_collection_skip(c, 0), bad_sources[_i].says));
+  }
+  heed_collection_free(c);
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
+START_TEST(lists_of_graphs) {
+  static const int32_t wanted[] = {0, 0, 1, -1};
+  static const int64_t ptr[] = {0, 4, 8, 12, 16}, rows[] = {1, 2, 4, 5};
+  heed_collection *c;
+  for (int n = 0, passed = 0; !passed; n++) {
+    size_t held = heed_memory_held();
+    heed__alloc_fail_after(n);
+    heed_status status = heed_collection_open(&c, TEST_FILES "good-graphs.tsv", NULL);
+    heed__alloc_fail_after(-1);
+    ck_assert_msg(status == HEED_OK || status == HEED_NOMEM, "%s", heed_message());
+    passed = status == HEED_OK;
+    if (!passed) {
+      ck_assert_ptr_null(c);
+      ck_assert_uint_eq(heed_memory_held(), held);
+    }
+  }
+  ck_assert_int_eq(heed_collection_graphs(c), 4);
+  ck_assert_mem_eq(heed_collection_graph_ptr(c), ptr, sizeof ptr);
+  ck_assert_int_eq(heed_collection_edge_count(c), 16);
+  ck_assert_mem_eq(heed_collection_labels(c), wanted, sizeof wanted);
+  ck_assert_str_eq(heed_collection_target_name(c, 0), "ring");
+  ck_assert_str_eq(heed_collection_target_name(c, 1), "square");
+  for (int g = 0; g < 4; g++) {
+    ck_assert_int_eq(heed_collection_row(c, g), rows[g]);
+    /* a-b, b-c, c-d, a-c */
+    static const int64_t edges[] = {0, 1, 0, 2, 1, 2, 2, 3};
+    static const int degrees[] = {2, 2, 3, 1};
+    for (int i = 0; i < 8; i++) ck_assert_int_eq(heed_collection_edges(c)[8 * g + i] - 4 * g, edges[i]);
+    for (int i = 0; i < 4; i++) {
+      ck_assert_float_eq(heed_collection_node_matrix(c)->data[16 * (4 * g + i) + degrees[i]], 1);
+    }
+  }
+  ck_assert_str_eq(heed_collection_name(c, 2), "good-square.edges");
+  heed_collection_free(c);
+  const heed_collection_options by_attribute = {.features = "x", .skip_bad = true};
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &by_attribute) == HEED_OK, "%s",
+                heed_message());
+  ck_assert_int_eq(heed_collection_features(c), 1);
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 0), "x");
+  ck_assert_int_ge(heed_collection_skipped(c), 1); /* an edge list has no attributes */
+  heed_collection_free(c);
+  const heed_collection_options numbers = {.kind = HEED_TARGET_NUMBER};
+  ck_assert_int_eq(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &numbers), HEED_FORMAT);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "row 1: 'ring' where a number"));
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-pairs", NULL) == HEED_OK, "%s", heed_message());
+  ck_assert_int_eq(heed_collection_edge_count(c), 2);
+  heed_collection_free(c);
+}
+END_TEST
+
+/* Edges that share an end, by trying all. */
+START_TEST(edges_become_nodes) {
+  made m;
+  heed_collection *c, *lines;
+  make(&m, 40, HEED_TARGET_CLASS);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  const heed_collection_split_options folds = {HEED_SPLIT_FOLDS, 1, 4, 0, 0};
+  ck_assert_int_eq(heed_collection_split(c, &folds), HEED_OK);
+  ck_assert_msg(heed_collection_line_graphs(&lines, c) == HEED_OK, "%s", heed_message());
+  ck_assert_int_eq(heed_collection_graphs(lines), 40);
+  ck_assert_int_eq(heed_collection_features(lines), 8);
+  ck_assert_int_eq(heed_collection_edge_features(lines), 3);
+  ck_assert_mem_eq(heed_collection_labels(lines), m.labels, sizeof(int32_t) * 40);
+  ck_assert_int_eq(heed_collection_splits(lines), 4);
+  ck_assert_mem_eq(heed_collection_split_part(lines, 3, HEED_PART_TEST),
+                   heed_collection_split_part(c, 3, HEED_PART_TEST), 40);
+  const int64_t *ptr = heed_collection_graph_ptr(lines), *ends = heed_collection_edges(lines);
+  const heed_matrix *x = heed_collection_node_matrix(lines), *ex = heed_collection_edge_matrix(lines);
+  int64_t first = 0, pairs = 0;
+  for (int g = 0; g < 40; g++) {
+    int64_t n = 0;
+    while (first + n < m.arrays.n_edges && m.edges[2 * (first + n)] < m.graph_ptr[g + 1]) n++;
+    ck_assert_int_eq(ptr[g + 1] - ptr[g], n > 0 ? n : 1);
+    for (int k = 0; n == 0 && k < 8; k++) ck_assert_float_eq(x->data[8 * ptr[g] + k], 0);
+    for (int64_t e = 0; e < n; e++) {
+      const int64_t *a = m.edges + 2 * (first + e);
+      const float *row = x->data + 8 * (ptr[g] + e);
+      for (int k = 0; k < 3; k++) {
+        ck_assert_float_eq(row[k], m.x[3 * a[0] + k] + m.x[3 * a[1] + k]);
+        ck_assert_float_eq(row[3 + k], fabsf(m.x[3 * a[0] + k] - m.x[3 * a[1] + k]));
+      }
+      ck_assert_mem_eq(row + 6, m.edge_x + 2 * (first + e), 8);
+      for (int64_t f = 0; f < e; f++) {
+        const int64_t *b = m.edges + 2 * (first + f);
+        if (a[0] != b[0] && a[0] != b[1] && a[1] != b[0] && a[1] != b[1]) continue;
+        ck_assert_int_lt(pairs, heed_collection_edge_count(lines));
+        ck_assert_int_eq(ends[2 * pairs], ptr[g] + f);
+        ck_assert_int_eq(ends[2 * pairs + 1], ptr[g] + e);
+        const float *shared = ex->data + 3 * pairs;
+        int64_t node = (int64_t)(shared[0] - 1) / 3;
+        ck_assert(node == a[0] || node == a[1]);
+        ck_assert(node == b[0] || node == b[1]);
+        ck_assert_mem_eq(shared, m.x + 3 * node, 12);
+        pairs++;
+      }
+    }
+    first += n;
+  }
+  ck_assert_int_eq(pairs, heed_collection_edge_count(lines));
+  heed_collection_free(lines);
+  heed_collection_free(c);
+}
+END_TEST
+
 START_TEST(sources_are_told_apart) {
   static const char *const are[] = {"molecules", "x.csv", "x.CSV.gz", "x.sdf", "a/x.sdf.gz", "x.tsv"};
   static const char *const are_not[] = {"karate", "x.npz", "x.graphml", "csv", ".csvx", "sbm:n=10"};
@@ -748,6 +887,7 @@ int main(void) {
   tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
   tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
   tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);
+  tcase_add_test(made_by_hand, edges_become_nodes);
   suite_add_tcase(suite, made_by_hand);
   TCase *splits = tcase_create("splits");
   tcase_add_test(splits, splits_at_random);
@@ -760,6 +900,8 @@ int main(void) {
   tcase_add_loop_test(folders, bad_folders_are_refused, 0, sizeof bad_texts / sizeof *bad_texts);
   tcase_add_test(folders, graphs_without_nodes_can_be_left_out);
   tcase_add_test(folders, sources_are_told_apart);
+  tcase_add_loop_test(folders, bad_sources_are_refused, 0, sizeof bad_sources / sizeof *bad_sources);
+  tcase_add_test(folders, lists_of_graphs);
   tcase_add_test(folders, numbers_in_files);
   suite_add_tcase(suite, folders);
   SRunner *runner = srunner_create(suite);
