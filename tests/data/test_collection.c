@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "data/collection.h"
 
-/* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random, some of them
- * self-loops; features say which node, edge and graph they belong to. */
+/* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random,
+ * some of them self-loops; features say which node, edge and graph they belong to. */
 typedef struct made {
   heed_collection_arrays arrays;
   int64_t graph_ptr[64];
@@ -124,25 +124,52 @@ START_TEST(wrong_arrays_are_refused) {
   const char *says = NULL;
   make(&m, 40, HEED_TARGET_CLASS);
   switch (_i) {
-    case 0: m.graph_ptr[7] = m.graph_ptr[6] - 1, says = "graph 6"; break;
-    case 1: m.graph_ptr[0] = 1, says = "begins with node 1"; break;
-    case 2: m.edges[1] = m.graph_ptr[40] + 5, says = "edge 0"; break;
-    case 3: m.edges[20] = -1, says = "edge 10"; break;
-    case 4: m.edges[0] = m.graph_ptr[39], m.edges[1] = m.edges[0], says = "edge 1 "; break;
-    case 5: m.labels[9] = -2, says = "graph 9 has label -2"; break;
-    case 6: m.x[10] = INFINITY, wanted = HEED_VALUE, says = "row 3"; break;
-    case 7: m.edge_x[9] = NAN, wanted = HEED_VALUE, says = "row 4"; break;
-    case 8: m.arrays.features.rows--, wanted = HEED_SHAPE, says = "features ["; break;
-    case 9: m.arrays.edge_features.rows--, wanted = HEED_SHAPE, says = "features of edges ["; break;
+    case 0:
+      m.graph_ptr[7] = m.graph_ptr[6] - 1, says = "graph 6";
+      break;
+    case 1:
+      m.graph_ptr[0] = 1, says = "begins with node 1";
+      break;
+    case 2:
+      m.edges[1] = m.graph_ptr[40] + 5, says = "edge 0";
+      break;
+    case 3:
+      m.edges[20] = -1, says = "edge 10";
+      break;
+    case 4:
+      m.edges[0] = m.graph_ptr[39], m.edges[1] = m.edges[0], says = "edge 1 ";
+      break;
+    case 5:
+      m.labels[9] = -2, says = "graph 9 has label -2";
+      break;
+    case 6:
+      m.x[10] = INFINITY, wanted = HEED_VALUE, says = "row 3";
+      break;
+    case 7:
+      m.edge_x[9] = NAN, wanted = HEED_VALUE, says = "row 4";
+      break;
+    case 8:
+      m.arrays.features.rows--, wanted = HEED_SHAPE, says = "features [";
+      break;
+    case 9:
+      m.arrays.edge_features.rows--, wanted = HEED_SHAPE, says = "features of edges [";
+      break;
     case 10:
       m.arrays.kind = HEED_TARGET_BINARY, m.values[4] = 2, says = "graph 1 has 2 in column 1";
       break;
-    case 11: m.arrays.kind = HEED_TARGET_NUMBER, m.values[4] = INFINITY, says = "inf"; break;
-    case 12:
-      m.arrays.kind = HEED_TARGET_NUMBER, m.arrays.values.rows = 39, wanted = HEED_SHAPE, says = "39";
+    case 11:
+      m.arrays.kind = HEED_TARGET_NUMBER, m.values[4] = INFINITY, says = "inf";
       break;
-    case 13: m.arrays.kind = 9, wanted = HEED_ARGUMENT, says = "kind 9"; break;
-    case 14: m.arrays.n_graphs = 0, says = "0 graphs"; break;
+    case 12:
+      m.arrays.kind = HEED_TARGET_NUMBER, m.arrays.values.rows = 39, wanted = HEED_SHAPE,
+      says = "39";
+      break;
+    case 13:
+      m.arrays.kind = 9, wanted = HEED_ARGUMENT, says = "kind 9";
+      break;
+    case 14:
+      m.arrays.n_graphs = 0, says = "0 graphs";
+      break;
   }
   size_t held = heed_memory_held();
   ck_assert_msg(heed_collection_new(&c, &m.arrays) == wanted, "%s", heed_message());
@@ -181,8 +208,8 @@ END_TEST
 /* Which keys a query sees, of any kind of mask. */
 static bool sees(const heed_mask *mask, int64_t query, int64_t key, int64_t *pair) {
   for (int64_t p = mask->indptr[query]; p < mask->indptr[query + 1]; p++) {
-    int64_t at = mask->starts != NULL ? mask->starts[query] + p - mask->indptr[query]
-                                      : mask->indices[p];
+    int64_t at =
+        mask->starts != NULL ? mask->starts[query] + p - mask->indptr[query] : mask->indices[p];
     *pair = p;
     if (at == key) return true;
   }
@@ -244,7 +271,8 @@ static void check_batch(const heed_collection *c, const heed_mask *all, const he
   if (in->edges != NULL) ck_assert_int_eq(in->edges->rows, pairs);
 }
 
-/* 0: the graphs, 1: two hops and self-loops, 2: runs, as full attention within each graph is, 3: none. */
+/* 0: the graphs, 1: two hops and self-loops, 2: runs, as full attention within each graph is, 3:
+ * none. */
 static void mask_of(const heed_collection *c, int which, heed_mask *mask) {
   memset(mask, 0, sizeof *mask);
   if (which == 0) ck_assert_int_eq(heed_collection_mask(c, mask), HEED_OK);
@@ -500,7 +528,7 @@ START_TEST(splits_by_class) {
   ck_assert_int_eq(heed_collection_split(c, &options), HEED_OK);
   for (int s = 0; s < 2; s++) {
     check_parts(c, known, s, count);
-    for (int32_t class = 0; class < 3 - _i; class++) {
+    for (int32_t class = 0; class < 3 - _i; class ++) {
       int64_t part[3], all = 0;
       for (int p = 0; p < 3; p++) all += part[p] = of_class(c, s, (heed_part)p, class);
       ck_assert_double_le(fabs((double)part[0] - 0.6 * (double)all), 0.5);
@@ -521,7 +549,7 @@ START_TEST(splits_by_class) {
                      heed_collection_split_part(c, (s + 1) % 10, HEED_PART_TEST), MANY);
     ck_assert_int_ge(count[2], known_ones / 10);
     ck_assert_int_le(count[2], known_ones / 10 + 1);
-    for (int32_t class = 0; class < 3 - _i; class++) {
+    for (int32_t class = 0; class < 3 - _i; class ++) {
       int64_t here = of_class(c, s, HEED_PART_TEST, class);
       int64_t first = of_class(c, 0, HEED_PART_TEST, class);
       ck_assert_int_le(llabs(here - first), 1);
@@ -617,8 +645,9 @@ START_TEST(folders_of_text_files) {
   put("X_edge_attributes.txt", ".5\n.5\n.25\n.25\n-1\n-1\n");
   put("X_graph_attributes.txt", "0.5\n1e3\n");
   ck_assert_msg(open_folder(&c, HEED_TARGET_NUMBER) == HEED_OK, "%s", heed_message());
-  static const float x[6][6] = {{0, 1, 1, 0, .5f, 1},  {1, 0, 1, 0, 1.5f, 2}, {0, 1, 0, 1, 2.5f, 3},
-                                {1, 0, 1, 0, -.55f, 6}, {0, 1, 1, 0, 3.5f, 4}, {1, 0, 0, 1, 4.5f, 5}};
+  static const float x[6][6] = {{0, 1, 1, 0, .5f, 1},  {1, 0, 1, 0, 1.5f, 2},
+                                {0, 1, 0, 1, 2.5f, 3}, {1, 0, 1, 0, -.55f, 6},
+                                {0, 1, 1, 0, 3.5f, 4}, {1, 0, 0, 1, 4.5f, 5}};
   static const float edge_x[3][4] = {{0, 1, 0, .5f}, {0, 0, 1, .25f}, {1, 0, 0, -1}};
   ck_assert_int_eq(heed_collection_features(c), 6);
   ck_assert_mem_eq(heed_collection_node_matrix(c)->data, x, sizeof x);
@@ -730,7 +759,8 @@ START_TEST(bad_sources_are_refused) {
   heed_collection_options options = {.format = NULL};
   size_t held = heed_memory_held();
   snprintf(path, sizeof path, TEST_FILES "%s", bad_sources[_i].name);
-  ck_assert_msg(heed_collection_open(&c, path, &options) == bad_sources[_i].status, "%s", heed_message());
+  ck_assert_msg(heed_collection_open(&c, path, &options) == bad_sources[_i].status, "%s",
+                heed_message());
   ck_assert_msg(strstr(heed_message(), bad_sources[_i].says) != NULL, "%s", heed_message());
   ck_assert_ptr_null(c);
   options.skip_bad = true;
@@ -772,7 +802,8 @@ START_TEST(lists_of_graphs) {
     /* a-b, b-c, c-d, a-c */
     static const int64_t edges[] = {0, 1, 0, 2, 1, 2, 2, 3};
     static const int degrees[] = {2, 2, 3, 1};
-    for (int i = 0; i < 8; i++) ck_assert_int_eq(heed_collection_edges(c)[8 * g + i] - 4 * g, edges[i]);
+    for (int i = 0; i < 8; i++)
+      ck_assert_int_eq(heed_collection_edges(c)[8 * g + i] - 4 * g, edges[i]);
     for (int i = 0; i < 4; i++) {
       ck_assert_float_eq(heed_collection_node_matrix(c)->data[16 * (4 * g + i) + degrees[i]], 1);
     }
@@ -780,8 +811,8 @@ START_TEST(lists_of_graphs) {
   ck_assert_str_eq(heed_collection_name(c, 2), "good-square.edges");
   heed_collection_free(c);
   const heed_collection_options by_attribute = {.features = "x", .skip_bad = true};
-  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &by_attribute) == HEED_OK, "%s",
-                heed_message());
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &by_attribute) == HEED_OK,
+                "%s", heed_message());
   ck_assert_int_eq(heed_collection_features(c), 1);
   ck_assert_str_eq(heed_collection_feature_name(c, false, 0), "x");
   ck_assert_int_ge(heed_collection_skipped(c), 1); /* an edge list has no attributes */
@@ -789,7 +820,8 @@ START_TEST(lists_of_graphs) {
   const heed_collection_options numbers = {.kind = HEED_TARGET_NUMBER};
   ck_assert_int_eq(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &numbers), HEED_FORMAT);
   ck_assert_ptr_nonnull(strstr(heed_message(), "row 1: 'ring' where a number"));
-  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-pairs", NULL) == HEED_OK, "%s", heed_message());
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-pairs", NULL) == HEED_OK, "%s",
+                heed_message());
   ck_assert_int_eq(heed_collection_edge_count(c), 2);
   heed_collection_free(c);
 }
@@ -812,7 +844,8 @@ START_TEST(edges_become_nodes) {
   ck_assert_mem_eq(heed_collection_split_part(lines, 3, HEED_PART_TEST),
                    heed_collection_split_part(c, 3, HEED_PART_TEST), 40);
   const int64_t *ptr = heed_collection_graph_ptr(lines), *ends = heed_collection_edges(lines);
-  const heed_matrix *x = heed_collection_node_matrix(lines), *ex = heed_collection_edge_matrix(lines);
+  const heed_matrix *x = heed_collection_node_matrix(lines),
+                    *ex = heed_collection_edge_matrix(lines);
   int64_t first = 0, pairs = 0;
   for (int g = 0; g < 40; g++) {
     int64_t n = 0;
@@ -850,7 +883,8 @@ START_TEST(edges_become_nodes) {
 END_TEST
 
 START_TEST(sources_are_told_apart) {
-  static const char *const are[] = {"molecules", "x.csv", "x.CSV.gz", "x.sdf", "a/x.sdf.gz", "x.tsv"};
+  static const char *const are[] = {"molecules", "x.csv",      "x.CSV.gz",
+                                    "x.sdf",     "a/x.sdf.gz", "x.tsv"};
   static const char *const are_not[] = {"karate", "x.npz", "x.graphml", "csv", ".csvx", "sbm:n=10"};
   for (int i = 0; i < 6; i++) {
     ck_assert(heed_collection_is(are[i]));
@@ -864,10 +898,14 @@ START_TEST(numbers_in_files) {
   static const struct {
     const char *text;
     double value;
-  } good[] = {{"0", 0},         {"-0.77", -0.77},  {"+3", 3},           {"1e3", 1000},
-              {"1E-3", 1e-3},   {".5", .5},        {"5.", 5},           {"12345678901234567890123", 12345678901234567890123.},
-              {"1e-310", 1e-310}, {"0.1", 0.1},    {"-1.5e+2", -150},   {"0.000000000000000000000000001", 1e-27}};
-  static const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", "nan", "inf", "0x10", "1,5", "1 ", " 1", "1.2.3"};
+  } good[] = {{"0", 0},           {"-0.77", -0.77},
+              {"+3", 3},          {"1e3", 1000},
+              {"1E-3", 1e-3},     {".5", .5},
+              {"5.", 5},          {"12345678901234567890123", 12345678901234567890123.},
+              {"1e-310", 1e-310}, {"0.1", 0.1},
+              {"-1.5e+2", -150},  {"0.000000000000000000000000001", 1e-27}};
+  static const char *const bad[] = {"",    "-",    ".",   "e5", "1e", "1e+",  "nan",
+                                    "inf", "0x10", "1,5", "1 ", " 1", "1.2.3"};
   double value;
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     ck_assert(heed__data_number(good[i].text, strlen(good[i].text), &value));
@@ -900,7 +938,8 @@ int main(void) {
   tcase_add_loop_test(folders, bad_folders_are_refused, 0, sizeof bad_texts / sizeof *bad_texts);
   tcase_add_test(folders, graphs_without_nodes_can_be_left_out);
   tcase_add_test(folders, sources_are_told_apart);
-  tcase_add_loop_test(folders, bad_sources_are_refused, 0, sizeof bad_sources / sizeof *bad_sources);
+  tcase_add_loop_test(folders, bad_sources_are_refused, 0,
+                      sizeof bad_sources / sizeof *bad_sources);
   tcase_add_test(folders, lists_of_graphs);
   tcase_add_test(folders, numbers_in_files);
   suite_add_tcase(suite, folders);

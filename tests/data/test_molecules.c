@@ -25,7 +25,8 @@ static int total(const heed_collection *c, bool of_edges, const char *name) {
   const heed_matrix *x = of_edges ? heed_collection_edge_matrix(c) : heed_collection_node_matrix(c);
   int64_t column = 0;
   float sum = 0;
-  while (column < x->cols && strcmp(heed_collection_feature_name(c, of_edges, column), name) != 0) column++;
+  while (column < x->cols && strcmp(heed_collection_feature_name(c, of_edges, column), name) != 0)
+    column++;
   ck_assert_msg(column < x->cols, "no feature %s", name);
   for (int64_t i = 0; i < x->rows; i++) sum += x->data[i * x->stride + column];
   return (int)sum;
@@ -68,7 +69,10 @@ static const struct {
       {false, "hybridisation=sp2", 6},
       {true, "ring", 6},
       {true, "conjugated", 6}}},
-    {"C1=CC=CC=C1", 6, 6, {{false, "aromatic", 6}, {true, "bond=aromatic", 6}, {true, "bond=double", 0}}},
+    {"C1=CC=CC=C1",
+     6,
+     6,
+     {{false, "aromatic", 6}, {true, "bond=aromatic", 6}, {true, "bond=double", 0}}},
     {"[NH3+]CC(=O)[O-]", /* glycine */
      5,
      4,
@@ -85,17 +89,29 @@ static const struct {
     {"C/C=C/C", 4, 3, {{true, "stereo=E", 1}, {true, "stereo=Z", 0}, {true, "bond=double", 1}}},
     {"C/C=C\\C", 4, 3, {{true, "stereo=E", 0}, {true, "stereo=Z", 1}}},
     {"CC=CC", 4, 3, {{true, "stereo=E", 0}, {true, "stereo=Z", 0}, {true, "stereo=either", 0}}},
-    {"[Na+].[Cl-]", 2, 0, {{false, "element=metal", 1}, {false, "element=Cl", 1}, {false, "degree=0", 2}}},
+    {"[Na+].[Cl-]",
+     2,
+     0,
+     {{false, "element=metal", 1}, {false, "element=Cl", 1}, {false, "degree=0", 2}}},
     {"C=C=C", 3, 2, {{false, "hybridisation=sp", 1}, {false, "hybridisation=sp2", 2}}},
-    {"CC#N", 3, 2, {{true, "bond=triple", 1}, {false, "hybridisation=sp", 2}, {false, "element=N", 1}}},
-    {"C1CC1", 3, 3, {{false, "ring=3", 3}, {false, "ring", 3}, {true, "ring", 3}, {false, "aromatic", 0}}},
+    {"CC#N",
+     3,
+     2,
+     {{true, "bond=triple", 1}, {false, "hybridisation=sp", 2}, {false, "element=N", 1}}},
+    {"C1CC1",
+     3,
+     3,
+     {{false, "ring=3", 3}, {false, "ring", 3}, {true, "ring", 3}, {false, "aromatic", 0}}},
     {"C1CCCCCCC1C", 9, 9, {{false, "ring>=7", 8}, {false, "ring", 8}, {true, "ring", 8}}},
     {"[2H]C([2H])([2H])[2H]", 1, 0, {{false, "hydrogens>=4", 1}}},
     {"FS(F)(F)(F)(F)F", 7, 6, {{false, "degree>=6", 1}, {false, "hybridisation=sp3d2", 1}}},
     {"[CH3]", 1, 0, {{false, "radical", 1}}},
     {"C=CC=C", 4, 3, {{true, "conjugated", 3}}},
     {"C=CCC=C", 5, 4, {{true, "conjugated", 0}}},
-    {"[Fe+2]", 1, 0, {{false, "charge>=2", 1}, {false, "element=metal", 1}, {false, "hybridisation=other", 1}}},
+    {"[Fe+2]",
+     1,
+     0,
+     {{false, "charge>=2", 1}, {false, "element=metal", 1}, {false, "hybridisation=other", 1}}},
 };
 
 START_TEST(known_molecules) {
@@ -111,7 +127,8 @@ START_TEST(known_molecules) {
   static const struct {
     bool of_edges;
     int first, end;
-  } groups[] = {{false, 0, 16}, {false, 16, 23}, {false, 23, 28}, {false, 28, 34}, {false, 35, 40}, {true, 0, 4}};
+  } groups[] = {{false, 0, 16},  {false, 16, 23}, {false, 23, 28},
+                {false, 28, 34}, {false, 35, 40}, {true, 0, 4}};
   for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
     const heed_matrix *x =
         groups[g].of_edges ? heed_collection_edge_matrix(c) : heed_collection_node_matrix(c);
@@ -152,7 +169,8 @@ static const struct {
 START_TEST(bad_molecules_are_refused) {
   heed_collection *c;
   size_t held = heed_memory_held();
-  ck_assert_msg(heed_molecule_read(&c, bad_smiles[_i].smiles) == HEED_FORMAT, "%s", bad_smiles[_i].smiles);
+  ck_assert_msg(heed_molecule_read(&c, bad_smiles[_i].smiles) == HEED_FORMAT, "%s",
+                bad_smiles[_i].smiles);
   ck_assert_msg(strstr(heed_message(), bad_smiles[_i].says) != NULL, "%s", heed_message());
   ck_assert_ptr_null(c);
   ck_assert_uint_eq(heed_memory_held(), held);
@@ -175,7 +193,8 @@ START_TEST(layouts) {
   }
   /* Bonds are of one length, and no two atoms are in one place. */
   const int64_t *ends = heed_collection_edges(c);
-  double first = hypot(xy[2 * ends[0]] - xy[2 * ends[1]], xy[2 * ends[0] + 1] - xy[2 * ends[1] + 1]);
+  double first =
+      hypot(xy[2 * ends[0]] - xy[2 * ends[1]], xy[2 * ends[0] + 1] - xy[2 * ends[1] + 1]);
   for (int e = 0; e < 15; e++) {
     double dx = xy[2 * ends[2 * e]] - xy[2 * ends[2 * e + 1]];
     double dy = xy[2 * ends[2 * e] + 1] - xy[2 * ends[2 * e + 1] + 1];
@@ -320,14 +339,16 @@ START_TEST(sdf) {
   const heed_collection_options numbers = {.targets = "log S"};
   const heed_collection_options classes = {.targets = "kind", .kind = HEED_TARGET_CLASS};
   const heed_collection_options none = {.targets = "nothing"};
-  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-two.sdf", &numbers) == HEED_OK, "%s", heed_message());
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-two.sdf", &numbers) == HEED_OK, "%s",
+                heed_message());
   ck_assert_int_eq(heed_collection_graphs(c), 2);
   ck_assert_str_eq(heed_collection_name(c, 0), "CCO");
   ck_assert_float_eq(heed_collection_values(c)->data[0], 1.1f);
   ck_assert_float_eq(heed_collection_values(c)->data[1], -1.64f);
   ck_assert_int_eq(total(c, false, "aromatic"), 6);
   heed_collection_free(c);
-  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-two.sdf", &classes) == HEED_OK, "%s", heed_message());
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-two.sdf", &classes) == HEED_OK, "%s",
+                heed_message());
   ck_assert_str_eq(heed_collection_target_name(c, 0), "alcohol");
   ck_assert_str_eq(heed_collection_target_name(c, 1), "arene");
   ck_assert_int_eq(heed_collection_labels(c)[1], 1);
@@ -353,13 +374,15 @@ static const struct {
     {"bad-hydrogen.csv", NULL, HEED_FORMAT, "row 2: a molecule without atoms", true},
     {"bad-words.csv", NULL, HEED_FORMAT, "row 2: a blank at character 4", true},
     {"bad-number.csv", "x", HEED_FORMAT, "row 2: 'high' in column 'x'", true},
-    {"bad-column.csv", NULL, HEED_ARGUMENT, "no column 'smiles'; there are name, formula, x", false},
+    {"bad-column.csv", NULL, HEED_ARGUMENT, "no column 'smiles'; there are name, formula, x",
+     false},
     {"bad-columns.csv", NULL, HEED_FORMAT, "columns 1 and 2 are both called 'SMILES'", false},
     {"bad-header.csv", NULL, HEED_FORMAT, "a header and no row", false},
     {"bad-zero.csv", NULL, HEED_FORMAT, "row 1: a byte 0", false},
     {"bad-large.csv", NULL, HEED_RANGE, "row 1: 1e+99 in column 'x'", false},
     {"bad-cut.csv.gz", NULL, HEED_FORMAT, "cut short", false},
-    {"bad-end.sdf", NULL, HEED_FORMAT, "row 2: the record that begins at line 15 has no line 'M  END'", true},
+    {"bad-end.sdf", NULL, HEED_FORMAT,
+     "row 2: the record that begins at line 15 has no line 'M  END'", true},
     {"bad-counts.sdf", NULL, HEED_FORMAT, "row 2: ", true},
     {"bad-bond.sdf", NULL, HEED_FORMAT, "row 2: ", true},
     {"bad-valence.sdf", NULL, HEED_FORMAT, "row 2: element: bad valence on C", true},
@@ -373,7 +396,8 @@ START_TEST(bad_files_are_refused) {
   heed_collection_options options = {.targets = bad_files[_i].targets};
   size_t held = heed_memory_held();
   snprintf(path, sizeof path, TEST_FILES "%s", bad_files[_i].name);
-  ck_assert_msg(heed_collection_open(&c, path, &options) == bad_files[_i].status, "%s", heed_message());
+  ck_assert_msg(heed_collection_open(&c, path, &options) == bad_files[_i].status, "%s",
+                heed_message());
   ck_assert_ptr_nonnull(strstr(heed_message(), bad_files[_i].name));
   ck_assert_msg(strstr(heed_message(), bad_files[_i].says) != NULL, "%s", heed_message());
   ck_assert_ptr_null(c);
@@ -393,8 +417,12 @@ START_TEST(bad_files_are_refused) {
 END_TEST
 
 START_TEST(every_allocation_may_fail) {
-  static const char *const paths[] = {TEST_FILES "good-table.csv", TEST_FILES "good-two.sdf",
-                                      TEST_FILES "bad-ring.csv", "molecule", "lines", "split"};
+  static const char *const paths[] = {TEST_FILES "good-table.csv",
+                                      TEST_FILES "good-two.sdf",
+                                      TEST_FILES "bad-ring.csv",
+                                      "molecule",
+                                      "lines",
+                                      "split"};
   const heed_collection_options options = {.skip_bad = true};
   const heed_collection_split_options folds = {HEED_SPLIT_SCAFFOLD, 1, 1, 0.5, 0.2};
   heed_collection *table = NULL;
@@ -461,11 +489,11 @@ static int part_of(const heed_collection *c, int split, int64_t g) {
 START_TEST(the_same_molecule_is_on_one_side) {
   /* Ten molecules, each written three ways, among others. */
   static const char *const ways[][3] = {
-      {"CCO", "OCC", "C(C)O"},          {"c1ccccc1C", "Cc1ccccc1", "C1=CC=CC=C1C"},
+      {"CCO", "OCC", "C(C)O"},           {"c1ccccc1C", "Cc1ccccc1", "C1=CC=CC=C1C"},
       {"CC(=O)O", "OC(C)=O", "O=C(C)O"}, {"C#N", "N#C", "[H]C#N"},
-      {"CCN", "NCC", "C(N)C"},          {"C1CC1", "C1CC1", "C2CC2"},
-      {"CCCl", "ClCC", "C(Cl)C"},       {"C=O", "O=C", "[H]C([H])=O"},
-      {"CSC", "S(C)C", "CSC"},          {"C[C@H](F)O", "O[C@@H](F)C", "C[C@H](F)O"}};
+      {"CCN", "NCC", "C(N)C"},           {"C1CC1", "C1CC1", "C2CC2"},
+      {"CCCl", "ClCC", "C(Cl)C"},        {"C=O", "O=C", "[H]C([H])=O"},
+      {"CSC", "S(C)C", "CSC"},           {"C[C@H](F)O", "O[C@@H](F)C", "C[C@H](F)O"}};
   const char *smiles[90];
   char long_ones[60][80];
   for (int i = 0; i < 30; i++) smiles[i] = ways[i % 10][i / 10];
@@ -476,8 +504,8 @@ START_TEST(the_same_molecule_is_on_one_side) {
   }
   heed_collection *c = table_of(smiles, 90);
   for (int kind = 0; kind < 2; kind++) {
-    const heed_collection_split_options options = {kind == 0 ? HEED_SPLIT_RANDOM : HEED_SPLIT_FOLDS, 3, 5,
-                                                   0.6, 0.2};
+    const heed_collection_split_options options = {kind == 0 ? HEED_SPLIT_RANDOM : HEED_SPLIT_FOLDS,
+                                                   3, 5, 0.6, 0.2};
     ck_assert_msg(heed_collection_split(c, &options) == HEED_OK, "%s", heed_message());
     for (int s = 0; s < 5; s++) {
       int parts[3] = {0, 0, 0};
@@ -501,8 +529,9 @@ START_TEST(scaffolds_stay_together) {
   /* 40 of benzene, 20 without a ring, 12 of cyclohexane, 8 of pyridine, 10 of one each. */
   static const char *const tails[] = {"c1ccccc1", "", "C1CCCCC1", "c1ccccn1"};
   static const int counts[] = {40, 20, 12, 8};
-  static const char *const others[] = {"C1CC1",    "C1CCC1",   "C1CCCC1",  "C1CCCCCC1", "c1ccoc1",
-                                       "c1ccsc1",  "C1CCNCC1", "C1CCOCC1", "c1cc[nH]c1", "C1CCCCCCC1"};
+  static const char *const others[] = {"C1CC1",      "C1CCC1",    "C1CCCC1",  "C1CCCCCC1",
+                                       "c1ccoc1",    "c1ccsc1",   "C1CCNCC1", "C1CCOCC1",
+                                       "c1cc[nH]c1", "C1CCCCCCC1"};
   char text[90][64];
   const char *smiles[90];
   int group[90], n = 0;
@@ -520,7 +549,8 @@ START_TEST(scaffolds_stay_together) {
   for (int i = 0; i < 90; i++) smiles[i] = text[i];
   heed_collection *c = table_of(smiles, 90);
   for (int seed = 0; seed < 3; seed++) {
-    const heed_collection_split_options options = {HEED_SPLIT_SCAFFOLD, (uint64_t)seed, 4, 0.8, 0.1};
+    const heed_collection_split_options options = {HEED_SPLIT_SCAFFOLD, (uint64_t)seed, 4, 0.8,
+                                                   0.1};
     ck_assert_msg(heed_collection_split(c, &options) == HEED_OK, "%s", heed_message());
     for (int s = 0; s < 4; s++) {
       int of_group[14], parts[3] = {0, 0, 0};

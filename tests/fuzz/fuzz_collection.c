@@ -1,12 +1,12 @@
-/* Collections. The first byte says what the others are: a table, an SDF, or the files of a TUDataset folder, one behind
- * the other with a byte 0x1e between. */
+/* Collections. The first byte says what the others are: a table, an SDF, or the files of a
+ * TUDataset folder, one behind the other with a byte 0x1e between. */
 #include <heed/data.h>
 #include <string.h>
 
 #include "fuzz/fuzz.h"
 
-static const char *const files[] = {"graph_indicator", "graph_labels", "A",
-                                    "node_labels",     "edge_labels",  "node_attributes",
+static const char *const files[] = {"graph_indicator", "graph_labels",    "A",
+                                    "node_labels",     "edge_labels",     "node_attributes",
                                     "edge_attributes", "graph_attributes"};
 enum { FILES = sizeof files / sizeof *files };
 
@@ -22,7 +22,8 @@ static void put_files(const uint8_t *bytes, size_t size) {
   if (folder[0] == '\0') {
     strcpy(folder, "/tmp/heed-fuzz-XXXXXX");
     PROMISE(mkdtemp(folder) != NULL);
-    for (int i = 0; i < FILES; i++) snprintf(paths[i], sizeof *paths, "%s/X_%s.txt", folder, files[i]);
+    for (int i = 0; i < FILES; i++)
+      snprintf(paths[i], sizeof *paths, "%s/X_%s.txt", folder, files[i]);
     PROMISE(atexit(remove_folder) == 0);
   }
   for (int i = 0; i < FILES; i++) {
@@ -51,7 +52,8 @@ static void check(heed_collection *c) {
                                    .edges = heed_collection_edges(c),
                                    .kind = heed_collection_kind(c),
                                    .labels = heed_collection_labels(c)};
-  if (heed_collection_edge_matrix(c) != NULL) arrays.edge_features = *heed_collection_edge_matrix(c);
+  if (heed_collection_edge_matrix(c) != NULL)
+    arrays.edge_features = *heed_collection_edge_matrix(c);
   if (heed_collection_values(c) != NULL) arrays.values = *heed_collection_values(c);
   heed_collection *again;
   PROMISE(heed_collection_new(&again, &arrays) == HEED_OK);
