@@ -31,7 +31,8 @@ int main(int argc, char **argv) {
                     .test = heed_collection_split_part(molecules, 0, HEED_PART_TEST)};
 
   heed_model_spec spec = heed_model_spec_default(HEED_MODEL_TRANSFORMER);
-  snprintf(spec.blocks, sizeof spec.blocks, "MMP"); /* twice over the bonds, then pooled by attention */
+  snprintf(spec.blocks, sizeof spec.blocks,
+           "MMP"); /* twice over the bonds, then pooled by attention */
   spec.features = heed_collection_features(molecules);
   spec.edge_features = heed_collection_edge_features(molecules);
   spec.edges = HEED_EDGES_ADD;

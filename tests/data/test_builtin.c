@@ -1,5 +1,5 @@
-/* The built-in molecules: formulas against SMILES, each molecule once, boiling points that rise where they
- * must. */
+/* The built-in molecules: formulas against SMILES, each molecule once, boiling points that rise
+ * where they must. */
 #include <check.h>
 #include <heed/data.h>
 #include <stdio.h>
@@ -24,7 +24,8 @@ typedef struct molecule {
 static molecule *molecules;
 static int n_molecules;
 
-/* A field that may be quoted, without quotes in it; past it and its comma or the end of the line. */
+/* A field that may be quoted, without quotes in it; past it and its comma or the end of the line.
+ */
 static const char *read_field(const char *at, char *field, char end) {
   bool quoted = *at == '"';
   at += quoted;
@@ -84,14 +85,14 @@ static const struct {
   const char *what, *before, *after;
   int from, to;
 } series[] = {
-    {"alkanes", "", "", 1, 20},         {"1-alkenes", "", "C=C", 0, 8},
-    {"1-alkynes", "", "C#C", 1, 6},     {"alcohols", "", "O", 1, 10},
-    {"amines", "", "N", 1, 6},          {"thiols", "", "S", 1, 5},
-    {"acids", "", "C(O)=O", 1, 9},      {"aldehydes", "", "C=O", 1, 7},
-    {"nitriles", "", "C#N", 1, 5},      {"2-ketones", "", "C(C)=O", 1, 6},
-    {"chlorides", "", "Cl", 1, 6},      {"bromides", "", "Br", 1, 6},
-    {"iodides", "", "I", 1, 4},         {"acetates", "", "OC(C)=O", 1, 6},
-    {"formates", "", "OC=O", 1, 4},     {"benzenes", "", "c1ccccc1", 0, 4},
+    {"alkanes", "", "", 1, 20},          {"1-alkenes", "", "C=C", 0, 8},
+    {"1-alkynes", "", "C#C", 1, 6},      {"alcohols", "", "O", 1, 10},
+    {"amines", "", "N", 1, 6},           {"thiols", "", "S", 1, 5},
+    {"acids", "", "C(O)=O", 1, 9},       {"aldehydes", "", "C=O", 1, 7},
+    {"nitriles", "", "C#N", 1, 5},       {"2-ketones", "", "C(C)=O", 1, 6},
+    {"chlorides", "", "Cl", 1, 6},       {"bromides", "", "Br", 1, 6},
+    {"iodides", "", "I", 1, 4},          {"acetates", "", "OC(C)=O", 1, 6},
+    {"formates", "", "OC=O", 1, 4},      {"benzenes", "", "c1ccccc1", 0, 4},
     {"nitro", "", "[N+](=O)[O-]", 1, 3}, {"esters", "", "C(=O)OC", 1, 5},
 };
 

@@ -33,8 +33,8 @@ START_TEST(a_ring_is_round) {
 }
 END_TEST
 
-static const char *const sources[] = {"karate", "grid:5x7", "er:n=40,m=20", "star:2", "full:1",
-                                      "ba:n=600,m=1"};
+static const char *const sources[] = {"karate", "grid:5x7", "er:n=40,m=20",
+                                      "star:2", "full:1",   "ba:n=600,m=1"};
 
 /* Also of a graph in parts and of one that is too large for Kamada and Kawai. */
 START_TEST(nodes_lie_apart_and_again_there) {
@@ -67,8 +67,7 @@ int main(void) {
   Suite *suite = suite_create("layout");
   TCase *places = tcase_create("places");
   tcase_add_test(places, a_ring_is_round);
-  tcase_add_loop_test(places, nodes_lie_apart_and_again_there, 0,
-                      sizeof sources / sizeof *sources);
+  tcase_add_loop_test(places, nodes_lie_apart_and_again_there, 0, sizeof sources / sizeof *sources);
   tcase_add_test(places, nothing_has_no_place);
   suite_add_tcase(suite, places);
   SRunner *runner = srunner_create(suite);

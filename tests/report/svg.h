@@ -1,5 +1,5 @@
-/* What the suites of pictures share: reading one back, a reader of XML as far as well-formedness asks for
- * it, looking for the program that draws. Comes after "folder.h". */
+/* What the suites of pictures share: reading one back, a reader of XML as far as well-formedness
+ * asks for it, looking for the program that draws. Comes after "folder.h". */
 #ifndef HEED_TESTS_REPORT_SVG_H
 #define HEED_TESTS_REPORT_SVG_H
 
@@ -19,9 +19,7 @@ static inline void write_file(const char *path, const char *content) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
-static inline void read_target(void) {
-  text[slurp(target, text, sizeof text - 1)] = '\0';
-}
+static inline void read_target(void) { text[slurp(target, text, sizeof text - 1)] = '\0'; }
 
 static inline int count(const char *what) {
   int n = 0;

@@ -13,8 +13,8 @@
 
 /* Benzene's ring with something at two of its corners. */
 enum { NODES = 8, EDGES = 8 };
-static const double places[2 * NODES] = {0, 1, 0.87, 0.5, 0.87, -0.5, 0,    -1,
-                                         -0.87, -0.5, -0.87, 0.5, 0, 2, 1.73, 1};
+static const double places[2 * NODES] = {0,     1,    0.87,  0.5, 0.87, -0.5, 0,    -1,
+                                         -0.87, -0.5, -0.87, 0.5, 0,    2,    1.73, 1};
 static const int64_t bonds[2 * EDGES] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 0, 0, 6, 1, 7};
 static const int orders[EDGES] = {4, 4, 4, 4, 4, 4, 2, 3};
 static const char *const names[NODES] = {"", "", "N", "", "", "Cl", "O", "S"};
