@@ -435,12 +435,14 @@ static int weights_of(const draw *run, int layer, int head, heed_mask *pairs, do
   return failed;
 }
 
-/* The weight of pair (i, j), 0 where there is none. */
-static double weight_of(const heed_mask *pairs, const double *weights, int64_t i, int64_t j) {
+/* Adds the weight of pair (i, j), where there is one, to a mean. */
+static void add_weight(const heed_mask *pairs, const double *weights, int64_t i, int64_t j,
+                       double *sum, int *n) {
   for (int64_t p = pairs->indptr[i]; p < pairs->indptr[i + 1]; p++) {
-    if (pairs->indices[p] == j) return weights[p];
+    if (pairs->indices[p] != j) continue;
+    *sum += weights[p];
+    (*n)++;
   }
-  return 0;
 }
 
 /* To 0 at `low` and 1 at the largest, which it tells. */
@@ -451,10 +453,15 @@ static double stretch(double *x, int64_t n, double low) {
   return high;
 }
 
+/* An edge's weight is the mean of the pairs that it makes: two, or one. */
 static void show_edges(draw *run, const heed_mask *pairs, const double *weights) {
   for (int64_t e = 0; e < run->n_edges; e++) {
     int64_t i = run->edges[2 * e], j = run->edges[2 * e + 1];
-    run->edge_weight[e] = (weight_of(pairs, weights, i, j) + weight_of(pairs, weights, j, i)) / 2;
+    double sum = 0;
+    int n = 0;
+    add_weight(pairs, weights, i, j, &sum, &n);
+    if (i != j) add_weight(pairs, weights, j, i, &sum, &n);
+    run->edge_weight[e] = n > 0 ? sum / n : 0;
   }
   double high = stretch(run->edge_weight, run->n_edges, 0);
   char heads[40];
