@@ -199,8 +199,10 @@ static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
     return;
   }
   uint64_t *counters = w->s->counters;
+  int64_t numbers[BLOCK_PAIRS];
+  heed__pair_numbers(w->side, p, pairs, numbers);
   for (int pair = 0; pair < pairs; pair++) {
-    uint64_t from = (uint64_t)heed__pair_number(w->side, p + pair) * quads;
+    uint64_t from = (uint64_t)numbers[pair] * quads;
     for (uint64_t q = 0; q < quads; q++) *counters++ = from + q;
   }
   for (uint64_t i = 0; i < n; i += QUADS) {
@@ -225,9 +227,7 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   }
   if (w->side->by_keys) {
     int64_t numbers[BLOCK_PAIRS];
-    for (int pair = 0; pair < pairs; pair++) {
-      numbers[pair] = heed__pair_number(w->side, p + pair);
-    }
+    heed__pair_numbers(w->side, p, pairs, numbers);
     stride = draw_scattered(problem, numbers, pairs, s->counters, offsets, s->scattered);
     random = s->scattered;
   } else {
@@ -251,9 +251,10 @@ static void add_bias_of(const walk *w, int64_t p, int pairs, float *logits) {
     add_bias(w->problem, p, pairs, logits);
     return;
   }
+  int64_t numbers[BLOCK_PAIRS];
+  heed__pair_numbers(w->side, p, pairs, numbers);
   for (int pair = 0; pair < pairs; pair++) {
-    add_bias(w->problem, heed__pair_number(w->side, p + pair), 1,
-             logits + pair * w->problem->padded);
+    add_bias(w->problem, numbers[pair], 1, logits + pair * w->problem->padded);
   }
 }
 
@@ -295,6 +296,23 @@ static void weights_again(const walk *w, int total, bool by_keys) {
       if (dropout) applied = v_mul(weight, v_load(s->keep + i));
       v_store(s->logits + i, applied);
     }
+  }
+}
+
+/* Adds what the features of pairs bring to the products of d_out and values. */
+static void add_products(const walk *w, int64_t p, int pairs, float *products) {
+  int heads = w->problem->spec.heads, padded = w->problem->padded;
+  for (int pair = 0; pair < pairs; pair++) {
+    const float *from = w->back->products + heed__pair_number(w->side, p + pair) * heads;
+    for (int h = 0; h < heads; h++) products[pair * padded + h] += from[h];
+  }
+}
+
+static void keep_weights(const walk *w, int64_t p, int pairs) {
+  int heads = w->problem->spec.heads, padded = w->problem->padded;
+  for (int pair = 0; pair < pairs; pair++) {
+    memcpy(w->back->weights + (p + pair) * heads, w->s->logits + pair * padded,
+           (size_t)heads * sizeof(float));
   }
 }
 
@@ -343,6 +361,7 @@ static void sum_heads(const walk *w, int total, bool first) {
 static void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
   const heed__problem *problem = w->problem;
   bool by_keys = w->side->by_keys;
+  if (w->side->mask->indices == NULL) return;
   for (int64_t p = from; p < end; p++) {
     int64_t column = w->side->mask->indices[p];
     prefetch_row(w->products.keys + column * w->products.stride, w->products.stride);
@@ -394,6 +413,7 @@ static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t firs
     if (w->gat) leak(w, total);
     if (problem->in.bias != NULL) add_bias_of(w, p, pairs, s->logits);
     if (w->of_scores) logits_dot(&w->products, s->gradients);
+    if (w->of_scores && w->back->products != NULL) add_products(w, p, pairs, s->gradients);
     if (problem->drop_below > 0) keep_factors(w, p, pairs);
     if (by_keys) {
       gather_statistics(w, pairs);
@@ -402,6 +422,7 @@ static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t firs
       weights_again(w, total, false);
     }
     if (!by_keys && w->back->to.bias != NULL) keep_bias_gradients(w, p, pairs);
+    if (!by_keys && w->back->weights != NULL) keep_weights(w, p, pairs);
     if (w->gat) {
       if (w->of_rows) sum_heads(w, total, p == first);
     } else if (w->of_rows || w->keys.values != NULL) {

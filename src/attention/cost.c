@@ -56,6 +56,7 @@ static heed_status time_kernel(const heed_attention_spec *spec, heed_kernel kern
   heed_attention_spec with = *spec;
   with.kernel = kernel;
   with.dropout = 0;
+  with.edge_dim = 0;
   heed_attention *plan;
   HEED__TRY(heed__plan_new(&plan, &with, mask, 1));
   const heed_attention_outputs outputs = {.out = out};

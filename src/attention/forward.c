@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "attention/plan.h"
+#include "attention/edges.h"
 #include "base/status.h"
 #include "base/threads.h"
 
@@ -32,7 +32,7 @@ heed_status heed__check_inputs(const heed__problem *problem, const heed_attentio
   if (in->bias != NULL && in->bias_heads != 1 && in->bias_heads != spec->heads) {
     return heed__fail(HEED_SHAPE, "a bias of %d heads for %d heads", in->bias_heads, spec->heads);
   }
-  return HEED_OK;
+  return heed__edges_check_inputs(problem, in);
 }
 
 int heed__threads_for_tasks(const heed_attention *plan, int64_t tasks) {
@@ -175,11 +175,13 @@ heed_status heed_attention_forward(heed_attention *plan, const heed_attention_in
     forward_reference(plan);
     return HEED_OK;
   }
+  heed__edges_before_forward(plan);
   if (problem->spec.score == HEED_SCORE_GAT) heed__node_scores(plan);
   if (kernel == HEED_KERNEL_DENSE) {
     forward_dense(plan);
   } else {
     forward_sparse(plan);
   }
+  heed__edges_after_forward(plan);
   return HEED_OK;
 }

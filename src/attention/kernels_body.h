@@ -17,6 +17,7 @@
 #include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"
 #include "attention/dense_backward_body.h"
+#include "attention/edges_body.h"
 #include "attention/rate_body.h"
 /* clang-format on */
 
@@ -32,6 +33,11 @@ const heed__kernels KERNELS = {
     .dense_backward = dense_backward,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
+    .edge_logits = edge_logits,
+    .edge_values = edge_values,
+    .edge_products = edge_products,
+    .edge_gradients = edge_gradients,
+    .edge_score_gradients = edge_score_gradients,
     .multiply_adds = multiply_adds,
     .exponentials = exponentials,
     .gather_rows = gather_rows,

@@ -8,6 +8,8 @@ libheed_core_la_SOURCES += \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_backward_body.h \
   src/attention/dense_body.h \
+  src/attention/edges.c src/attention/edges.h \
+  src/attention/edges_body.h \
   src/attention/forward.c \
   src/attention/groups_body.h \
   src/attention/isa.c \

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "attention/edges.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -48,6 +49,19 @@ static heed_status check_mask(const heed_mask *mask) {
                       (long long)mask->n_queries, (long long)mask->n_keys,
                       (long long)mask->n_pairs);
   }
+  if (mask->starts != NULL && (mask->indptr == NULL || mask->indices != NULL)) {
+    return heed__fail(HEED_ARGUMENT, "a mask of runs %s", mask->indptr == NULL
+                                         ? "without row pointers"
+                                         : "that has indices as well");
+  }
+  for (int64_t i = 0; mask->starts != NULL && i < mask->n_queries; i++) {
+    int64_t start = mask->starts[i], count = mask->indptr[i + 1] - mask->indptr[i];
+    if (start < 0 || count < 0 || start + count > mask->n_keys) {
+      return heed__fail(HEED_RANGE, "row %lld of a mask of runs has %lld keys from %lld on of %lld",
+                        (long long)i, (long long)count, (long long)start,
+                        (long long)mask->n_keys);
+    }
+  }
   int64_t pairs;
   if (mask->indptr != NULL) {
     pairs = mask->indptr[mask->n_queries];
@@ -64,7 +78,8 @@ static heed_status check_mask(const heed_mask *mask) {
 
 heed_status heed__plan_check(const heed_attention_spec *spec, const heed_mask *mask) {
   HEED__TRY(check_spec(spec));
-  return check_mask(mask);
+  HEED__TRY(check_mask(mask));
+  return heed__edges_check(spec, mask);
 }
 
 /* Heads in the flat logits: a power of two below the vector, or a multiple of it. */
@@ -303,7 +318,10 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
     *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
-  if (kernel != HEED_KERNEL_DENSE && mask->indptr == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  if (kernel != HEED_KERNEL_DENSE && mask->indices == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  size_t edge_bytes;
+  HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
+  *bytes += edge_bytes;
   return HEED_OK;
 }
 
@@ -399,7 +417,7 @@ static void plan_prefetch(heed__problem *problem) {
   int64_t row = 4 * ((gat ? problem->padded : problem->key_stride) + problem->value_stride);
   int64_t ahead = PREFETCH_BYTES / row;
   problem->prefetch =
-      problem->mask->indptr != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
+      problem->mask->indices != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
   problem->ahead = (int32_t)(ahead < 2 ? 2 : ahead > BLOCK_PAIRS ? BLOCK_PAIRS : ahead);
 }
 
@@ -408,9 +426,11 @@ static heed_status plan_fill(heed_attention *plan) {
   heed_kernel kernel = problem->spec.kernel;
   if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
   if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
-  bool full = problem->mask->indptr == NULL && !plan->reserved;
-  if (kernel != HEED_KERNEL_DENSE && full && !plan_all_keys(plan)) return HEED_NOMEM;
+  if (kernel != HEED_KERNEL_DENSE && problem->mask->indices == NULL && !plan_all_keys(plan)) {
+    return HEED_NOMEM;
+  }
   HEED__TRY(plan_node_scores(plan));
+  HEED__TRY(heed__edges_new(plan));
   plan_prefetch(problem);
   return HEED_OK;
 }
@@ -489,6 +509,7 @@ heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
 
 void heed__reserve_free(heed_attention *plan) {
   heed__reserve *reserve = plan->reserve;
+  heed__edges_release(plan);
   if (reserve == NULL) return;
   heed_mask_free(&reserve->transposed);
   heed__free(reserve->pairs);
@@ -496,6 +517,7 @@ void heed__reserve_free(heed_attention *plan) {
   for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
   heed__free(reserve->a_sums);
   heed__free(reserve->plain);
+  heed__free(reserve->edges);
   heed__free(reserve->nodes);
   heed__free(reserve->memory);
   heed__free(reserve->partials);
@@ -508,6 +530,7 @@ void heed__reserve_free(heed_attention *plan) {
 void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
   heed__reserve_free(plan);
+  heed__edges_free(plan);
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);

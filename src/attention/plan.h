@@ -36,6 +36,7 @@ typedef struct heed__reserve {
   int64_t groups;
   double *a_sums;  /* [groups, 2, H * D] */
   double *plain;   /* reference: [threads, 2 * max(D, Dv)] */
+  double *edges;   /* reference: [H, Fe * (1 + D + Dv)] */
   float *nodes;    /* statistics, query_sums and key_sums */
   float *memory;   /* what the scratch of the threads gets beyond the forward call's */
   float *partials; /* [segments of either pass, partial_floats] */
@@ -65,6 +66,7 @@ struct heed_attention {
   bool reserved;          /* bound again and again, to masks within the sizes it was made for */
   bool whole_rows;        /* then: rows are never cut */
   heed__counts most;      /* what its tasks, cuts and partials are reserved for */
+  heed__edges *edges;     /* NULL: no features of pairs, or the reference, which takes them as they are */
 };
 
 /* What a plan is made from, checked. */

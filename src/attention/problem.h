@@ -43,7 +43,7 @@ typedef struct heed__cut {
 typedef struct heed__problem {
   heed_attention_spec spec; /* scale filled in, kernel chosen */
   const heed_mask *mask;
-  const int32_t *all_keys;  /* 0, 1, 2, ... for a full mask */
+  const int32_t *all_keys;  /* 0, 1, 2, ... for a mask that does not list its keys: full or of runs */
   int32_t padded;           /* heads in the flat logits */
   int32_t period;           /* floats after which those come back to the first head */
   int64_t key_stride;       /* H * D */
@@ -67,8 +67,9 @@ typedef struct heed__problem {
 typedef struct heed__side {
   bool by_keys;            /* the second pass */
   const heed_mask *mask;   /* the mask, or its transpose */
-  const int32_t *all;      /* 0, 1, 2, ... where that is full */
-  const int64_t *pairs;    /* second pass, not full: each pair's number in the mask */
+  const int32_t *all;      /* 0, 1, 2, ... where that lists no columns */
+  const int64_t *pairs;    /* second pass: each pair's number in the mask; NULL where it is full or of runs */
+  const heed_mask *numbers;/* second pass: the mask that pairs are numbered in */
 } heed__side;
 
 /* What a backward call has beside the problem. */
@@ -82,11 +83,57 @@ typedef struct heed__backward {
   int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
   const int32_t *key_head_of;
   const int32_t *key_spread;
+  const float *products;   /* NULL, or [n_pairs, H] in mask order, added to the products of d_out and values */
+  float *weights;          /* NULL, or [n_pairs, H] in mask order: the first pass leaves them here as applied */
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
                               the padding) and d_out . out */
   float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
   float *key_sums;         /* GAT: [n_keys, padded] gradient of a_key . key */
 } heed__backward;
+
+/* A score of the kernels alone: the logit is the bias, for features of pairs in scores that are not linear. */
+#define HEED__SCORE_NONE ((heed_score)(HEED_SCORE_ADDITIVE + 1))
+
+/* What one thread works in for features of pairs; whole vectors, so that more fits than counts. Sums are
+ * NULL where nobody wants them. */
+typedef struct heed__edge_room {
+  float *by_head;    /* [H, row] */
+  float *by_feature; /* [Fe, heads_row] */
+  float *heads;      /* [heads_row + WIDEST] */
+  float *key;        /* [H * D], as the next two: a key and its edge */
+  float *terms;
+  float *own;        /* sums of a row */
+  float *sums;       /* what the next four point into */
+  float *sum_bias;   /* [H, row] of the rows of a stretch, as the others, */
+  float *sum_key;    /* [H * D, row] but for the scale, or for a factor a */
+  float *sum_value;  /* [H * Dv, row] */
+  float *sum_a;      /* [H * D] */
+} heed__edge_room;
+
+/* Features of pairs in a call (edges.h). A row of features, and one of heads, is filled up with zeros. */
+typedef struct heed__edges {
+  heed_score score;    /* of the spec; the problem's may be HEED__SCORE_NONE for the length of a call */
+  bool own_score;      /* whether that is so: the score is computed with the features, not by the kernels */
+  int32_t dim;         /* Fe */
+  int64_t row;         /* Fe in whole vectors */
+  int64_t heads_row;   /* H likewise */
+  const float *bias;   /* the caller's */
+  int32_t bias_heads;
+  float *logits;       /* [n_pairs, H] what the features and the caller's bias add to the logits */
+  float *weights;      /* [n_pairs, H] as applied */
+  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
+  float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
+  float *key_turned;   /* [H, D, row] edge_key */
+  float *value_turned; /* [H, Dv, row] edge_value */
+  heed_attention_gradients to; /* backward: as the caller gave them, value as in heed__backward */
+  int64_t add_query_below;     /* own score: rows below have been written and are added to */
+  int64_t add_key_below;
+  heed__edge_room *rooms;      /* [threads] */
+  void *memory;                /* what all of these but products and d_logits point into */
+  float *own_d_logits;         /* where d_logits points otherwise */
+  double *sums;                /* [groups, sums of a room] backward */
+  int64_t groups;
+} heed__edges;
 
 /* What one thread works in. */
 typedef struct heed__scratch {
@@ -168,6 +215,18 @@ typedef struct heed__kernels {
    * scratch->a_sums. */
   void (*node_gradients)(const heed__problem *problem, const heed__backward *back, bool by_keys,
                          int64_t first, int64_t end, const heed__scratch *scratch);
+  /* Features of pairs: edges_body.h says what each leaves where, of the rows [first, end). */
+  void (*edge_logits)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                      int64_t end, const heed__edge_room *room);
+  void (*edge_values)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                      int64_t end, const heed__edge_room *room);
+  void (*edge_products)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                        int64_t end, const heed__edge_room *room);
+  void (*edge_gradients)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                         int64_t end, const heed__edge_room *room);
+  void (*edge_score_gradients)(const heed__problem *problem, const heed__edges *edges,
+                               const heed__backward *back, const heed__side *side, int64_t first,
+                               int64_t end, const heed__edge_room *room);
   /* Runs independent multiply-adds; returns how many operations, two each. */
   double (*multiply_adds)(int64_t steps, float *sink);
   /* Computes independent exponentials; returns how many. */
@@ -202,6 +261,11 @@ void heed__reference_backward(const heed__problem *problem, const heed__backward
                               const heed__side *side, const heed__task *task, double *a_sums,
                               double *room);
 
+/* The same for the gradients of edge_bias, edge_key and edge_value, of one head; `room` has
+ * Fe * (1 + D + Dv) numbers. */
+void heed__reference_edges(const heed__problem *problem, const heed__backward *back, int32_t head,
+                           double *room);
+
 /* The stream of random numbers that dropout draws from. */
 enum { DROPOUT_STREAM = 1 };
 
@@ -225,7 +289,7 @@ static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, 
   }
   *first = mask->indptr[i];
   *count = mask->indptr[i + 1] - *first;
-  return mask->indices + *first;
+  return mask->starts != NULL ? problem->all_keys + mask->starts[i] : mask->indices + *first;
 }
 
 /* The same for the rows of a pass. */
@@ -239,15 +303,42 @@ static inline const int32_t *heed__side_row(const heed__side *side, int64_t row,
   }
   *first = mask->indptr[row];
   *count = mask->indptr[row + 1] - *first;
-  return mask->indices + *first;
+  return mask->starts != NULL ? side->all + mask->starts[row] : mask->indices + *first;
 }
 
-/* The number in the problem's mask of the pair that is number p of a pass. */
+/* The numbers in the problem's mask of the pairs that are numbers p, p + 1, ... of a pass. */
+static inline void heed__pair_numbers(const heed__side *side, int64_t p, int n, int64_t *numbers) {
+  const heed_mask *mask = side->mask, *of = side->numbers;
+  if (!side->by_keys || side->pairs != NULL) {
+    for (int k = 0; k < n; k++) numbers[k] = side->by_keys ? side->pairs[p + k] : p + k;
+    return;
+  }
+  if (mask->indptr == NULL) { /* transposed */
+    int64_t queries = mask->n_keys;
+    for (int k = 0; k < n; k++) numbers[k] = (p + k) % queries * mask->n_queries + (p + k) / queries;
+    return;
+  }
+  int64_t row = 0, end = mask->n_queries; /* of runs: the last row that begins at p or before */
+  while (end - row > 1) {
+    int64_t middle = row + (end - row) / 2;
+    if (mask->indptr[middle] <= p) {
+      row = middle;
+    } else {
+      end = middle;
+    }
+  }
+  for (int k = 0; k < n; k++) {
+    while (mask->indptr[row + 1] <= p + k) row++;
+    int64_t query = mask->starts != NULL ? mask->starts[row] + p + k - mask->indptr[row]
+                                         : mask->indices[p + k];
+    numbers[k] = of->indptr[query] + row - of->starts[query];
+  }
+}
+
 static inline int64_t heed__pair_number(const heed__side *side, int64_t p) {
-  if (!side->by_keys) return p;
-  if (side->pairs != NULL) return side->pairs[p];
-  int64_t queries = side->mask->n_keys; /* a full mask, transposed */
-  return p % queries * side->mask->n_queries + p / queries;
+  int64_t number;
+  heed__pair_numbers(side, p, 1, &number);
+  return number;
 }
 
 /* Whether nothing stands at head h of pair p because of dropout. */
