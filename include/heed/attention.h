@@ -12,7 +12,7 @@
  *
  *  Pairs may have features of their own, e [E, Fe] (of a chemical bond, say). They come in as
  *
- *      logit += e[i, j, :] . edge_bias[:, h]       a learned bias a head
+ *      logit += e[i, j, :] . edge_bias[:, h]            a learned bias a head; with GAT within its LeakyReLU
  *      key[j, h, :] + e[i, j, :] edge_key[:, h, :]      in place of the key in the score, and
  *      value[j, h, :] + e[i, j, :] edge_value[:, h, :]  in place of the value (Shi et al. 2021, equation 3)
  *
@@ -31,7 +31,7 @@ extern "C" {
 typedef enum heed_score {
   /** scale * query . key (Vaswani et al. 2017, equation 1) */
   HEED_SCORE_DOT = 0,
-  /** LeakyReLU(a_query . query + a_key . key) (Velickovic et al. 2018, equation 3) */
+  /** LeakyReLU(a_query . query + a_key . key + e . edge_bias) (Velickovic et al. 2018, equation 3) */
   HEED_SCORE_GAT = 1,
   /** a . LeakyReLU(query + key) (Brody et al. 2022, equation 7) */
   HEED_SCORE_GATV2 = 2,
@@ -92,7 +92,8 @@ typedef struct heed_attention_inputs {
   int32_t bias_heads;   /**< H, or 1: the same for all heads; read only with a bias */
   const float *edges;      /**< [n_pairs, Fe] in mask order, only with edge_dim above 0; at least one of: */
   const float *edge_bias;  /**< [Fe, H], or NULL */
-  const float *edge_key;   /**< [Fe, H, D], or NULL; not with GAT, whose scores of pairs are an edge_bias */
+  const float *edge_key;   /**< [Fe, H, D], or NULL; not with GAT: there edge_bias = a_edge . W makes
+                                LeakyReLU(a_query . query + a_key . key + a_edge . W e) */
   const float *edge_value; /**< [Fe, H, Dv], or NULL */
 } heed_attention_inputs;
 

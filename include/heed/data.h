@@ -254,7 +254,7 @@ typedef enum heed_target_kind {
 typedef struct heed_collection_options {
   const char *format;    /**< "csv", "sdf", "tudataset" or "list"; NULL: told from the source */
   const char *smiles;    /**< csv: the column of SMILES; NULL: the one called "smiles" in any case */
-  const char *targets;   /**< csv, sdf: columns or properties, separated by commas; NULL: csv: every column whose
+  const char *targets;   /**< csv, sdf: columns or properties, separated by commas; "": none; NULL: csv: every column whose
                               cells are all numbers or blank; sdf: none */
   heed_target_kind kind; /**< of the targets; NONE: BINARY where all are 0, 1 or blank, CLASS for tudataset with
                               graph labels and for a list, else NUMBER */
@@ -345,6 +345,10 @@ HEED_API const char *heed_collection_feature_name(const heed_collection *collect
                                                   int64_t column);
 /** The row of the source (from 1, a header not counted) a graph came from. */
 HEED_API int64_t heed_collection_row(const heed_collection *collection, int64_t graph);
+/** How many molecules are there before already, written in whatever way; 0 for graphs that are none.
+ *  @return HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_collection_repeats(heed_collection *collection,
+                                                          int64_t *repeats);
 /** What was left out: how many, and of number `index` (at least the first 100 are kept) what and why. */
 HEED_API int64_t heed_collection_skipped(const heed_collection *collection);
 HEED_API const char *heed_collection_skip(const heed_collection *collection, int64_t index);

@@ -529,7 +529,10 @@ heed_status heed_attention_backward(heed_attention *plan, const heed_attention_i
   } else {
     backward_sparse(plan, &back);
   }
+  if (heed__edges_after_backward(plan, &back)) {
+    if (back.to.query != NULL || back.to.a_query != NULL) node_gradients(plan, &back, false);
+    if (back.to.key != NULL || back.to.a_key != NULL) node_gradients(plan, &back, true);
+  }
   sum_groups(plan, &back.to);
-  heed__edges_after_backward(plan, &back);
   return HEED_OK;
 }

@@ -550,7 +550,7 @@ INLINE void node_vectors(const heed__problem *problem, const heed__backward *bac
   const int32_t *head_of = back->key_head_of + c, *spread_of = back->key_spread + c * LANES;
   float *to = by_keys ? back->to.key : back->to.query;
   int64_t stride = problem->key_stride, padded = problem->padded;
-  int64_t add_below = by_keys ? back->add_key_below : 0;
+  int64_t add_below = by_keys ? back->add_key_below : back->add_query_below;
   int tail = (int)(stride - (c + n - 1) * LANES);
   vf factor[4], a_sum[4];
   for (int v = 0; v < n; v++) {

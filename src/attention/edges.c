@@ -54,7 +54,7 @@ heed_status heed__edges_check_inputs(const heed__problem *problem, const heed_at
   if (in->edge_key != NULL && problem->spec.score == HEED_SCORE_GAT) {
     return heed__fail(HEED_ARGUMENT,
                       "score gat does not take the array edge_key: what a pair's features add to "
-                      "its score is an edge_bias, which GAT's a_edge . (W e) comes to");
+                      "its score within LeakyReLU is the edge_bias a_edge . W");
   }
   return HEED_OK;
 }
@@ -227,9 +227,10 @@ static void logits_of_features(heed_attention *plan) {
   const heed_attention_inputs *in = &problem->in;
   edges->bias = in->bias;
   edges->bias_heads = in->bias_heads;
-  edges->own_score = in->edge_key != NULL && (edges->score == HEED_SCORE_GATV2 ||
-                                              edges->score == HEED_SCORE_ADDITIVE);
+  bool gat = edges->score == HEED_SCORE_GAT, dot = edges->score == HEED_SCORE_DOT;
+  edges->own_score = gat ? in->edge_bias != NULL : in->edge_key != NULL && !dot;
   if (in->edge_key == NULL && in->edge_bias == NULL) return;
+  if (gat) heed__node_scores(plan);
   if (in->edge_key != NULL && !edges->own_score) {
     turn(edges, in->edge_key, problem->key_stride, edges->key_turned);
   }
@@ -258,22 +259,22 @@ void heed__edges_after_forward(heed_attention *plan) {
 static bool wants_d_logits(const heed_attention *plan) {
   const heed_attention_gradients *to = &plan->edges->to;
   if (to->edge_bias != NULL) return true;
-  if (plan->problem.in.edge_key == NULL) return false;
   bool own = plan->edges->own_score;
+  if (own && (to->a_query != NULL || to->a_key != NULL)) return true;
+  if (plan->problem.in.edge_key == NULL && !own) return false;
   return to->query != NULL || to->edge_key != NULL || (own && (to->key != NULL || to->a != NULL));
 }
 
 /* The score is computed here: so are its gradients, after that of value, which may share an array with
  * them. */
 static void take_score_over(const heed_attention *plan, heed__backward *back) {
-  heed__edges *edges = plan->edges;
   const float *query = back->to.query, *key = back->to.key, *value = back->to.value;
   int64_t n_queries = plan->problem.mask->n_queries, n_keys = plan->problem.mask->n_keys;
-  edges->add_query_below = value != NULL && value == query ? n_keys : 0;
-  edges->add_key_below = key != NULL && key == query ? n_queries : 0;
-  if (key != NULL && key == value && n_keys > edges->add_key_below) edges->add_key_below = n_keys;
-  back->add_value_below = back->add_key_below = 0;
-  back->to.query = back->to.key = back->to.a = NULL;
+  back->add_value_below = 0;
+  back->add_query_below = value != NULL && value == query ? n_keys : 0;
+  back->add_key_below = key != NULL && key == query ? n_queries : 0;
+  if (key != NULL && key == value && n_keys > back->add_key_below) back->add_key_below = n_keys;
+  back->to.query = back->to.key = back->to.a = back->to.a_query = back->to.a_key = NULL;
 }
 
 void heed__edges_before_backward(heed_attention *plan, heed__backward *back) {
@@ -326,8 +327,9 @@ static void gradients_of_group(const heed_attention *plan, const heed__backward 
   const heed__problem *problem = &plan->problem;
   heed__edges *edges = plan->edges;
   heed__edge_room *room = edges->rooms + heed__thread();
-  bool of_score = edges->own_score &&
-                  (edges->to.query != NULL || edges->to.a != NULL || edges->to.edge_key != NULL);
+  bool gat = edges->score == HEED_SCORE_GAT;
+  bool of_score = edges->own_score && (gat || edges->to.query != NULL || edges->to.a != NULL ||
+                                       edges->to.edge_key != NULL);
   point_sums(plan, s, room);
   memset(sums, 0, s->sums * sizeof *sums);
   for (int64_t i = first; i < end; i += ROWS_AT_ONCE) {
@@ -336,11 +338,11 @@ static void gradients_of_group(const heed_attention *plan, const heed__backward 
     clear(room->sum_key, s->key_turned);
     clear(room->sum_value, s->value_turned);
     clear(room->sum_a, s->wide);
-    plan->kernels->edge_gradients(problem, edges, i, until, room);
     if (of_score) {
       plan->kernels->edge_score_gradients(problem, edges, back, plan->reserve->sides, i, until,
                                           room);
     }
+    plan->kernels->edge_gradients(problem, edges, i, until, room);
     flush(room->sum_bias, s->by_head, room->sums, sums);
     flush(room->sum_key, s->key_turned, room->sums, sums);
     flush(room->sum_value, s->value_turned, room->sums, sums);
@@ -420,16 +422,20 @@ static void share_bias(const heed_attention *plan) {
   }
 }
 
-void heed__edges_after_backward(heed_attention *plan, const heed__backward *back) {
+bool heed__edges_after_backward(heed_attention *plan, heed__backward *back) {
   heed__edges *edges = plan->edges;
-  if (edges == NULL) return;
+  if (edges == NULL) return false;
   const heed_attention_gradients *to = &edges->to;
+  bool gat = edges->own_score && edges->score == HEED_SCORE_GAT;
   plan->problem.spec.score = edges->score;
   share_bias(plan);
   bool linear = plan->problem.in.edge_key != NULL && !edges->own_score;
   if (to->edge_bias != NULL || to->edge_key != NULL || to->edge_value != NULL ||
-      (linear && to->query != NULL) || (edges->own_score && (to->query != NULL || to->a != NULL))) {
+      (linear && to->query != NULL) || (edges->own_score && (to->query != NULL || to->a != NULL)) ||
+      (gat && wants_d_logits(plan))) {
     gradients_of_weights(plan, back);
   }
-  if (edges->own_score && to->key != NULL) gradients_of_keys(plan, back);
+  if (edges->own_score && (to->key != NULL || to->a_key != NULL)) gradients_of_keys(plan, back);
+  if (gat) back->to = *to;
+  return gat;
 }

@@ -31,8 +31,9 @@ void heed__edges_free(heed_attention *plan);
 void heed__edges_before_forward(heed_attention *plan);
 void heed__edges_after_forward(heed_attention *plan);
 
-/* The same backwards; `back` loses the gradients that are computed here. */
+/* The same backwards; `back` loses the gradients that are computed here. The second returns whether those of
+ * GAT's scores of nodes have been summed up and are to be taken on to their rows; `back` has them again. */
 void heed__edges_before_backward(heed_attention *plan, heed__backward *back);
-void heed__edges_after_backward(heed_attention *plan, const heed__backward *back);
+bool heed__edges_after_backward(heed_attention *plan, heed__backward *back);
 
 #endif

@@ -202,6 +202,18 @@ static void edge_scores(const heed__problem *problem, const heed__edges *edges, 
   }
 }
 
+/* GAT: numbers of the pairs of row i, e . edge_bias, become the sums before LeakyReLU. */
+static void edge_gat_sums(const heed__problem *problem, int64_t i, float *numbers) {
+  int64_t first, count, heads = problem->spec.heads;
+  const int32_t *keys = heed__row(problem, i, &first, &count);
+  const float *query = problem->query_scores + i * problem->padded;
+  for (int64_t p = 0; p < count; p++) {
+    const float *key = problem->key_scores + (int64_t)keys[p] * problem->padded;
+    float *number = numbers + (first + p) * heads;
+    for (int64_t h = 0; h < heads; h++) number[h] += query[h] + key[h];
+  }
+}
+
 /* edges->logits of the rows [first, end): all that is added to the logits of the problem's score. */
 static void edge_logits(const heed__problem *problem, const heed__edges *edges, int64_t first,
                         int64_t end, const heed__edge_room *room) {
@@ -218,8 +230,16 @@ static void edge_logits(const heed__problem *problem, const heed__edges *edges, 
       edge_by_feature(problem, edges, room->by_head, true, room->by_feature);
     }
     edge_pairs(problem, edges, room->by_feature, pair, pair + count, edges->logits);
+    if (edges->own_score && edges->score == HEED_SCORE_GAT) {
+      edge_gat_sums(problem, i, edges->logits);
+      float slope = problem->spec.slope;
+      for (int64_t x = pair * problem->spec.heads; x < (pair + count) * problem->spec.heads; x++) {
+        edges->logits[x] *= edges->logits[x] > 0 ? 1 : slope;
+      }
+    } else if (edges->own_score) {
+      edge_scores(problem, edges, i, room);
+    }
     edge_add_bias(problem, edges, pair, pair + count, edges->logits);
-    if (edges->own_score) edge_scores(problem, edges, i, room);
   }
 }
 
@@ -252,6 +272,48 @@ static void edge_products(const heed__problem *problem, const heed__edges *edges
   }
 }
 
+/* GAT: the gradients of the logits become those of the sums before LeakyReLU, in edges->products, and are
+ * summed up for each query of the rows [first, end). */
+static void edge_gat_queries(const heed__problem *problem, const heed__edges *edges,
+                             const heed__backward *back, int64_t first, int64_t end,
+                             const heed__edge_room *room) {
+  int64_t pair, count, heads = problem->spec.heads;
+  float slope = problem->spec.slope;
+  edge_by_feature(problem, edges, NULL, true, room->by_feature);
+  for (int64_t i = first; i < end; i++) {
+    float *sums = back->query_sums + i * problem->padded;
+    memset(sums, 0, (size_t)problem->padded * sizeof *sums);
+    (void)heed__row(problem, i, &pair, &count);
+    if (count == 0) continue;
+    edge_pairs(problem, edges, room->by_feature, pair, pair + count, edges->products);
+    edge_gat_sums(problem, i, edges->products);
+    for (int64_t p = pair; p < pair + count; p++) {
+      float *to = edges->products + p * heads;
+      const float *from = edges->d_logits + p * heads;
+      for (int64_t h = 0; h < heads; h++) {
+        to[h] = (to[h] > 0 ? 1 : slope) * from[h];
+        sums[h] += to[h];
+      }
+    }
+  }
+}
+
+/* The same sums for each key. */
+static void edge_gat_keys(const heed__problem *problem, const heed__edges *edges,
+                          const heed__backward *back, const heed__side *side, int64_t first,
+                          int64_t end) {
+  int64_t pair, count, heads = problem->spec.heads;
+  for (int64_t j = first; j < end; j++) {
+    float *sums = back->key_sums + j * problem->padded;
+    memset(sums, 0, (size_t)problem->padded * sizeof *sums);
+    (void)heed__side_row(side, j, &pair, &count);
+    for (int64_t p = pair; p < pair + count; p++) {
+      const float *from = edges->products + heed__pair_number(side, p) * heads;
+      for (int64_t h = 0; h < heads; h++) sums[h] += from[h];
+    }
+  }
+}
+
 /* What the rows [first, end) of queries give where the score is not computed here: adds to the gradient
  * of query and to the room's sums, which are NULL where nobody wants them. */
 static void edge_gradients(const heed__problem *problem, const heed__edges *edges, int64_t first,
@@ -260,12 +322,14 @@ static void edge_gradients(const heed__problem *problem, const heed__edges *edge
   bool linear = problem->in.edge_key != NULL && !edges->own_score;
   float *query = linear ? edges->to.query : NULL, scale = problem->spec.scale;
   bool of_key = linear && room->sum_key != NULL;
+  bool gat = edges->own_score && edges->score == HEED_SCORE_GAT;
+  const float *d_logits = gat ? edges->products : edges->d_logits;
   int64_t pair, count;
   for (int64_t i = first; i < end; i++) {
     (void)heed__row(problem, i, &pair, &count);
     if (count == 0) continue;
     if (query != NULL || of_key || room->sum_bias != NULL) {
-      edge_gather(problem, edges, edges->d_logits, pair, pair + count, room->by_head);
+      edge_gather(problem, edges, d_logits, pair, pair + count, room->by_head);
     }
     if (room->sum_bias != NULL) {
       for (int64_t d = 0; d < heads * edges->row; d += LANES) {
@@ -318,14 +382,22 @@ INLINE void edge_score_pair(const heed__problem *problem, const heed__edges *edg
 }
 
 /* What the rows [first, end) of a pass give where the score is computed here: the gradients of query or of
- * key, and by queries the room's sums. Rows below `add_below` are added to. */
+ * key, or with GAT of their sums, and by queries the room's sums. Rows below `add_below` are added to. */
 static void edge_score_gradients(const heed__problem *problem, const heed__edges *edges,
                                  const heed__backward *back, const heed__side *side, int64_t first,
                                  int64_t end, const heed__edge_room *room) {
   int64_t n = problem->key_stride, heads = problem->spec.heads, pair, count;
   bool by_keys = side->by_keys;
   float *to = by_keys ? edges->to.key : edges->to.query;
-  int64_t add_below = by_keys ? edges->add_key_below : edges->add_query_below;
+  int64_t add_below = by_keys ? back->add_key_below : back->add_query_below;
+  if (edges->score == HEED_SCORE_GAT) {
+    if (by_keys) {
+      edge_gat_keys(problem, edges, back, side, first, end);
+    } else {
+      edge_gat_queries(problem, edges, back, first, end, room);
+    }
+    return;
+  }
   for (int64_t i = first; i < end; i++) {
     const int32_t *columns = heed__side_row(side, i, &pair, &count);
     for (int64_t c = 0; c < n; c += LANES) v_store(room->own + c, v_zero());

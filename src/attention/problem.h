@@ -84,6 +84,7 @@ typedef struct heed__backward {
    * these limits have been written and are added to. */
   int64_t add_value_below;
   int64_t add_key_below;
+  int64_t add_query_below; /* above 0 only where edges.c computes the score, after everything else */
   bool prefetch;
   int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
   const int32_t *key_head_of;
@@ -131,8 +132,6 @@ typedef struct heed__edges {
   float *key_turned;   /* [H, D, row] edge_key */
   float *value_turned; /* [H, Dv, row] edge_value */
   heed_attention_gradients to; /* backward: as the caller gave them, value as in heed__backward */
-  int64_t add_query_below;     /* own score: rows below have been written and are added to */
-  int64_t add_key_below;
   heed__edge_room *rooms;      /* [threads] */
   void *memory;                /* what all of these but products and d_logits point into */
   float *own_d_logits;         /* where d_logits points otherwise */

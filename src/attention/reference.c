@@ -36,7 +36,8 @@ static double value_of(const heed__problem *problem, int64_t pair, int32_t head,
 
 static double bias_of(const heed__problem *problem, int64_t pair, int32_t head) {
   const heed_attention_inputs *in = &problem->in;
-  double bias = of_edge(problem, in->edge_bias, pair, head, 1, 0);
+  bool gat = problem->spec.score == HEED_SCORE_GAT; /* has it within LeakyReLU */
+  double bias = gat ? 0 : of_edge(problem, in->edge_bias, pair, head, 1, 0);
   if (in->bias == NULL) return bias;
   return bias + (double)in->bias[pair * in->bias_heads + (in->bias_heads == 1 ? 0 : head)];
 }
@@ -64,7 +65,9 @@ static double score(const heed__problem *problem, int64_t pair, int32_t head, co
     }
   }
   if (spec->score == HEED_SCORE_DOT) return s * (double)spec->scale;
-  if (spec->score == HEED_SCORE_GAT) return leaky_relu(s, (double)spec->slope);
+  if (spec->score == HEED_SCORE_GAT) {
+    return leaky_relu(s + of_edge(problem, in->edge_bias, pair, head, 1, 0), (double)spec->slope);
+  }
   return s;
 }
 
@@ -162,9 +165,10 @@ static void pair_gradient(const heed__problem *problem, const heed__backward *ba
 }
 
 /* GAT: the score before LeakyReLU. */
-static double gat_sum(const heed__problem *problem, int32_t head, const float *q, const float *k) {
+static double gat_sum(const heed__problem *problem, int64_t pair, int32_t head, const float *q,
+                      const float *k) {
   int64_t of_head = (int64_t)head * problem->spec.key_dim;
-  double s = 0;
+  double s = of_edge(problem, problem->in.edge_bias, pair, head, 1, 0);
   for (int32_t d = 0; d < problem->spec.key_dim; d++) {
     s += (double)problem->in.a_query[of_head + d] * (double)q[d] +
          (double)problem->in.a_key[of_head + d] * (double)k[d];
@@ -180,7 +184,7 @@ static void score_gradient(const heed__problem *problem, bool by_keys, int64_t p
   const heed_attention_spec *spec = &problem->spec;
   const heed_attention_inputs *in = &problem->in;
   int64_t of_head = (int64_t)head * spec->key_dim;
-  if (spec->score == HEED_SCORE_GAT) d_logit *= steepness(problem, gat_sum(problem, head, q, row));
+  if (spec->score == HEED_SCORE_GAT) d_logit *= steepness(problem, gat_sum(problem, pair, head, q, row));
   for (int32_t d = 0; d < spec->key_dim; d++) {
     double k = key_of(problem, pair, head, row, d), x = (double)q[d] + k;
     switch (spec->score) {
@@ -269,6 +273,9 @@ static void edge_pair(const heed__problem *problem, const heed__backward *back, 
   const float *d_out = back->to.d_out + (i * heads + head) * value_dim;
   double weight, d_logit;
   pair_gradient(problem, back, i, j, pair, head, &weight, &d_logit);
+  if (spec->score == HEED_SCORE_GAT) {
+    d_logit *= steepness(problem, gat_sum(problem, pair, head, q, k));
+  }
   for (int64_t f = 0; f < spec->edge_dim; f++) {
     double e = (double)problem->in.edges[pair * spec->edge_dim + f];
     *room++ += e * d_logit;

@@ -8,7 +8,7 @@
 static const double train_share = 0.8, validation_share = 0.1;
 enum { ALL_DRAWN = 10 };
 
-int cli_collection_open(heed_collection **collection, const cli_graph *graph) {
+heed_status cli_collection_try(heed_collection **collection, const cli_graph *graph) {
   heed_collection_options options = {.format = graph->options.format,
                                      .smiles = graph->collection.smiles,
                                      .targets = graph->collection.targets,
@@ -16,15 +16,25 @@ int cli_collection_open(heed_collection **collection, const cli_graph *graph) {
                                      .features = graph->options.features,
                                      .skip_bad = graph->collection.skip_bad};
   *collection = NULL;
-  if (cli_check(heed_collection_open(collection, graph->source, &options), NULL)) {
-    return CLI_FAILED;
-  }
-  if (!graph->collection.edge_set) return CLI_OK;
+  heed_status status = heed_collection_open(collection, graph->source, &options);
+  if (status != HEED_OK || !graph->collection.edge_set) return status;
   heed_collection *nodes = *collection;
   *collection = NULL;
-  int failed = cli_check(heed_collection_line_graphs(collection, nodes), graph->source);
+  status = heed_collection_line_graphs(collection, nodes);
   heed_collection_free(nodes);
-  return failed;
+  return status;
+}
+
+int cli_collection_open(cli_task *task, const cli_graph *graph) {
+  *task = (cli_task){0};
+  return cli_collection_take(task, cli_collection_try(&task->collection, graph));
+}
+
+int cli_collection_take(cli_task *task, heed_status status) {
+  if (cli_check(status, NULL)) return CLI_FAILED;
+  task->n_nodes = heed_collection_nodes(task->collection);
+  task->n_rows = heed_collection_graphs(task->collection);
+  return CLI_OK;
 }
 
 /* --- What the targets decide --------------------------------------------------------------- */

@@ -128,24 +128,6 @@ static void report_targets(heed_report *report, const heed_collection *collectio
   }
 }
 
-/* --- Molecules that occur more than once ---------------------------------------------------- */
-
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int report_repeats(heed_report *report, const heed_collection *collection) {
-  int64_t n = heed_collection_graphs(collection), repeated = 0;
-  const char **names = malloc(((size_t)n + 1) * sizeof *names);
-  if (names == NULL) return cli_fail("out of memory for the names of %lld graphs", (long long)n);
-  for (int64_t g = 0; g < n; g++) names[g] = heed_collection_name(collection, g);
-  qsort(names, (size_t)n, sizeof *names, by_name);
-  for (int64_t g = 1; g < n; g++) repeated += strcmp(names[g - 1], names[g]) == 0;
-  free(names);
-  heed_report_integer(report, "repeated", "named as another", repeated);
-  return CLI_OK;
-}
-
 /* --- All of it ----------------------------------------------------------------------------- */
 
 static int report_mask(heed_report *report, const cli_mask *which, const cli_graph *graph,
@@ -167,10 +149,13 @@ static int report_mask(heed_report *report, const cli_mask *which, const cli_gra
 }
 
 static int fill(heed_report *report, const cli_graph *graph, const cli_mask_list *masks,
-                const heed_collection *collection) {
+                heed_collection *collection) {
+  int64_t repeats;
   heed_report_text(report, "collection", "collection", graph->source);
   cli_collection_report(report, collection);
-  if (report_repeats(report, collection) || report_graphs(report, collection)) return CLI_FAILED;
+  if (cli_check(heed_collection_repeats(collection, &repeats), graph->source)) return CLI_FAILED;
+  heed_report_integer(report, "repeated", repeats > 0 ? "molecules seen before" : NULL, repeats);
+  if (report_graphs(report, collection)) return CLI_FAILED;
   report_targets(report, collection);
   report_features(report, collection, false);
   report_features(report, collection, true);
@@ -185,7 +170,7 @@ int cli_info_collection(const cli_global *global, const cli_graph *graph,
                         const cli_mask_list *masks) {
   heed_collection *collection = NULL;
   heed_report *report = NULL;
-  int failed = cli_collection_open(&collection, graph);
+  int failed = cli_check(cli_collection_try(&collection, graph), NULL);
   if (!failed) failed = cli_check(heed_report_new(&report), NULL);
   if (!failed) failed = fill(report, graph, masks, collection);
   if (!failed) failed = cli_report(report, global, NULL);

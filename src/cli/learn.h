@@ -143,8 +143,12 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
 
 /* --- Collections (collection.c) ------------------------------------------------------------- */
 
-/* The graphs that the command line names, or the graphs over their edges. */
-int cli_collection_open(heed_collection **collection, const cli_graph *graph);
+/* The graphs that the command line names, or the graphs over their edges; says nothing. */
+heed_status cli_collection_try(heed_collection **collection, const cli_graph *graph);
+
+/* The same as a task; and what is left to do where it was opened with that status. */
+int cli_collection_open(cli_task *task, const cli_graph *graph);
+int cli_collection_take(cli_task *task, heed_status status);
 
 /* As cli_task_prepare(), for a task that has a collection. */
 int cli_collection_prepare(cli_task *task, cli_recipe *recipe, const char *source,

@@ -80,9 +80,17 @@ static int take_over(prediction *run) {
 /* With the targets of the training where the source has them, else with none. */
 static int open_source(prediction *run) {
   cli_graph *graph = run->options->graph;
+  cli_collection *read = &graph->collection;
   const char *targets = metadata(run, "heed.targets");
-  if (graph->collection.targets == NULL) graph->collection.targets = targets;
-  return cli_task_open(&run->task, graph, false);
+  bool ours = read->targets == NULL && targets != NULL;
+  if (ours) read->targets = targets;
+  heed_status status = cli_collection_try(&run->task.collection, graph);
+  if (status == HEED_ARGUMENT && ours) {
+    read->targets = "";
+    read->kind = HEED_TARGET_NONE;
+    status = cli_collection_try(&run->task.collection, graph);
+  }
+  return cli_collection_take(&run->task, status);
 }
 
 static int open_all(prediction *run) {

@@ -26,12 +26,7 @@ static int open_features(cli_task *task, const char *source, bool normalize) {
 
 int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
   *task = (cli_task){0};
-  if (cli_graph_many(graph)) {
-    if (cli_collection_open(&task->collection, graph)) return CLI_FAILED;
-    task->n_nodes = heed_collection_nodes(task->collection);
-    task->n_rows = heed_collection_graphs(task->collection);
-    return CLI_OK;
-  }
+  if (cli_graph_many(graph)) return cli_collection_open(task, graph);
   if (cli_check(heed_data_open(&task->data, graph->source, &graph->options), NULL)) {
     return CLI_FAILED;
   }

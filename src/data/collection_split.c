@@ -274,6 +274,16 @@ heed_status heed_collection_split(heed_collection *c,
   return status;
 }
 
+heed_status heed_collection_repeats(heed_collection *c, int64_t *repeats) {
+  int32_t most = -1;
+  *repeats = 0;
+  HEED__TRY(heed__molecules_group(c, false));
+  if (c->molecule == NULL) return HEED_OK;
+  for (int64_t g = 0; g < c->graphs; g++) most = c->molecule[g] > most ? c->molecule[g] : most;
+  *repeats = c->graphs - most - 1; /* numbered from 0 without gaps */
+  return HEED_OK;
+}
+
 const char *heed_collection_split_name(heed_collection_split_kind kind) {
   return (int)kind >= 0 && (int)kind < KINDS ? names[kind] : "?";
 }

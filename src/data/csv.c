@@ -291,7 +291,9 @@ static heed_status make(reader *r, heed_collection **collection, const heed__tex
   HEED__TRY(read_table(r, text));
   const char *name = o->smiles != NULL ? o->smiles : "smiles";
   HEED__TRY(find_column(r, name, strlen(name), o->smiles == NULL, &r->smiles));
-  HEED__TRY(o->targets != NULL ? name_targets(r) : find_targets(r));
+  HEED__TRY(o->targets == NULL      ? find_targets(r)
+            : o->targets[0] != '\0' ? name_targets(r)
+                                     : HEED_OK);
   bool texts = o->kind == HEED_TARGET_CLASS && r->n_targets == 1;
   if (!texts) HEED__TRY(read_numbers(r));
   HEED__TRY(heed__molecules_new(collection));

@@ -162,7 +162,7 @@ static heed_status put_targets(reader *r, heed_collection *c) {
 
 static heed_status make(reader *r, heed_collection **collection, const heed__text *text,
                         heed__molecule *m) {
-  if (r->options->targets != NULL) {
+  if (r->options->targets != NULL && r->options->targets[0] != '\0') {
     HEED__TRY(heed__strings_split(&r->targets, r->options->targets));
   }
   const char *zero = memchr(text->bytes, '\0', text->size);

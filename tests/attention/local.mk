@@ -45,11 +45,16 @@ FIXTURE_FILES = \
   tests/attention/fixtures/dot-sdpa-sparse-h3-d4-bias-shut.npz \
   tests/attention/fixtures/dot-sdpa-sparse-h3-d5.npz \
   tests/attention/fixtures/dot-sdpa-sparse-h8-d8-v3-rectangular.npz \
+  tests/attention/fixtures/dot-transformer-edges-h1-d8.npz \
+  tests/attention/fixtures/dot-transformer-edges-h3-d5-rectangular.npz \
+  tests/attention/fixtures/dot-transformer-edges-h4-d8.npz \
   tests/attention/fixtures/dot-transformer-h1-d8.npz \
   tests/attention/fixtures/dot-transformer-h2-d16-sharp.npz \
   tests/attention/fixtures/dot-transformer-h3-d5.npz \
   tests/attention/fixtures/dot-transformer-h3-d7-rectangular.npz \
   tests/attention/fixtures/dot-transformer-h8-d8.npz \
+  tests/attention/fixtures/gat-edges-h1-d8.npz \
+  tests/attention/fixtures/gat-edges-h4-d3-slope.npz \
   tests/attention/fixtures/gat-h1-d8-loops.npz \
   tests/attention/fixtures/gat-h1-d8.npz \
   tests/attention/fixtures/gat-h2-d33-slope.npz \
@@ -58,6 +63,8 @@ FIXTURE_FILES = \
   tests/attention/fixtures/gat-h8-d1-sharp.npz \
   tests/attention/fixtures/gat-h8-d8-loops.npz \
   tests/attention/fixtures/gat-h8-d8.npz \
+  tests/attention/fixtures/gatv2-edges-h1-d8.npz \
+  tests/attention/fixtures/gatv2-edges-h3-d5-rectangular.npz \
   tests/attention/fixtures/gatv2-h1-d8-loops.npz \
   tests/attention/fixtures/gatv2-h1-d8.npz \
   tests/attention/fixtures/gatv2-h2-d33-slope.npz \

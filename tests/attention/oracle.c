@@ -197,8 +197,9 @@ static double logit(const trial *t, int64_t i, int64_t j, int64_t p, int32_t h) 
       case HEED_SCORE_ADDITIVE: sum += (double)t->a[at] * tanh(q + k); break;
     }
   }
-  if (t->spec.score == HEED_SCORE_DOT) return sum / sqrt(dim);
-  return t->spec.score == HEED_SCORE_GAT ? leaky(sum) : sum;
+  if (t->spec.score == HEED_SCORE_DOT) sum /= sqrt(dim);
+  double featured_bias = featured(t, t->edge_bias, p, h, 1, 0);
+  return t->spec.score == HEED_SCORE_GAT ? leaky(sum + featured_bias) : sum + featured_bias;
 }
 
 void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_exp) {
@@ -210,7 +211,7 @@ void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_
       double most = -INFINITY, sum = 0;
       for (int64_t p = first; p < end; p++) {
         int64_t j = t->indptr != NULL ? t->indices[p] : p - first;
-        double x = logit(t, i, j, p, h) + featured(t, t->edge_bias, p, h, 1, 0);
+        double x = logit(t, i, j, p, h);
         if (t->bias != NULL) {
           x += (double)t->bias[t->in.bias_heads == 1 ? p : p * heads + h];
         }

@@ -147,8 +147,8 @@ static double logit(const doubles *d, int64_t i, int64_t j, int64_t p, int64_t h
       case HEED_SCORE_ADDITIVE: s += d->x[A][h * dim + c] * tanh(q + k); break;
     }
   }
-  if (spec->score == HEED_SCORE_GAT) s = leaky(s);
   s += featured(d, E_BIAS, p, h, 1, 0);
+  if (spec->score == HEED_SCORE_GAT) s = leaky(s);
   if (d->x[BIAS] != NULL) s += d->x[BIAS][d->k->t.in.bias_heads == 1 ? p : p * heads + h];
   return s;
 }

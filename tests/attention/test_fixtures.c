@@ -27,7 +27,7 @@ typedef struct fixture {
   float *expected_weights;
   size_t n_out;
   size_t n_weights;
-  void *held[16]; /* everything that was read */
+  void *held[20]; /* everything that was read */
   int n_held;
 } fixture;
 
@@ -65,6 +65,13 @@ static float number(fixture *f, const char *name, float otherwise) {
   int64_t shape[1] = {1};
   if (heed_npz_find(f->npz, name) == NULL) return otherwise;
   return *(float *)take(f, name, HEED_DTYPE_FLOAT32, 1, shape);
+}
+
+/* [Fe, H, dim], or without `dim` [Fe, H]; NULL where the fixture has none. */
+static float *of_edges(fixture *f, const char *name, int64_t dim) {
+  int64_t shape[3] = {f->spec.edge_dim, f->spec.heads, dim};
+  if (heed_npz_find(f->npz, name) == NULL) return NULL;
+  return take(f, name, HEED_DTYPE_FLOAT32, dim > 0 ? 3 : 2, shape);
 }
 
 static void open_fixture(fixture *f, const char *name) {
@@ -116,6 +123,15 @@ static void open_fixture(fixture *f, const char *name) {
     in->bias = take(f, "bias", HEED_DTYPE_FLOAT32, 2, shape);
     ck_assert(shape[1] == 1 || shape[1] == f->spec.heads);
     in->bias_heads = (int32_t)shape[1];
+  }
+
+  if (heed_npz_find(f->npz, "e") != NULL) {
+    int64_t e_shape[2] = {f->mask.n_pairs, -1};
+    in->edges = take(f, "e", HEED_DTYPE_FLOAT32, 2, e_shape);
+    f->spec.edge_dim = (int32_t)e_shape[1];
+    in->edge_bias = of_edges(f, "edge_bias", 0);
+    in->edge_key = of_edges(f, "edge_key", f->spec.key_dim);
+    in->edge_value = of_edges(f, "edge_value", f->spec.value_dim);
   }
 
   int64_t out_shape[3] = {n_queries, f->spec.heads, f->spec.value_dim};
@@ -222,7 +238,12 @@ START_TEST(test_gradients) {
            {"d_a_l", in->a_query, heads * dim, NULL},
            {"d_a_r", in->a_key, heads * dim, NULL},
            {"d_a", in->a, heads * dim, NULL},
-           {"d_bias", in->bias, f.mask.n_pairs * in->bias_heads, NULL}};
+           {"d_bias", in->bias, f.mask.n_pairs * in->bias_heads, NULL},
+           {"d_edge_bias", in->edge_bias, f.spec.edge_dim * heads, NULL},
+           /* Where the peer has one matrix for both, its gradient is the sum. */
+           {in->edge_value != NULL ? "d_edge" : "d_edge_key", in->edge_key,
+            f.spec.edge_dim * heads * dim, NULL},
+           {NULL, in->edge_value, f.spec.edge_dim * heads * value_dim, NULL}};
   enum { N = sizeof g / sizeof *g };
   float *out = malloc(f.n_out * sizeof *out);
   float *log_sum_exp = malloc((size_t)(f.mask.n_queries * heads) * sizeof *log_sum_exp);
@@ -249,13 +270,17 @@ START_TEST(test_gradients) {
                                    .a_query = g[3].got,
                                    .a_key = g[4].got,
                                    .a = g[5].got,
-                                   .bias = g[6].got};
+                                   .bias = g[6].got,
+                                   .edge_bias = g[7].got,
+                                   .edge_key = g[8].got,
+                                   .edge_value = g[9].got};
     must(heed_attention_backward(plan, in, &to));
     heed_attention_free(plan);
+    for (int64_t x = 0; g[9].got != NULL && x < g[9].n; x++) g[8].got[x] += g[9].got[x];
     for (int i = 0; i < N; i++) {
-      if (g[i].got == NULL) continue;
+      if (g[i].got == NULL || g[i].name == NULL) continue;
       int64_t shape[3] = {-1, -1, -1};
-      int n_dims = i < 3 ? 3 : 2;
+      int n_dims = i < 3 || i == 8 ? 3 : 2;
       const float *expected = take(&f, g[i].name, HEED_DTYPE_FLOAT32, n_dims, shape);
       check_close(g[i].name, spec.kernel, g[i].got, expected, (size_t)g[i].n);
       heed_npz_free(f.held[--f.n_held]);

@@ -1,17 +1,13 @@
 # Whole graphs: folds, the same results from 1 and 2 threads and from the command that results.json names.
 . "$LIB"
-tudataset RINGS 24 edges
-options="--model transformer --blocks MSP --hidden 16 --heads 2 --epochs 25 --batch 8 --lr 0.005"
+tudataset RINGS 48 edges
+options="--model transformer --blocks MSP --hidden 16 --heads 2 --epochs 30 --batch 8 --lr 0.01"
 # shellcheck disable=SC2086
 "$HEED" train RINGS $options --folds 4 --threads 1 --output a > text || echo failed
 files a
 sed -n '/^splits/,/^$/p' text
-for name in graphs skipped nodes edges features edge_features task classes metric best_epoch; do
-  echo $name "$(key $name < a/results.json | sort -u | tr '\n' ' ' | sed 's/[0-9][0-9 ]* $/#/')" |
-    sed "s/^best_epoch.*/best_epoch #/"
-done
-for name in seed split epochs pooling edges batch split; do
-  echo $name "$(key $name < a/results.json | tr '\n' ' ')"
+for name in graphs skipped nodes features edge_features task classes metric pooling batch seed epochs; do
+  echo $name "$(key $name < a/results.json | sort -u | tr '\n' ' ')"
 done
 key test_mean < a/results.json | awk '{ print ($1 > 0.85 ? "learnt" : $1) }'
 # shellcheck disable=SC2086
@@ -31,15 +27,20 @@ key by_seed < e/results.json
 key test < e/results.json | sed -n '$p' > one
 key test < f/results.json | sed -n '$p' | cmp - one && echo same
 # Other splits by number, other tasks, other models.
-for more in "--split random --splits 0-2 --pooling sum" "--split stratified --metric roc-auc --pooling max" \
-  "--folds 5 --splits 1,3 --model mlp" "--edges bias --mask khop:2 --model gatv2" "--edge-set --batch 0" \
-  "--mask full --loss binary-cross-entropy --metric macro-f1" "--mask none --loops drop" \
-  "--blocks MPS --pool-seeds 3 --pooling none"; do
+while read -r more; do
   echo "$more"
   # shellcheck disable=SC2086
-  "$HEED" train RINGS --model transformer --blocks MM --hidden 8 --heads 2 --epochs 2 $more --output g > text ||
-    echo failed
+  "$HEED" train RINGS --hidden 8 --heads 2 --epochs 2 $more --output g > text || echo failed
   for name in split metric loss pooling edges mask pairs; do
     echo $name "$(key $name < g/results.json | tr '\n' ' ')"
   done
-done
+done << END
+--model transformer --blocks MM --split random --splits 0-2 --pooling sum
+--model transformer --blocks MS --split stratified --metric roc-auc --pooling max
+--model mlp --folds 5 --splits 1,3
+--model gatv2 --edges add --mask khop:2
+--model transformer --edges bias --edge-set --batch 0
+--model gat --mask full --loss binary-cross-entropy --metric macro-f1
+--model transformer --blocks MM --mask none --loops drop
+--model transformer --blocks MPS --pool-seeds 3 --pooling none
+END

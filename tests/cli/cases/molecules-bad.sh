@@ -23,8 +23,7 @@ key skipped < out/results.json
 key reason < out/results.json
 sed -n '/^left out/,/^$/p' text
 key skip_bad < out/results.json
-"$HEED" predict parse.csv --model out/model.safetensors
-echo "[$?]"
+try predict parse.csv --model out/model.safetensors
 "$HEED" predict parse.csv --skip-bad --model out/model.safetensors --output p.csv > text || echo failed
 sed -n '5,7p' p.csv | cut -d, -f1,2
 find . -name '*.part'

@@ -9,12 +9,12 @@ for name in graphs features edge_features task repeated known missing; do
 done
 options="--model transformer --blocks MSP --hidden 16 --heads 2 --batch 8 --lr 0.01"
 # shellcheck disable=SC2086
-"$HEED" train m.csv --target carbons $options --epochs 60 --seeds 0-1 --output a > text || echo failed
+"$HEED" train m.csv --target carbons $options --blocks MM --pooling sum --epochs 80 --seeds 0-1 --output a > text || echo failed
 files a
 for name in task target metric loss standardize edges split by_seed; do
   echo $name "$(key $name < a/results.json | tr '\n' ' ')"
 done
-key test_mean < a/results.json | awk '{ print ($1 < 1 ? "learnt" : $1) }'
+key test_mean < a/results.json | awk '{ print ($1 < 2 ? "learnt" : $1) }'
 # The best run has the least validation error; the model predicts in the units of the data.
 key val < a/results.json | sort -g | head -n 1 > best
 "$HEED" predict m.csv --model a/model.safetensors --output p.csv --json p.json > text || echo failed
@@ -29,7 +29,7 @@ head -n 1 new-p.csv
 cut -d, -f1,2 new-p.csv | tail -n 2
 # Yes and no; the same from the command that the results name, quotes and all.
 # shellcheck disable=SC2086
-"$HEED" train m.csv --target 'oxygen, any' $options --epochs 10 --splits 0-1 --split scaffold --output b > text ||
+"$HEED" train m.csv --target 'oxygen, any' $options --metric accuracy --epochs 5 --splits 0-1 --split scaffold --output b > text ||
   echo failed
 for name in task target metric loss split; do echo $name "$(key $name < b/results.json | tr '\n' ' ')"; done
 command=$(sed -n 's/.*"command": "\(.*\)"$/\1/p' b/results.json)
