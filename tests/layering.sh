@@ -65,6 +65,7 @@ look() {
       only("^([a-z]*intrin\\.h|arm_)", "SIMD", "attention")
       only("^zip(conf)?\\.h", "libzip", "data")
       only("^(zlib|zconf)\\.h", "zlib", "graph data")
+      only("^indigo", "Indigo", "data")
       only("^jansson", "Jansson", "data report")
       only("^argp\\.h", "argp", "cli")
     }
@@ -104,6 +105,7 @@ must_fail src/graph/graph.c '#include <immintrin.h>'
 must_fail src/attention/attention.c '#include <igraph.h>'
 must_fail src/report/report.c '#include <zip.h>'
 must_fail src/report/report.c '#include <zlib.h>'
+must_fail src/report/report.c '#include <indigo.h>'
 must_fail src/data/data.c '#include <argp.h>'
 must_fail src/cli/main.c '#include "base/alloc.h"'
 must_fail include/heed/mask.h '#include <heed/attention.h>'
