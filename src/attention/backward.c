@@ -3,7 +3,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "attention/plan.h"
+#include "attention/edges.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
@@ -202,6 +202,19 @@ static heed_status reserve_sparse(heed_attention *plan) {
   return reserve_nodes(plan);
 }
 
+/* Numbers of a head in what edge features give the gradients of their weights. */
+static size_t edge_numbers(const heed_attention_spec *spec) {
+  return (size_t)spec->edge_dim * (1 + (size_t)spec->key_dim + (size_t)spec->value_dim);
+}
+
+static heed_status reserve_reference_edges(heed_attention *plan) {
+  const heed_attention_spec *spec = &plan->problem.spec;
+  if (spec->edge_dim == 0) return HEED_OK;
+  plan->reserve->edges =
+      heed__alloc((size_t)spec->heads, edge_numbers(spec) * sizeof *plan->reserve->edges);
+  return plan->reserve->edges == NULL ? HEED_NOMEM : HEED_OK;
+}
+
 static heed_status reserve_fill(heed_attention *plan, const heed_mask *transposed,
                                 const int64_t *pairs) {
   const heed__problem *problem = &plan->problem;
@@ -214,7 +227,9 @@ static heed_status reserve_fill(heed_attention *plan, const heed_mask *transpose
   size_t sums = (size_t)(reserve->groups * 2 * problem->key_stride);
   reserve->a_sums = heed__alloc(sums, sizeof(double));
   if (reserve->a_sums == NULL) return HEED_NOMEM;
+  HEED__TRY(heed__edges_reserve(plan));
   if (problem->spec.kernel != HEED_KERNEL_REFERENCE) return reserve_sparse(plan);
+  HEED__TRY(reserve_reference_edges(plan));
   reserve->plain = heed__alloc((size_t)(plan->threads * 2 * largest_dim(&problem->spec)),
                                sizeof *reserve->plain);
   return reserve->plain == NULL ? HEED_NOMEM : HEED_OK;
@@ -222,6 +237,10 @@ static heed_status reserve_fill(heed_attention *plan, const heed_mask *transpose
 
 heed_status heed_attention_prepare_backward(heed_attention *plan, const heed_mask *transposed,
                                             const int64_t *pairs) {
+  if (plan->problem.spec.storage != HEED_STORAGE_FLOAT) {
+    return heed__fail(HEED_ARGUMENT, "storage %s: forward calls alone have it",
+                      heed_storage_name(plan->problem.spec.storage));
+  }
   HEED__TRY(check_transposed(plan->problem.mask, transposed, pairs));
   heed__reserve_free(plan);
   plan->reserve = heed__alloc_zero(1, sizeof *plan->reserve);
@@ -265,6 +284,9 @@ static heed_status check_gradients(const heed__problem *problem, const heed_atte
   HEED__TRY(check_gradient(to->a_key, in->a_key, "a_key"));
   HEED__TRY(check_gradient(to->a, in->a, "a"));
   HEED__TRY(check_gradient(to->bias, in->bias, "bias"));
+  HEED__TRY(check_gradient(to->edge_bias, in->edge_bias, "edge_bias"));
+  HEED__TRY(check_gradient(to->edge_key, in->edge_key, "edge_key"));
+  HEED__TRY(check_gradient(to->edge_value, in->edge_value, "edge_value"));
   HEED__TRY(check_shared(to->query, to->key, in->query == in->key, "query and key"));
   HEED__TRY(check_shared(to->query, to->value, in->query == in->value, "query and value"));
   HEED__TRY(check_shared(to->key, to->value, in->key == in->value, "key and value"));
@@ -299,6 +321,17 @@ static void reference_pass(heed_attention *plan, const heed__backward *back, int
       heed__reference_backward(&plan->problem, back, reserve->sides + pass, division->tasks + t,
                                a_sums, room);
     }
+  }
+}
+
+static void reference_edges(heed_attention *plan, const heed__backward *back) {
+  const heed_attention_gradients *to = &back->to;
+  int32_t heads = plan->problem.spec.heads;
+  if (to->edge_bias == NULL && to->edge_key == NULL && to->edge_value == NULL) return;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, heads))
+  for (int32_t head = 0; head < heads; head++) {
+    heed__reference_edges(&plan->problem, back, head,
+                          plan->reserve->edges + (size_t)head * edge_numbers(&plan->problem.spec));
   }
 }
 
@@ -376,7 +409,8 @@ static void backward_sparse(heed_attention *plan, const heed__backward *back) {
   bool gat = plan->problem.spec.score == HEED_SCORE_GAT;
   row_statistics(plan, back);
   if (gat) heed__node_scores(plan);
-  if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL) {
+  if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL ||
+      back->weights != NULL) {
     sparse_pass(plan, back, 0);
   }
   if (gat && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);
@@ -423,7 +457,7 @@ static void backward_dense(heed_attention *plan, const heed__backward *back) {
     memset(to->value, 0, n_keys * (size_t)problem->value_stride * sizeof(float));
   }
   row_statistics(plan, back);
-  bool by_queries = to->query != NULL || to->bias != NULL;
+  bool by_queries = to->query != NULL || to->bias != NULL || back->weights != NULL;
   bool by_keys = to->key != NULL || to->value != NULL;
   bool shared = back->add_key_below > 0 || back->add_value_below > 0;
   bool heads_share = to->bias != NULL && problem->in.bias_heads == 1;
@@ -468,11 +502,17 @@ heed_status heed_attention_backward(heed_attention *plan, const heed_attention_i
   if (problem->spec.kernel == HEED_KERNEL_REFERENCE) {
     reference_pass(plan, &back, 0);
     reference_pass(plan, &back, 1);
-  } else if (in_tiles(problem)) {
+    reference_edges(plan, &back);
+    sum_groups(plan, &back.to);
+    return HEED_OK;
+  }
+  heed__edges_before_backward(plan, &back);
+  if (in_tiles(problem)) {
     backward_dense(plan, &back);
   } else {
     backward_sparse(plan, &back);
   }
   sum_groups(plan, &back.to);
+  heed__edges_after_backward(plan, &back);
   return HEED_OK;
 }

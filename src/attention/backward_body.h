@@ -298,6 +298,23 @@ static void weights_again(const walk *w, int total, bool by_keys) {
   }
 }
 
+/* Adds what the features of pairs bring to the products of d_out and values. */
+static void add_products(const walk *w, int64_t p, int pairs, float *products) {
+  int heads = w->problem->spec.heads, padded = w->problem->padded;
+  for (int pair = 0; pair < pairs; pair++) {
+    const float *from = w->back->products + heed__pair_number(w->side, p + pair) * heads;
+    for (int h = 0; h < heads; h++) products[pair * padded + h] += from[h];
+  }
+}
+
+static void keep_weights(const walk *w, int64_t p, int pairs) {
+  int heads = w->problem->spec.heads, padded = w->problem->padded;
+  for (int pair = 0; pair < pairs; pair++) {
+    memcpy(w->back->weights + (p + pair) * heads, w->s->logits + pair * padded,
+           (size_t)heads * sizeof(float));
+  }
+}
+
 static void keep_bias_gradients(const walk *w, int64_t p, int pairs) {
   int heads = w->problem->spec.heads, padded = w->problem->padded;
   bool shared = w->problem->in.bias_heads == 1;
@@ -394,6 +411,7 @@ static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t firs
     if (w->gat) leak(w, total);
     if (problem->in.bias != NULL) add_bias_of(w, p, pairs, s->logits);
     if (w->of_scores) logits_dot(&w->products, s->gradients);
+    if (w->of_scores && w->back->products != NULL) add_products(w, p, pairs, s->gradients);
     if (problem->drop_below > 0) keep_factors(w, p, pairs);
     if (by_keys) {
       gather_statistics(w, pairs);
@@ -402,6 +420,7 @@ static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t firs
       weights_again(w, total, false);
     }
     if (!by_keys && w->back->to.bias != NULL) keep_bias_gradients(w, p, pairs);
+    if (!by_keys && w->back->weights != NULL) keep_weights(w, p, pairs);
     if (w->gat) {
       if (w->of_rows) sum_heads(w, total, p == first);
     } else if (w->of_rows || w->keys.values != NULL) {

@@ -121,7 +121,8 @@ INLINE void ebb_sum(const ebb *e, int64_t row, int from, int to, bool first, con
   }
   vf sum = v_zero();
   if (by_keys && w->of_values) {
-    const span values = {.rows = w->values.rows,
+    const span values = {.before = v_zero(),
+                         .rows = w->values.rows,
                          .stride = problem->value_stride,
                          .vectors = problem->value_vectors,
                          .columns = e->columns,
@@ -132,7 +133,7 @@ INLINE void ebb_sum(const ebb *e, int64_t row, int from, int to, bool first, con
     const float *own = w->own_values + row * problem->value_stride;
     sum = span_sum(&values, own, from, to, first, derivative_dot, false, heads, s);
   } else if (gat) {
-    sum = sum_flat(heads, from, to, s.padded);
+    sum = sum_flat(v_zero(), heads, from, to, s.padded);
   }
   if (gat) v_store(scratch->key_sums, first ? sum : v_add(v_load(scratch->key_sums), sum));
 }
@@ -245,6 +246,7 @@ static void rows_any(walk *w, const heed__task *task, bool segment) {
 static rows_function rows_of_shape(const walk *w) {
   const heed_mask *mask = w->side->mask;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return rows_any;
+  if (w->back->products != NULL || w->back->weights != NULL) return rows_any;
   switch (shape_of(w->problem)) {
     case SHAPE_SINGLE:
       return ebb_single;

@@ -7,11 +7,15 @@
  * products of d_out and values into gradients of the logits. There is room to fill up a vector. */
 static void gradients_of_row(const heed__problem *problem, const heed__backward *back, int32_t head,
                              int64_t i, int64_t first, int n, float *logits, float *products,
-                             bool keeps_bias, const heed__scratch *s) {
+                             bool by_queries, const heed__scratch *s) {
   int64_t heads = problem->in.bias_heads, padded = problem->padded;
   int64_t at = heads == 1 ? first : first * heads + head;
+  int64_t all_heads = problem->spec.heads, at_all = first * all_heads + head;
   if (problem->in.bias != NULL) {
     for (int p = 0; p < n; p++) logits[p] += problem->in.bias[at + p * heads];
+  }
+  if (back->products != NULL) {
+    for (int p = 0; p < n; p++) products[p] += back->products[at_all + p * all_heads];
   }
   bool dropout = problem->drop_below > 0;
   if (dropout) keep_of_head(problem, head, first, n, s->tile_keep);
@@ -23,7 +27,10 @@ static void gradients_of_row(const heed__problem *problem, const heed__backward 
     v_store(logits + p, v_mul(weight, keep));
     v_store(products + p, v_mul(weight, v_sub(v_mul(product, keep), delta)));
   }
-  if (!keeps_bias) return;
+  if (by_queries && back->weights != NULL) {
+    for (int p = 0; p < n; p++) back->weights[at_all + p * all_heads] = logits[p];
+  }
+  if (!by_queries || back->to.bias == NULL) return;
   float *bias = back->to.bias + at;
   bool adds = heads == 1 && head > 0;
   for (int p = 0; p < n; p++) bias[p * heads] = adds ? bias[p * heads] + products[p] : products[p];
@@ -34,7 +41,7 @@ static void gradients_of_row(const heed__problem *problem, const heed__backward 
 static void gradients_of_masked_row(const heed__problem *problem, const heed__backward *back,
                                     int32_t head, int64_t i, int64_t first, int64_t end, int64_t j0,
                                     int low, int high, float *logits, float *products,
-                                    bool keeps_bias, const heed__scratch *s) {
+                                    bool by_queries, const heed__scratch *s) {
   const int32_t *columns = problem->mask->indices + first;
   int pairs = (int)(end - first);
   size_t bytes = (size_t)(high - low) * sizeof(float);
@@ -45,7 +52,7 @@ static void gradients_of_masked_row(const heed__problem *problem, const heed__ba
   memset(logits + low, 0, bytes);
   memset(products + low, 0, bytes);
   if (pairs == 0) return;
-  gradients_of_row(problem, back, head, i, first, pairs, s->compact, s->tile_compact, keeps_bias,
+  gradients_of_row(problem, back, head, i, first, pairs, s->compact, s->tile_compact, by_queries,
                    s);
   scatter_row(s->compact, columns, j0, pairs, logits);
   scatter_row(s->tile_compact, columns, j0, pairs, products);
@@ -72,7 +79,7 @@ static void add_rows(const float *from, int64_t rows, int64_t dim, float scale, 
 /* The weights and the gradients of the logits of a step, which is number `at` of the queries from i0 on,
  * with the stretch of keys where there are any. */
 static bool step_gradients(const heed__problem *problem, const heed__backward *back, int32_t head,
-                           int64_t i0, int at, int rows, int64_t j0, int keys, bool keeps_bias,
+                           int64_t i0, int at, int rows, int64_t j0, int keys, bool by_queries,
                            int *low, int *high, const heed__scratch *s) {
   const heed_mask *mask = problem->mask;
   *low = 0;
@@ -100,10 +107,10 @@ static bool step_gradients(const heed__problem *problem, const heed__backward *b
     float *products = s->tile_gradients + (int64_t)r * TILE_KEYS;
     if (mask->indptr == NULL) {
       gradients_of_row(problem, back, head, i, i * mask->n_keys + j0, keys, logits, products,
-                       keeps_bias, s);
+                       by_queries, s);
     } else {
       gradients_of_masked_row(problem, back, head, i, s->cursor[r], s->cursor_end[r], j0, *low,
-                              *high, logits, products, keeps_bias, s);
+                              *high, logits, products, by_queries, s);
     }
   }
   return true;
@@ -120,7 +127,6 @@ static void backward_tile(const heed__problem *problem, const heed__backward *ba
   int64_t key_at = j0 * stride + head * key_dim, value_at = j0 * value_stride + head * value_dim;
   bool to_query = by_queries && back->to.query != NULL;
   bool to_key = by_keys && back->to.key != NULL, to_value = by_keys && back->to.value != NULL;
-  bool keeps_bias = by_queries && back->to.bias != NULL;
   transpose_rows(problem->in.key + key_at, stride, keys, key_dim, s->packed);
   transpose_rows(problem->in.value + value_at, value_stride, keys, value_dim, s->packed_values);
   if (to_query) copy_rows(problem->in.key + key_at, stride, keys, key_dim, 1, s->keys);
@@ -128,7 +134,7 @@ static void backward_tile(const heed__problem *problem, const heed__backward *ba
   memset(s->d_values, 0, (size_t)(keys * value_row) * sizeof(float));
   for (int at = 0; at < queries; at += STEP_QUERIES) {
     int rows = queries - at < STEP_QUERIES ? queries - at : STEP_QUERIES, low, high;
-    if (!step_gradients(problem, back, head, i0, at, rows, j0, keys, keeps_bias, &low, &high, s)) {
+    if (!step_gradients(problem, back, head, i0, at, rows, j0, keys, by_queries, &low, &high, s)) {
       continue;
     }
     const float *weights = s->tile + low, *gradients = s->tile_gradients + low;

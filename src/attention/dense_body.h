@@ -137,6 +137,12 @@ static void tile_gat(const heed__problem *problem, int32_t head, int64_t i0, int
 /* `query` is the first of s->queries that counts. */
 static void tile_logits(const heed__problem *problem, int32_t head, int64_t i0, int rows, int low,
                         int high, const float *query, const heed__scratch *s) {
+  if (problem->spec.score == HEED__SCORE_NONE) {
+    for (int r = 0; r < rows; r++) {
+      memset(s->tile + (int64_t)r * TILE_KEYS + low, 0, (size_t)(high - low) * sizeof(float));
+    }
+    return;
+  }
   switch (problem->spec.score) {
     case HEED_SCORE_GAT: tile_gat(problem, head, i0, rows, low, high, s); break;
     case HEED_SCORE_GATV2:

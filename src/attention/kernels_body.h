@@ -9,14 +9,17 @@
 
 /* clang-format off: the order matters. */
 #include "attention/math_body.h"
+#include "attention/storage_body.h"
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
 #include "attention/groups_body.h"
 #include "attention/stream_body.h"
+#include "attention/stream_narrow_body.h"
 #include "attention/backward_body.h"
 #include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"
 #include "attention/dense_backward_body.h"
+#include "attention/edges_body.h"
 #include "attention/rate_body.h"
 /* clang-format on */
 
@@ -24,6 +27,8 @@ const heed__kernels KERNELS = {
     .isa = ISA,
     .lanes = LANES,
     .sparse = sparse,
+    .sparse_narrow = sparse_narrow,
+    .store_rows = store_rows,
     .dense = dense,
     .node_scores = node_scores,
     .weights = weights_of_row,
@@ -32,6 +37,11 @@ const heed__kernels KERNELS = {
     .dense_backward = dense_backward,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
+    .edge_logits = edge_logits,
+    .edge_values = edge_values,
+    .edge_products = edge_products,
+    .edge_gradients = edge_gradients,
+    .edge_score_gradients = edge_score_gradients,
     .multiply_adds = multiply_adds,
     .exponentials = exponentials,
     .gather_rows = gather_rows,

@@ -8,6 +8,8 @@ libheed_core_la_SOURCES += \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_backward_body.h \
   src/attention/dense_body.h \
+  src/attention/edges.c src/attention/edges.h \
+  src/attention/edges_body.h \
   src/attention/forward.c \
   src/attention/groups_body.h \
   src/attention/isa.c \
@@ -22,8 +24,9 @@ libheed_core_la_SOURCES += \
   src/attention/reference.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
+  src/attention/storage.c src/attention/storage_body.h \
   src/attention/sparse_body.h \
-  src/attention/stream_body.h \
+  src/attention/stream_body.h src/attention/stream_narrow_body.h \
   src/attention/work.c
 
 libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \

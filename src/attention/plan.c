@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "attention/edges.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -35,6 +36,14 @@ static heed_status check_spec(const heed_attention_spec *spec) {
   if (!(spec->dropout >= 0 && spec->dropout < 1)) {
     return heed__fail(HEED_RANGE, "dropout %g: not at least 0 and below 1", (double)spec->dropout);
   }
+  if ((unsigned)spec->storage > HEED_STORAGE_BFLOAT16) {
+    return heed__fail(HEED_ARGUMENT, "storage %d: there is none", (int)spec->storage);
+  }
+  if (spec->storage == HEED_STORAGE_BFLOAT16 && spec->kernel != HEED_KERNEL_AUTO &&
+      spec->kernel != HEED_KERNEL_SPARSE) {
+    return heed__fail(HEED_ARGUMENT, "storage bfloat16: only the sparse kernel has it, not %s",
+                      heed_kernel_name(spec->kernel));
+  }
   if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
     return heed__fail(HEED_VALUE, "scale %g, slope %g: not finite", (double)spec->scale,
                       (double)spec->slope);
@@ -64,7 +73,8 @@ static heed_status check_mask(const heed_mask *mask) {
 
 heed_status heed__plan_check(const heed_attention_spec *spec, const heed_mask *mask) {
   HEED__TRY(check_spec(spec));
-  return check_mask(mask);
+  HEED__TRY(check_mask(mask));
+  return heed__edges_check(spec, mask);
 }
 
 /* Heads in the flat logits: a power of two below the vector, or a multiple of it. */
@@ -91,7 +101,7 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 19 };
+enum { ARRAYS = 20 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
@@ -101,6 +111,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
   size_t key_row = (size_t)heed__padded_row(spec->key_dim);
   size_t value_row = (size_t)heed__padded_row(spec->value_dim);
   size_t queries = (size_t)heed__tile_queries(mask);
+  bool narrow = heed__stores_narrow(spec, kernel);
   bool shared = !plain; /* GAT's node scores need these in both kernels */
   size_t all[ARRAYS] = {
       shared ? BLOCK_PAIRS * padded + 5 * WIDEST : 0,
@@ -122,6 +133,8 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       dense ? queries * WIDEST : 0,
       dense ? queries * 2 : 0,
       dense ? queries * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+      narrow ? (size_t)heed__wide_keys(spec) + BLOCK_PAIRS * heads * (size_t)spec->value_dim + WIDEST
+             : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -138,7 +151,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
     at[i] = memory;
     memory += sizes[i];
   }
-  void *last = at[ARRAYS - 1];
+  void *last = at[18];
   return (heed__scratch){
       .logits = at[0],
       .maximum = at[1],
@@ -160,6 +173,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .cursor = (int64_t *)(void *)at[17],
       .cursor_end = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
+      .wide = at[19],
   };
 }
 
@@ -303,7 +317,15 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
     *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
+  if (heed__stores_narrow(spec, kernel)) {
+    size_t numbers;
+    HEED__TRY(heed__table_numbers(spec, mask, &numbers));
+    *bytes += 2 * numbers;
+  }
   if (kernel != HEED_KERNEL_DENSE && mask->indptr == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  size_t edge_bytes;
+  HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
+  *bytes += edge_bytes;
   return HEED_OK;
 }
 
@@ -397,6 +419,7 @@ enum { PREFETCH_FROM = 1 << 20, PREFETCH_BYTES = 16 << 10 };
 static void plan_prefetch(heed__problem *problem) {
   bool gat = problem->spec.score == HEED_SCORE_GAT; /* reads one number a head, not keys */
   int64_t row = 4 * ((gat ? problem->padded : problem->key_stride) + problem->value_stride);
+  if (problem->table != NULL) row = 2 * problem->table_stride + (gat ? 4 * problem->padded : 0);
   int64_t ahead = PREFETCH_BYTES / row;
   problem->prefetch =
       problem->mask->indptr != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
@@ -411,6 +434,8 @@ static heed_status plan_fill(heed_attention *plan) {
   bool full = problem->mask->indptr == NULL && !plan->reserved;
   if (kernel != HEED_KERNEL_DENSE && full && !plan_all_keys(plan)) return HEED_NOMEM;
   HEED__TRY(plan_node_scores(plan));
+  HEED__TRY(heed__edges_new(plan));
+  HEED__TRY(heed__table_new(plan));
   plan_prefetch(problem);
   return HEED_OK;
 }
@@ -489,6 +514,7 @@ heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
 
 void heed__reserve_free(heed_attention *plan) {
   heed__reserve *reserve = plan->reserve;
+  heed__edges_release(plan);
   if (reserve == NULL) return;
   heed_mask_free(&reserve->transposed);
   heed__free(reserve->pairs);
@@ -496,6 +522,7 @@ void heed__reserve_free(heed_attention *plan) {
   for (int pass = 0; pass < 2; pass++) heed__division_free(reserve->divisions + pass);
   heed__free(reserve->a_sums);
   heed__free(reserve->plain);
+  heed__free(reserve->edges);
   heed__free(reserve->nodes);
   heed__free(reserve->memory);
   heed__free(reserve->partials);
@@ -508,6 +535,7 @@ void heed__reserve_free(heed_attention *plan) {
 void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
   heed__reserve_free(plan);
+  heed__edges_free(plan);
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);
@@ -517,6 +545,7 @@ void heed_attention_free(heed_attention *plan) {
   heed__free(plan->cuts);
   heed__free(plan->partials);
   heed__free(plan->problem.query_scores);
+  heed__free(plan->problem.table);
   heed__free(plan);
 }
 

@@ -36,6 +36,7 @@ typedef struct heed__reserve {
   int64_t groups;
   double *a_sums;  /* [groups, 2, H * D] */
   double *plain;   /* reference: [threads, 2 * max(D, Dv)] */
+  double *edges;   /* reference: [H, Fe * (1 + D + Dv)] */
   float *nodes;    /* statistics, query_sums and key_sums */
   float *memory;   /* what the scratch of the threads gets beyond the forward call's */
   float *partials; /* [segments of either pass, partial_floats] */
@@ -65,6 +66,7 @@ struct heed_attention {
   bool reserved;          /* bound again and again, to masks within the sizes it was made for */
   bool whole_rows;        /* then: rows are never cut */
   heed__counts most;      /* what its tasks, cuts and partials are reserved for */
+  heed__edges *edges;     /* NULL: no features of pairs, or the reference, which takes them as they are */
 };
 
 /* What a plan is made from, checked. */
@@ -107,6 +109,24 @@ size_t heed__padded_most(int32_t heads);
 
 /* GAT's scores of the nodes, from the inputs of the call. */
 void heed__node_scores(heed_attention *plan);
+
+/* Bytes of a number of a key or value that a pair gathers. */
+static inline double heed__number_bytes(const heed_attention_spec *spec) {
+  return spec->storage == HEED_STORAGE_BFLOAT16 ? 2 : 4;
+}
+
+/* Whether pairs gather from a table of bfloat16 with that kernel, which is not AUTO. */
+bool heed__stores_narrow(const heed_attention_spec *spec, heed_kernel kernel);
+
+/* Numbers to reserve for that table. */
+heed_status heed__table_numbers(const heed_attention_spec *spec, const heed_mask *mask,
+                                size_t *numbers);
+
+/* Reserves it, where the plan's spec wants it. */
+heed_status heed__table_new(heed_attention *plan);
+
+/* Fills it from the inputs of a call; with GAT only lays it out, for heed__node_scores() to fill. */
+void heed__table_fill(heed_attention *plan);
 
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);

@@ -59,6 +59,11 @@ typedef struct heed__problem {
   heed_attention_outputs to;
   float *query_scores;      /* GAT: [n_queries, padded] a_query . query */
   float *key_scores;        /* GAT: [n_keys, padded] a_key . key */
+  uint16_t *table;          /* bfloat16 storage: a row a node, its key (not with GAT) and its value;
+                               NULL: pairs gather floats from `in` */
+  int64_t table_stride;     /* numbers from one row of it to the next */
+  int64_t table_row;        /* numbers of a row that are read */
+  int64_t table_value;      /* where a row's value begins; 0 where it begins the row */
 } heed__problem;
 
 /* One pass of the backward call. The first has a row a query and sums over its keys; the second has a
@@ -82,11 +87,57 @@ typedef struct heed__backward {
   int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
   const int32_t *key_head_of;
   const int32_t *key_spread;
+  const float *products;   /* NULL, or [n_pairs, H] in mask order, added to the products of d_out and values */
+  float *weights;          /* NULL, or [n_pairs, H] in mask order: the first pass leaves them here as applied */
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
                               the padding) and d_out . out */
   float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
   float *key_sums;         /* GAT: [n_keys, padded] gradient of a_key . key */
 } heed__backward;
+
+/* A score of the kernels alone: the logit is the bias, for features of pairs in scores that are not linear. */
+#define HEED__SCORE_NONE ((heed_score)(HEED_SCORE_ADDITIVE + 1))
+
+/* What one thread works in for features of pairs; whole vectors, so that more fits than counts. Sums are
+ * NULL where nobody wants them. */
+typedef struct heed__edge_room {
+  float *by_head;    /* [H, row] */
+  float *by_feature; /* [Fe, heads_row] */
+  float *heads;      /* [heads_row + WIDEST] */
+  float *key;        /* [H * D], as the next two: a key and its edge */
+  float *terms;
+  float *own;        /* sums of a row */
+  float *sums;       /* what the next four point into */
+  float *sum_bias;   /* [H, row] of the rows of a stretch, as the others, */
+  float *sum_key;    /* [H * D, row] but for the scale, or for a factor a */
+  float *sum_value;  /* [H * Dv, row] */
+  float *sum_a;      /* [H * D] */
+} heed__edge_room;
+
+/* Features of pairs in a call (edges.h). A row of features, and one of heads, is filled up with zeros. */
+typedef struct heed__edges {
+  heed_score score;    /* of the spec; the problem's may be HEED__SCORE_NONE for the length of a call */
+  bool own_score;      /* whether that is so: the score is computed with the features, not by the kernels */
+  int32_t dim;         /* Fe */
+  int64_t row;         /* Fe in whole vectors */
+  int64_t heads_row;   /* H likewise */
+  const float *bias;   /* the caller's */
+  int32_t bias_heads;
+  float *logits;       /* [n_pairs, H] what the features and the caller's bias add to the logits */
+  float *weights;      /* [n_pairs, H] as applied */
+  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
+  float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
+  float *key_turned;   /* [H, D, row] edge_key */
+  float *value_turned; /* [H, Dv, row] edge_value */
+  heed_attention_gradients to; /* backward: as the caller gave them, value as in heed__backward */
+  int64_t add_query_below;     /* own score: rows below have been written and are added to */
+  int64_t add_key_below;
+  heed__edge_room *rooms;      /* [threads] */
+  void *memory;                /* what all of these but products and d_logits point into */
+  float *own_d_logits;         /* where d_logits points otherwise */
+  double *sums;                /* [groups, sums of a room] backward */
+  int64_t groups;
+} heed__edges;
 
 /* What one thread works in. */
 typedef struct heed__scratch {
@@ -111,6 +162,7 @@ typedef struct heed__scratch {
   int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
   int64_t *cursor_end;/* [TILE_QUERIES] the pair behind those of each row in a tile */
   double *plain;     /* reference: [max pairs of a row] */
+  float *wide;       /* bfloat16 storage: a block's keys (not with GAT), then its values */
   /* backward only */
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
   uint32_t *scattered;/* four for each of those */
@@ -139,6 +191,11 @@ typedef struct heed__kernels {
   /* Whole rows, or a segment into partial = (maximum, sum, accumulator). */
   void (*sparse)(const heed__problem *problem, const heed__task *task, float *partial,
                  const heed__scratch *scratch);
+  /* The same from problem->table. */
+  void (*sparse_narrow)(const heed__problem *problem, const heed__task *task, float *partial,
+                        const heed__scratch *scratch);
+  /* The rows [first, end) of problem->table, rounded. */
+  void (*store_rows)(const heed__problem *problem, int64_t first, int64_t end);
   /* Head `head` of the queries [first, end), at most TILE_QUERIES. */
   void (*dense)(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
                 const heed__scratch *scratch);
@@ -168,6 +225,18 @@ typedef struct heed__kernels {
    * scratch->a_sums. */
   void (*node_gradients)(const heed__problem *problem, const heed__backward *back, bool by_keys,
                          int64_t first, int64_t end, const heed__scratch *scratch);
+  /* Features of pairs: edges_body.h says what each leaves where, of the rows [first, end). */
+  void (*edge_logits)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                      int64_t end, const heed__edge_room *room);
+  void (*edge_values)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                      int64_t end, const heed__edge_room *room);
+  void (*edge_products)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                        int64_t end, const heed__edge_room *room);
+  void (*edge_gradients)(const heed__problem *problem, const heed__edges *edges, int64_t first,
+                         int64_t end, const heed__edge_room *room);
+  void (*edge_score_gradients)(const heed__problem *problem, const heed__edges *edges,
+                               const heed__backward *back, const heed__side *side, int64_t first,
+                               int64_t end, const heed__edge_room *room);
   /* Runs independent multiply-adds; returns how many operations, two each. */
   double (*multiply_adds)(int64_t steps, float *sink);
   /* Computes independent exponentials; returns how many. */
@@ -202,11 +271,36 @@ void heed__reference_backward(const heed__problem *problem, const heed__backward
                               const heed__side *side, const heed__task *task, double *a_sums,
                               double *room);
 
+/* The same for the gradients of edge_bias, edge_key and edge_value, of one head; `room` has
+ * Fe * (1 + D + Dv) numbers. */
+void heed__reference_edges(const heed__problem *problem, const heed__backward *back, int32_t head,
+                           double *room);
+
 /* The stream of random numbers that dropout draws from. */
 enum { DROPOUT_STREAM = 1 };
 
 /* Floats of a row of `dim` numbers that whole vectors of any instruction set fill. */
 static inline int64_t heed__padded_row(int64_t dim) { return (dim + WIDEST - 1) / WIDEST * WIDEST; }
+
+/* Numbers that n numbers of bfloat16 take in a row of the table: vectors that read on to the next power of
+ * two, 4 at least, then stay in the line of the cache. Always even. */
+static inline int64_t heed__table_part(int64_t n) {
+  int64_t part = 4;
+  if (n > 32) return (n + 1) / 2 * 2;
+  while (part < n) part *= 2;
+  return part;
+}
+
+/* A row of so many numbers starts on a line of the cache, or does not cross one. */
+static inline int64_t heed__table_stride(int64_t row) {
+  return row > 32 ? (row + 31) / 32 * 32 : heed__table_part(row);
+}
+
+/* Floats of a block's keys in scratch->wide. */
+static inline int64_t heed__wide_keys(const heed_attention_spec *spec) {
+  if (spec->score == HEED_SCORE_GAT) return 0;
+  return (int64_t)BLOCK_PAIRS * spec->heads * spec->key_dim + WIDEST;
+}
 
 /* TILE_QUERIES, or fewer where there are not so many. */
 static inline int64_t heed__tile_queries(const heed_mask *mask) {

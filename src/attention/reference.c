@@ -7,23 +7,59 @@
 
 static double leaky_relu(double x, double slope) { return x > 0 ? x : slope * x; }
 
-/* The score of one query and one key of one head, both [D]. */
-static double score(const heed__problem *problem, int32_t head, const float *q, const float *k) {
+/* What the features of a pair bring to number d of a head by `weights` [Fe, H, dim], or 0 without those. */
+static double of_edge(const heed__problem *problem, const float *weights, int64_t pair,
+                      int64_t head, int64_t dim, int64_t d) {
+  int64_t features = problem->spec.edge_dim;
+  double x = 0;
+  if (weights == NULL) return 0;
+  for (int64_t f = 0; f < features; f++) {
+    x += (double)problem->in.edges[pair * features + f] *
+         (double)weights[(f * problem->spec.heads + head) * dim + d];
+  }
+  return x;
+}
+
+/* Number d of the key of a pair, its features included; k is [D]. */
+static double key_of(const heed__problem *problem, int64_t pair, int32_t head, const float *k,
+                     int32_t d) {
+  return (double)k[d] +
+         of_edge(problem, problem->in.edge_key, pair, head, problem->spec.key_dim, d);
+}
+
+static double value_of(const heed__problem *problem, int64_t pair, int32_t head, int64_t j,
+                       int64_t d) {
+  int64_t dim = problem->spec.value_dim;
+  return (double)problem->in.value[(j * problem->spec.heads + head) * dim + d] +
+         of_edge(problem, problem->in.edge_value, pair, head, dim, d);
+}
+
+static double bias_of(const heed__problem *problem, int64_t pair, int32_t head) {
+  const heed_attention_inputs *in = &problem->in;
+  double bias = of_edge(problem, in->edge_bias, pair, head, 1, 0);
+  if (in->bias == NULL) return bias;
+  return bias + (double)in->bias[pair * in->bias_heads + (in->bias_heads == 1 ? 0 : head)];
+}
+
+/* The score of a pair: one query and one key of one head, both [D]. */
+static double score(const heed__problem *problem, int64_t pair, int32_t head, const float *q,
+                    const float *row) {
   const heed_attention_spec *spec = &problem->spec;
   const heed_attention_inputs *in = &problem->in;
   int64_t of_head = (int64_t)head * spec->key_dim;
   double s = 0;
   for (int32_t d = 0; d < spec->key_dim; d++) {
+    double k = key_of(problem, pair, head, row, d);
     switch (spec->score) {
-      case HEED_SCORE_DOT: s += (double)q[d] * k[d]; break;
+      case HEED_SCORE_DOT: s += (double)q[d] * k; break;
       case HEED_SCORE_GAT:
-        s += (double)in->a_query[of_head + d] * q[d] + (double)in->a_key[of_head + d] * k[d];
+        s += (double)in->a_query[of_head + d] * q[d] + (double)in->a_key[of_head + d] * k;
         break;
       case HEED_SCORE_GATV2:
-        s += (double)in->a[of_head + d] * leaky_relu((double)q[d] + k[d], (double)spec->slope);
+        s += (double)in->a[of_head + d] * leaky_relu((double)q[d] + k, (double)spec->slope);
         break;
       case HEED_SCORE_ADDITIVE:
-        s += (double)in->a[of_head + d] * tanh((double)q[d] + k[d]);
+        s += (double)in->a[of_head + d] * tanh((double)q[d] + k);
         break;
     }
   }
@@ -51,11 +87,8 @@ static void attend(const heed__problem *problem, int64_t i, int32_t head, double
   double maximum = -INFINITY;
   for (int64_t p = 0; p < count; p++) {
     const float *key = in->key + ((int64_t)keys[p] * heads + head) * key_dim;
-    logit[p] = score(problem, head, in->query + (i * heads + head) * key_dim, key);
-    if (in->bias != NULL) {
-      int64_t bias_head = in->bias_heads == 1 ? 0 : head;
-      logit[p] += (double)in->bias[(first + p) * in->bias_heads + bias_head];
-    }
+    logit[p] = score(problem, first + p, head, in->query + (i * heads + head) * key_dim, key) +
+               bias_of(problem, first + p, head);
     if (logit[p] > maximum) maximum = logit[p];
   }
   double sum = 0;
@@ -72,7 +105,7 @@ static void attend(const heed__problem *problem, int64_t i, int32_t head, double
         if (sum > 0) logit[p] /= sum;
         logit[p] *= heed__dropped(problem, first + p, head) ? 0 : (double)problem->keep_scale;
       }
-      x += logit[p] * (double)in->value[((int64_t)keys[p] * heads + head) * value_dim + d];
+      x += logit[p] * value_of(problem, first + p, head, keys[p], d);
     }
     out[d] = (float)x;
   }
@@ -114,14 +147,13 @@ static void pair_gradient(const heed__problem *problem, const heed__backward *ba
   *weight = *d_logit = 0;
   double log_sum_exp = (double)back->to.log_sum_exp[query];
   if (log_sum_exp == (double)-INFINITY) return; /* every pair of the row is shut out */
-  double logit = score(problem, head, in->query + query * key_dim, in->key + key * key_dim);
-  if (in->bias != NULL) {
-    logit += (double)in->bias[pair * in->bias_heads + (in->bias_heads == 1 ? 0 : head)];
-  }
+  double logit =
+      score(problem, pair, head, in->query + query * key_dim, in->key + key * key_dim) +
+      bias_of(problem, pair, head);
   double before = exp(logit - log_sum_exp), d_weight = 0, delta = 0;
   for (int64_t d = 0; d < value_dim; d++) {
     double d_out = (double)back->to.d_out[query * value_dim + d];
-    d_weight += d_out * (double)in->value[key * value_dim + d];
+    d_weight += d_out * value_of(problem, pair, head, j, d);
     delta += d_out * (double)back->to.out[query * value_dim + d];
   }
   double keep = heed__dropped(problem, pair, head) ? 0 : (double)problem->keep_scale;
@@ -142,21 +174,22 @@ static double gat_sum(const heed__problem *problem, int32_t head, const float *q
 
 /* Adds what one pair gives the gradient of the row's own query or key to d_own [D], and what it gives
  * a_query or a_key, or a in the first pass, to d_a [D]. */
-static void score_gradient(const heed__problem *problem, bool by_keys, int32_t head, const float *q,
-                           const float *k, double d_logit, double *d_own, double *d_a) {
+static void score_gradient(const heed__problem *problem, bool by_keys, int64_t pair, int32_t head,
+                           const float *q, const float *row, double d_logit, double *d_own,
+                           double *d_a) {
   const heed_attention_spec *spec = &problem->spec;
   const heed_attention_inputs *in = &problem->in;
   int64_t of_head = (int64_t)head * spec->key_dim;
-  if (spec->score == HEED_SCORE_GAT) d_logit *= steepness(problem, gat_sum(problem, head, q, k));
+  if (spec->score == HEED_SCORE_GAT) d_logit *= steepness(problem, gat_sum(problem, head, q, row));
   for (int32_t d = 0; d < spec->key_dim; d++) {
-    double x = (double)q[d] + (double)k[d];
+    double k = key_of(problem, pair, head, row, d), x = (double)q[d] + k;
     switch (spec->score) {
       case HEED_SCORE_DOT:
-        d_own[d] += d_logit * (double)spec->scale * (double)(by_keys ? q[d] : k[d]);
+        d_own[d] += d_logit * (double)spec->scale * (by_keys ? (double)q[d] : k);
         break;
       case HEED_SCORE_GAT:
         d_own[d] += d_logit * (double)(by_keys ? in->a_key : in->a_query)[of_head + d];
-        d_a[d] += d_logit * (double)(by_keys ? k[d] : q[d]);
+        d_a[d] += d_logit * (by_keys ? k : (double)q[d]);
         break;
       case HEED_SCORE_GATV2:
       case HEED_SCORE_ADDITIVE:
@@ -188,7 +221,7 @@ static void reference_row(const heed__problem *problem, const heed__backward *ba
     int64_t pair = heed__pair_number(side, first + p);
     double weight, d_logit;
     pair_gradient(problem, back, i, j, pair, head, &weight, &d_logit);
-    score_gradient(problem, side->by_keys, head, in->query + (i * heads + head) * key_dim,
+    score_gradient(problem, side->by_keys, pair, head, in->query + (i * heads + head) * key_dim,
                    in->key + (j * heads + head) * key_dim, d_logit, d_own,
                    a_sums + (side->by_keys ? heads * key_dim : 0) + head * key_dim);
     if (side->by_keys) {
@@ -222,5 +255,53 @@ void heed__reference_backward(const heed__problem *problem, const heed__backward
     for (int32_t head = 0; head < problem->spec.heads; head++) {
       reference_row(problem, back, side, row, head, a_sums, room);
     }
+  }
+}
+
+/* Adds what a pair gives: d_logit by edge_bias, the gradient of its key (as the second pass has it) by
+ * edge_key, the weight times d_out by edge_value, each times the features. */
+static void edge_pair(const heed__problem *problem, const heed__backward *back, int64_t i, int64_t j,
+                      int64_t pair, int32_t head, double *room) {
+  const heed_attention_spec *spec = &problem->spec;
+  int64_t heads = spec->heads, key_dim = spec->key_dim, value_dim = spec->value_dim;
+  const float *q = problem->in.query + (i * heads + head) * key_dim;
+  const float *k = problem->in.key + (j * heads + head) * key_dim;
+  const float *d_out = back->to.d_out + (i * heads + head) * value_dim;
+  double weight, d_logit;
+  pair_gradient(problem, back, i, j, pair, head, &weight, &d_logit);
+  for (int64_t f = 0; f < spec->edge_dim; f++) {
+    double e = (double)problem->in.edges[pair * spec->edge_dim + f];
+    *room++ += e * d_logit;
+    for (int32_t d = 0; d < key_dim && problem->in.edge_key != NULL; d++) {
+      int64_t at = head * key_dim + d;
+      double x = (double)q[d] + key_of(problem, pair, head, k, d);
+      room[d] += e * d_logit *
+                 (spec->score == HEED_SCORE_DOT ? (double)spec->scale * (double)q[d]
+                                                : (double)problem->in.a[at] * steepness(problem, x));
+    }
+    room += key_dim;
+    for (int64_t d = 0; d < value_dim; d++) room[d] += e * weight * (double)d_out[d];
+    room += value_dim;
+  }
+}
+
+void heed__reference_edges(const heed__problem *problem, const heed__backward *back, int32_t head,
+                           double *room) {
+  const heed_attention_spec *spec = &problem->spec;
+  int64_t key_dim = spec->key_dim, value_dim = spec->value_dim, n = 1 + key_dim + value_dim;
+  memset(room, 0, (size_t)(spec->edge_dim * n) * sizeof *room);
+  for (int64_t i = 0; i < problem->mask->n_queries; i++) {
+    int64_t first, count;
+    const int32_t *keys = heed__row(problem, i, &first, &count);
+    for (int64_t p = 0; p < count; p++) {
+      edge_pair(problem, back, i, keys[p], first + p, head, room);
+    }
+  }
+  for (int64_t f = 0; f < spec->edge_dim; f++, room += n) {
+    int64_t at = f * spec->heads + head;
+    if (back->to.edge_bias != NULL) put(back->to.edge_bias + at, room, 1, false);
+    if (back->to.edge_key != NULL) put(back->to.edge_key + at * key_dim, room + 1, key_dim, false);
+    if (back->to.edge_value == NULL) continue;
+    put(back->to.edge_value + at * value_dim, room + 1 + key_dim, value_dim, false);
   }
 }

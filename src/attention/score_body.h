@@ -153,9 +153,15 @@ static void logits_gat(const block *b, float *logits) {
   }
 }
 
+/* All zero: the bias is to come. */
+static void logits_none(const block *b, float *logits) {
+  for (int i = 0; i < b->pairs * b->padded; i += LANES) v_store(logits + i, v_zero());
+}
+
 typedef void (*logits_function)(const block *b, float *logits);
 
 static logits_function logits_of(heed_score score) {
+  if (score == HEED__SCORE_NONE) return logits_none;
   switch (score) {
     case HEED_SCORE_GAT: return logits_gat;
     case HEED_SCORE_GATV2: return logits_gatv2;

@@ -30,9 +30,14 @@ static const struct {
     {40, 40, 0.1, -1, 0, 0, 0},         {30, 50, 0.3, 3, 2, 0, 0.3f}, {50, 30, 0.02, -1, 1, 0, 0},
     {20, 20, 0, -1, 0, 0, 0},           {33, 33, 2, -1, 0, 0, 0.5f},  {3, 530, 2, -1, 2, 0, 0},
     {130, 530, 0.03, 5, 2, 0.4f, 0.2f}, {10, 10, 0.5, -1, 2, 1, 0},   {1, 1, 2, -1, 0, 0, 0},
+    {90, 90, 0.03, -1, 0, 0, 0},        {30, 200, 0.2, 3, 1, 0.2f, 0.3f},
+    {40, 30, 0.1, 5, 2, 0.1f, 0},
 };
 
 recipe recipe_of(heed_score score, int shape, int pattern) {
+  /* Every number of features about a vector, every choice of what they serve. */
+  int32_t edge_dim = pattern >= WITH_EDGES ? 1 + (7 * shape + 5 * pattern) % 19 : 0;
+  int edge_use = (shape + 3 * pattern) % 8;
   return (recipe){.score = score,
                   .heads = shapes[shape].heads,
                   .key_dim = shapes[shape].key_dim,
@@ -45,7 +50,9 @@ recipe recipe_of(heed_score score, int shape, int pattern) {
                                                             : patterns[pattern].bias,
                   .shut = patterns[pattern].shut,
                   .dropout = patterns[pattern].dropout,
-                  .seed = (uint64_t)(1000 * shape + pattern)};
+                  .seed = (uint64_t)(1000 * shape + pattern),
+                  .edge_dim = edge_dim,
+                  .edge_use = edge_use};
 }
 
 const heed__kernels *kernels_for(heed_kernel kernel, int isa) {
@@ -90,6 +97,22 @@ static void draw_mask(trial *t, const recipe *r) {
   t->mask.indices = t->indices;
 }
 
+static void draw_edges(trial *t, const recipe *r) {
+  int64_t n = r->edge_dim, row = n * r->heads;
+  float range = 1 / sqrtf((float)n);
+  int use = r->edge_use == 0 ? EDGE_BIAS | EDGE_KEY | EDGE_VALUE : r->edge_use;
+  if (r->score == HEED_SCORE_GAT) use = use == EDGE_KEY ? EDGE_BIAS : use & ~EDGE_KEY;
+  t->spec.edge_dim = r->edge_dim;
+  t->edges = draw(r->seed, 11, t->mask.n_pairs * n, 1);
+  if (use & EDGE_BIAS) t->edge_bias = draw(r->seed, 12, row, 2 * range);
+  if (use & EDGE_KEY) t->edge_key = draw(r->seed, 13, row * r->key_dim, 2 * range);
+  if (use & EDGE_VALUE) t->edge_value = draw(r->seed, 14, row * r->value_dim, 2 * range);
+  t->in.edges = t->edges;
+  t->in.edge_bias = t->edge_bias;
+  t->in.edge_key = t->edge_key;
+  t->in.edge_value = t->edge_value;
+}
+
 void trial_make(trial *t, const recipe *r) {
   memset(t, 0, sizeof *t);
   t->spec = heed_attention_spec_default(r->heads, r->key_dim);
@@ -124,6 +147,7 @@ void trial_make(trial *t, const recipe *r) {
     t->in.bias_heads = r->bias_heads;
   }
   t->to = (heed_attention_outputs){t->out, t->weights, t->log_sum_exp};
+  if (r->edge_dim > 0) draw_edges(t, r);
 }
 
 void trial_free(trial *t) {
@@ -136,6 +160,10 @@ void trial_free(trial *t) {
   free(t->a_key);
   free(t->a);
   free(t->bias);
+  free(t->edges);
+  free(t->edge_bias);
+  free(t->edge_key);
+  free(t->edge_value);
   free(t->out);
   free(t->weights);
   free(t->log_sum_exp);
@@ -144,12 +172,23 @@ void trial_free(trial *t) {
 
 static double leaky(double x) { return x > 0 ? x : (double)0.2f * x; }
 
-static double logit(const trial *t, int64_t i, int64_t j, int32_t h) {
+/* Number d of head h in the features of pair p times a matrix [Fe, H, dim]; 0 without one. */
+static double featured(const trial *t, const float *matrix, int64_t p, int64_t h, int64_t dim,
+                       int64_t d) {
+  double x = 0;
+  for (int64_t f = 0; matrix != NULL && f < t->spec.edge_dim; f++) {
+    x += (double)t->edges[p * t->spec.edge_dim + f] *
+         (double)matrix[(f * t->spec.heads + h) * dim + d];
+  }
+  return x;
+}
+
+static double logit(const trial *t, int64_t i, int64_t j, int64_t p, int32_t h) {
   int32_t dim = t->spec.key_dim, heads = t->spec.heads;
   double sum = 0;
   for (int32_t d = 0; d < dim; d++) {
     double q = (double)t->query[(i * heads + h) * dim + d];
-    double k = (double)t->key[(j * heads + h) * dim + d];
+    double k = (double)t->key[(j * heads + h) * dim + d] + featured(t, t->edge_key, p, h, dim, d);
     int64_t at = (int64_t)h * dim + d;
     switch (t->spec.score) {
       case HEED_SCORE_DOT: sum += q * k; break;
@@ -171,7 +210,7 @@ void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_
       double most = -INFINITY, sum = 0;
       for (int64_t p = first; p < end; p++) {
         int64_t j = t->indptr != NULL ? t->indices[p] : p - first;
-        double x = logit(t, i, j, h);
+        double x = logit(t, i, j, p, h) + featured(t, t->edge_bias, p, h, 1, 0);
         if (t->bias != NULL) {
           x += (double)t->bias[t->in.bias_heads == 1 ? p : p * heads + h];
         }
@@ -191,7 +230,8 @@ void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_
         if (sum > 0) weights[p * heads + h] /= sum;
         for (int32_t d = 0; d < value_dim; d++) {
           out[(i * heads + h) * value_dim + d] +=
-              weights[p * heads + h] * (double)t->value[(j * heads + h) * value_dim + d];
+              weights[p * heads + h] * ((double)t->value[(j * heads + h) * value_dim + d] +
+                                        featured(t, t->edge_value, p, h, value_dim, d));
         }
       }
     }

@@ -12,7 +12,7 @@ extern const heed_kernel kernels[KERNELS];
 extern const char *const isas[ISAS];
 
 /* Every shape of the specialised bodies and some that none fits; one list for all tests. */
-enum { SHAPES = 33, PATTERNS = 9 };
+enum { SHAPES = 33, PATTERNS = 12, WITH_EDGES = 9 /* pairs have features from this pattern on */ };
 
 /* The comparisons of numbers run on one thread: ThreadSanitizer has little to see there. */
 #if defined __has_feature
@@ -30,7 +30,7 @@ typedef struct trial {
   heed_mask mask;
   int64_t *indptr;
   int32_t *indices;
-  float *query, *key, *value, *a_query, *a_key, *a, *bias;
+  float *query, *key, *value, *a_query, *a_key, *a, *bias, *edges, *edge_bias, *edge_key, *edge_value;
   float *out, *weights, *log_sum_exp;
   heed_attention_inputs in;
   heed_attention_outputs to;
@@ -47,7 +47,11 @@ typedef struct recipe {
   float shut;      /* share of biases that are minus infinity */
   float dropout;
   uint64_t seed;
+  int32_t edge_dim; /* 0: no features of pairs */
+  int edge_use;     /* of EDGE_*, those the score takes; 0: all */
 } recipe;
+
+enum { EDGE_BIAS = 1, EDGE_KEY = 2, EDGE_VALUE = 4 };
 
 /* A shape under a pattern: a mask just large enough for two tiles, for rows of no, one and several
  * blocks, and so on. */

@@ -56,7 +56,8 @@ static recipe star(heed_score score, float dropout) {
 }
 
 START_TEST(long_rows_are_joined) {
-  recipe r = star((heed_score)_i, 0);
+  recipe r = star((heed_score)(_i % 4), 0);
+  if (_i >= 4) r.edge_dim = 5;
   trial t;
   trial_make(&t, &r);
   int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
@@ -92,7 +93,10 @@ START_TEST(threads_do_not_change_a_bit) {
                     {.score = (heed_score)_i, .heads = 8, .key_dim = 8, .value_dim = 8,
                      .n_queries = 300, .n_keys = 300, .density = 0.08, .hub = 0, .seed = 3},
                     {.score = (heed_score)_i, .heads = 3, .key_dim = 16, .value_dim = 5,
-                     .n_queries = 140, .n_keys = 600, .density = 2, .hub = -1, .dropout = 0.5f}};
+                     .n_queries = 140, .n_keys = 600, .density = 2, .hub = -1, .dropout = 0.5f},
+                    {.score = (heed_score)_i, .heads = 4, .key_dim = 16, .value_dim = 8,
+                     .n_queries = 900, .n_keys = 300, .density = 0.02, .hub = 3, .dropout = 0.2f,
+                     .bias_heads = 1, .seed = 4, .edge_dim = 13}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     trial t;
     trial_make(&t, sizes + s);
@@ -114,7 +118,8 @@ START_TEST(threads_do_not_change_a_bit) {
 END_TEST
 
 START_TEST(kernels_drop_the_same_weights) {
-  recipe r = star((heed_score)_i, 0.4f);
+  recipe r = star((heed_score)(_i % 4), 0.4f);
+  if (_i >= 4) r.edge_dim = 3;
   trial t;
   trial_make(&t, &r);
   int64_t n = t.mask.n_pairs * r.heads, n_out = r.n_queries * r.heads * r.value_dim;
@@ -147,17 +152,19 @@ END_TEST
 
 /* Nodes renamed: the same numbers, renamed. The order of a row changes, hence the rounding. */
 START_TEST(permutation_equivariant) {
-  enum { N = 90, HEADS = 4, DIM = 8, WIDTH = HEADS * DIM };
+  enum { N = 90, HEADS = 4, DIM = 8, WIDTH = HEADS * DIM, FEATURES = 6 };
   recipe r = {.score = (heed_score)_i, .heads = HEADS, .key_dim = DIM, .value_dim = DIM,
               .n_queries = N, .n_keys = N, .density = 0.2, .hub = 4, .seed = 11};
+  r.score = (heed_score)(_i % 4);
+  if (_i >= 4) r.edge_dim = FEATURES;
   trial t, u;
   trial_make(&t, &r);
   trial_make(&u, &r);
   int to[N];
   for (int i = 0; i < N; i++) to[i] = (i * 37 + 5) % N;
-  char *pair = calloc((size_t)N * N, 1);
+  int64_t *pair = calloc((size_t)N * N, sizeof *pair); /* its number in t, from 1 on */
   for (int64_t i = 0; i < N; i++) {
-    for (int64_t p = t.indptr[i]; p < t.indptr[i + 1]; p++) pair[to[i] * N + to[t.indices[p]]] = 1;
+    for (int64_t p = t.indptr[i]; p < t.indptr[i + 1]; p++) pair[to[i] * N + to[t.indices[p]]] = p + 1;
     memcpy(u.query + to[i] * WIDTH, t.query + i * WIDTH, WIDTH * sizeof(float));
     memcpy(u.key + to[i] * WIDTH, t.key + i * WIDTH, WIDTH * sizeof(float));
     memcpy(u.value + to[i] * WIDTH, t.value + i * WIDTH, WIDTH * sizeof(float));
@@ -165,7 +172,12 @@ START_TEST(permutation_equivariant) {
   int64_t n = 0;
   for (int64_t i = 0; i < N; i++) {
     for (int64_t j = 0; j < N; j++) {
-      if (pair[i * N + j]) u.indices[n++] = (int32_t)j;
+      if (pair[i * N + j] == 0) continue;
+      if (r.edge_dim > 0) {
+        memcpy(u.edges + n * FEATURES, t.edges + (pair[i * N + j] - 1) * FEATURES,
+               FEATURES * sizeof(float));
+      }
+      u.indices[n++] = (int32_t)j;
     }
     u.indptr[i + 1] = n;
   }
@@ -180,6 +192,61 @@ START_TEST(permutation_equivariant) {
   free(pair);
   trial_free(&t);
   trial_free(&u);
+}
+END_TEST
+
+/* Features of pairs take two numbers a pair and head and nothing of the size of a pair and dimension, and
+ * what was announced. */
+START_TEST(edges_take_numbers_a_pair_and_head) {
+  for (int k = 1; k < KERNELS; k++) {
+    recipe r = {.score = HEED_SCORE_GATV2, .heads = 2, .key_dim = 16, .value_dim = 16,
+                .n_queries = 300, .n_keys = 300, .density = 0.3, .hub = -1};
+    size_t held[2], before = heed_memory_held();
+    for (int with = 0; with < 2; with++) {
+      r.edge_dim = 16 * with;
+      trial t;
+      trial_make(&t, &r);
+      t.spec.kernel = kernels[k];
+      heed_attention *plan;
+      ck_assert_int_eq(heed_set_threads(1), HEED_OK);
+      ck_assert_int_eq(heed_attention_new(&plan, &t.spec, &t.mask), HEED_OK);
+      ck_assert_uint_eq(heed_memory_held() - before, heed_attention_plan_cost(plan).bytes);
+      ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+      held[with] = heed_memory_held() - before;
+      if (with) ck_assert_uint_le(held[1] - held[0], (size_t)t.mask.n_pairs * 4 * 2 * 4 + 65536);
+      heed__alloc_fail_after(0);
+      ck_assert_int_eq(heed_attention_forward(plan, &t.in, &t.to), HEED_OK);
+      t.to.weights = NULL;
+      ck_assert_int_eq(heed_attention_forward(plan, &t.in, &t.to), HEED_OK);
+      heed__alloc_fail_after(-1);
+      heed_attention_free(plan);
+      ck_assert_int_eq(heed_set_threads(0), HEED_OK);
+      trial_free(&t);
+    }
+    ck_assert_uint_eq(heed_memory_held(), before);
+  }
+}
+END_TEST
+
+/* What the caller does not ask for does not change what he does. */
+START_TEST(weights_are_there_or_not) {
+  recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 8, .n_queries = 80,
+              .n_keys = 80, .density = 0.05, .hub = 4, .dropout = 0.3f, .seed = 11, .edge_dim = 10};
+  trial t;
+  trial_make(&t, &r);
+  for (int k = 0; k < KERNELS; k++) {
+    trial_run(&t, kernels[k], 1);
+    size_t bytes;
+    char *with = results(&t, &bytes);
+    t.to.weights = NULL;
+    trial_run(&t, kernels[k], 2);
+    char *without = results(&t, &bytes);
+    ck_assert_int_eq(memcmp(with, without, bytes), 0);
+    t.to.weights = t.weights;
+    free(with);
+    free(without);
+  }
+  trial_free(&t);
 }
 END_TEST
 
@@ -215,6 +282,15 @@ START_TEST(not_a_number_is_not_hidden) {
     trial_run(&t, kernels[k], 1);
     ck_assert(isnan(t.out[0]));
     ck_assert(!isnan(t.out[8]));
+  }
+  trial_free(&t);
+  r.density = 1;
+  r.edge_dim = 3;
+  trial_make(&t, &r);
+  t.edges[4] = NAN; /* pair 1, which the first row has */
+  for (int k = 0; k < KERNELS; k++) {
+    trial_run(&t, kernels[k], 1);
+    for (int d = 0; d < 16; d++) ck_assert(isnan(t.out[d]) && !isnan(t.out[16 + d]));
   }
   trial_free(&t);
 }
@@ -272,6 +348,7 @@ END_TEST
 
 START_TEST(failed_allocations_leave_nothing) {
   recipe r = star(HEED_SCORE_GAT, 0);
+  r.edge_dim = 7 * _i;
   trial t;
   trial_make(&t, &r);
   for (int k = 0; k <= KERNELS; k++) {
@@ -352,8 +429,25 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_ARGUMENT, t.spec.score = HEED_SCORE_GAT, "needs the array a_query");
   REFUSED(HEED_ARGUMENT, t.spec.score = HEED_SCORE_GATV2, "needs the array a");
   REFUSED(HEED_SHAPE, t.in.bias_heads = 3, "bias of 3 heads for 2");
+  float *e = t.query;
+  REFUSED(HEED_ARGUMENT, t.in.edges = e, "does not take the array edges");
+  REFUSED(HEED_ARGUMENT, t.in.edge_value = e, "does not take the array edge_value");
+  REFUSED(HEED_RANGE, t.spec.edge_dim = -1, "-1 features");
+  REFUSED(HEED_RANGE, t.spec.edge_dim = INT32_MAX, "2147483647 features");
+  REFUSED(HEED_ARGUMENT, t.spec.edge_dim = 3, "needs the array edges");
+  REFUSED(HEED_ARGUMENT, (t.spec.edge_dim = 3, t.in.edges = e), "needs one of the arrays edge_bias");
+  REFUSED(HEED_ARGUMENT, (t.spec.edge_dim = 3, t.in.edge_bias = e), "needs the array edges");
+  REFUSED(HEED_ARGUMENT, (t.spec.edge_dim = 3, t.spec.score = HEED_SCORE_GAT,
+                          t.in.a_query = t.in.a_key = t.in.edges = t.in.edge_key = e),
+          "does not take the array edge_key");
+  REFUSED(HEED_ARGUMENT, (t.spec.edge_dim = 3, t.spec.storage = HEED_STORAGE_BFLOAT16),
+          "features of a pair with storage");
+  const heed_mask mask = t.mask;
   t.mask.n_pairs++;
   REFUSED(HEED_SHAPE, (void)0, "pairs, it says");
+  t.mask = (heed_mask){.n_queries = 5, .n_keys = 5, .n_pairs = 25};
+  REFUSED(HEED_ARGUMENT, t.spec.edge_dim = 3, "full mask");
+  t.mask = mask;
 #undef REFUSED
   trial_free(&t);
 }
@@ -413,19 +507,21 @@ int main(void) {
   tcase_add_loop_test(oracle, gat_is_right, 0, SHAPES_HERE);
   tcase_add_loop_test(oracle, gatv2_is_right, 0, SHAPES_HERE);
   tcase_add_loop_test(oracle, additive_is_right, 0, SHAPES_HERE);
-  tcase_add_loop_test(oracle, long_rows_are_joined, 0, 4);
+  tcase_add_loop_test(oracle, long_rows_are_joined, 0, 8);
   suite_add_tcase(suite, oracle);
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 300);
   tcase_add_checked_fixture(rules, NULL, reset);
   tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
-  tcase_add_loop_test(rules, kernels_drop_the_same_weights, 0, 4);
-  tcase_add_loop_test(rules, permutation_equivariant, 0, 4);
+  tcase_add_loop_test(rules, kernels_drop_the_same_weights, 0, 8);
+  tcase_add_loop_test(rules, permutation_equivariant, 0, 8);
   tcase_add_test(rules, extreme_logits_stay_finite);
   tcase_add_loop_test(rules, not_a_number_is_not_hidden, 0, 4);
   tcase_add_test(rules, keys_serve_as_values);
   tcase_add_test(rules, memory_is_what_the_plan_says);
-  tcase_add_test(rules, failed_allocations_leave_nothing);
+  tcase_add_test(rules, edges_take_numbers_a_pair_and_head);
+  tcase_add_loop_test(rules, weights_are_there_or_not, 0, 4);
+  tcase_add_loop_test(rules, failed_allocations_leave_nothing, 0, 2);
   tcase_add_test(rules, auto_chooses_and_predicts);
   tcase_add_test(rules, bad_arguments_are_named);
   tcase_add_test(rules, no_nodes_no_work);

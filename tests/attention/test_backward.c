@@ -9,8 +9,9 @@
 #include "base/alloc.h"
 #include "base/random.h"
 
-enum { QUERY, KEY, VALUE, A_QUERY, A_KEY, A, BIAS, ARRAYS };
-static const char *const names[ARRAYS] = {"query", "key", "value", "a_query", "a_key", "a", "bias"};
+enum { QUERY, KEY, VALUE, A_QUERY, A_KEY, A, BIAS, E_BIAS, E_KEY, E_VALUE, ARRAYS };
+static const char *const names[ARRAYS] = {"query", "key", "value", "a_query", "a_key", "a", "bias",
+                                          "edge_bias", "edge_key", "edge_value"};
 
 /* A trial with its gradients. The inputs are listed by number; NULL where there is none. */
 typedef struct task {
@@ -25,12 +26,14 @@ typedef struct task {
 static void task_point(task *k) {
   const heed_attention_inputs *in = &k->t.in;
   const float *inputs[ARRAYS] = {in->query, in->key, in->value, in->a_query,
-                                 in->a_key, in->a,   in->bias};
+                                 in->a_key, in->a,   in->bias, in->edge_bias,
+                                 in->edge_key, in->edge_value};
   memcpy(k->input, inputs, sizeof inputs);
   k->to = (heed_attention_gradients){k->t.out,          k->t.log_sum_exp,     k->d_out,
                                      k->gradient[QUERY], k->gradient[KEY],     k->gradient[VALUE],
                                      k->gradient[A_QUERY], k->gradient[A_KEY], k->gradient[A],
-                                     k->gradient[BIAS]};
+                                     k->gradient[BIAS],  k->gradient[E_BIAS],
+                                     k->gradient[E_KEY], k->gradient[E_VALUE]};
 }
 
 static void task_make(task *k, const recipe *r) {
@@ -39,7 +42,9 @@ static void task_make(task *k, const recipe *r) {
   k->t.to.weights = NULL;
   int64_t wide = (int64_t)r->heads * r->key_dim, values = (int64_t)r->heads * r->value_dim;
   int64_t count[ARRAYS] = {r->n_queries * wide, r->n_keys * wide, r->n_keys * values, wide, wide,
-                           wide, k->t.mask.n_pairs * r->bias_heads};
+                           wide, k->t.mask.n_pairs * r->bias_heads,
+                           (int64_t)r->edge_dim * r->heads, r->edge_dim * wide,
+                           r->edge_dim * values};
   memcpy(k->count, count, sizeof count);
   k->d_out = malloc((size_t)(r->n_queries * values + 1) * sizeof(float));
   heed_random_uniform(r->seed, 9, k->d_out, r->n_queries * values, -1, 1);
@@ -117,12 +122,24 @@ static void doubles_free(doubles *d) {
 
 static double leaky(double x) { return x > 0 ? x : (double)0.2f * x; }
 
+/* Number c of head h in the features of pair p times the array [Fe, H, dim]; 0 without it. */
+static double featured(const doubles *d, int array, int64_t p, int64_t h, int64_t dim, int64_t c) {
+  const trial *t = &d->k->t;
+  double x = 0;
+  for (int64_t f = 0; d->x[array] != NULL && f < t->spec.edge_dim; f++) {
+    x += (double)t->edges[p * t->spec.edge_dim + f] *
+         d->x[array][(f * t->spec.heads + h) * dim + c];
+  }
+  return x;
+}
+
 static double logit(const doubles *d, int64_t i, int64_t j, int64_t p, int64_t h) {
   const heed_attention_spec *spec = &d->k->t.spec;
   int64_t heads = spec->heads, dim = spec->key_dim;
   double s = 0;
   for (int64_t c = 0; c < dim; c++) {
     double q = d->x[QUERY][(i * heads + h) * dim + c], k = d->x[KEY][(j * heads + h) * dim + c];
+    k += featured(d, E_KEY, p, h, dim, c);
     switch (spec->score) {
       case HEED_SCORE_DOT: s += q * k / sqrt((double)dim); break;
       case HEED_SCORE_GAT: s += d->x[A_QUERY][h * dim + c] * q + d->x[A_KEY][h * dim + c] * k; break;
@@ -131,6 +148,7 @@ static double logit(const doubles *d, int64_t i, int64_t j, int64_t p, int64_t h
     }
   }
   if (spec->score == HEED_SCORE_GAT) s = leaky(s);
+  s += featured(d, E_BIAS, p, h, 1, 0);
   if (d->x[BIAS] != NULL) s += d->x[BIAS][d->k->t.in.bias_heads == 1 ? p : p * heads + h];
   return s;
 }
@@ -156,7 +174,8 @@ static double loss(const doubles *d) {
         double weight = exp(l[p - first] - most), dot = 0;
         sum += weight;
         for (int64_t c = 0; c < dim; c++) {
-          dot += (double)d->k->d_out[(i * heads + h) * dim + c] * values[(j * heads + h) * dim + c];
+          dot += (double)d->k->d_out[(i * heads + h) * dim + c] *
+                 (values[(j * heads + h) * dim + c] + featured(d, E_VALUE, p, h, dim, c));
         }
         out += weight * d->keep[p * heads + h] * dot;
       }
@@ -201,6 +220,16 @@ static const recipe small[] = {
      .hub = -1, .dropout = 0.5f, .seed = 5},
     {.heads = 2, .key_dim = 2, .value_dim = 2, .n_queries = 4, .n_keys = 4, .density = 0.5,
      .hub = -1, .bias_heads = 2, .shut = 1, .seed = 6},
+    {.heads = 2, .key_dim = 3, .value_dim = 5, .n_queries = 7, .n_keys = 9, .density = 0.3,
+     .hub = 2, .dropout = 0.3f, .seed = 7, .edge_dim = 4},
+    {.heads = 4, .key_dim = 8, .value_dim = 8, .n_queries = 6, .n_keys = 6, .density = 0.3,
+     .hub = -1, .bias_heads = 1, .shut = 0.1f, .seed = 8, .edge_dim = 11},
+    {.heads = 1, .key_dim = 17, .value_dim = 4, .n_queries = 5, .n_keys = 8, .density = 0.5,
+     .hub = 0, .bias_heads = 1, .dropout = 0.2f, .seed = 9, .edge_dim = 17, .edge_use = EDGE_KEY},
+    {.heads = 3, .key_dim = 4, .value_dim = 6, .n_queries = 5, .n_keys = 8, .density = 0.5,
+     .hub = 0, .bias_heads = 3, .seed = 10, .edge_dim = 2, .edge_use = EDGE_VALUE},
+    {.heads = 5, .key_dim = 4, .value_dim = 6, .n_queries = 5, .n_keys = 8, .density = 0.5,
+     .hub = 0, .seed = 11, .edge_dim = 3, .edge_use = EDGE_BIAS},
 };
 enum { SMALL = sizeof small / sizeof *small };
 
@@ -361,7 +390,11 @@ static recipe star(heed_score score, bool by_keys) {
   return r;
 }
 
-START_TEST(long_rows_are_joined) { kernels_agree_on(star((heed_score)(_i % 4), _i / 4)); }
+START_TEST(long_rows_are_joined) {
+  recipe r = star((heed_score)(_i % 4), _i / 4 % 2);
+  if (_i >= 8) r.edge_dim = 3;
+  kernels_agree_on(r);
+}
 END_TEST
 
 START_TEST(threads_do_not_change_a_bit) {
@@ -371,7 +404,10 @@ START_TEST(threads_do_not_change_a_bit) {
                     {.score = score, .heads = 8, .key_dim = 8, .value_dim = 8, .n_queries = 300,
                      .n_keys = 300, .density = 0.05, .hub = 0, .dropout = 0.5f, .seed = 3},
                     {.score = score, .heads = 3, .key_dim = 16, .value_dim = 5, .n_queries = 140,
-                     .n_keys = 530, .density = 2, .hub = -1, .dropout = 0.5f}};
+                     .n_keys = 530, .density = 2, .hub = -1, .dropout = 0.5f},
+                    {.score = score, .heads = 4, .key_dim = 16, .value_dim = 8, .n_queries = 900,
+                     .n_keys = 300, .density = 0.02, .hub = 3, .dropout = 0.2f, .bias_heads = 1,
+                     .seed = 4, .edge_dim = 13}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     task k;
     task_make(&k, sizes + s);
@@ -406,7 +442,7 @@ START_TEST(plans_run_side_by_side) {
   for (int i = 0; i < PLANS; i++) {
     recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 8,
                 .n_queries = 200, .n_keys = 200, .density = 0.2, .hub = 0, .dropout = 0.5f,
-                .seed = (uint64_t)i};
+                .seed = (uint64_t)i, .edge_dim = _i % 2 == 0 ? 0 : 4};
     task_make(k + i, &r);
     task_run(k + i, kernels[i % 3], 2);
     copy_gradients(k + i, expected[i]);
@@ -449,7 +485,7 @@ static heed_attention *plan_of(task *k, heed_kernel kernel) {
 
 /* Inputs that are one array: every way to share their gradients gives the same sum. */
 START_TEST(shared_gradients_are_summed) {
-  recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 6, .value_dim = 6, .n_queries = 30,
+  recipe r = {.score = (heed_score)(_i % 4), .edge_dim = 5 * (_i / 4), .heads = 4, .key_dim = 6, .value_dim = 6, .n_queries = 30,
               .n_keys = 30, .density = 0.3, .hub = 4, .seed = 8};
   for (int rectangular = 0; rectangular < 3; rectangular++) {
     /* The queries may also be the first rows of the keys, or the other way round. */
@@ -514,6 +550,8 @@ END_TEST
 START_TEST(wanted_alone_or_with_others) {
   recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 5, .n_queries = 40,
               .n_keys = 50, .density = 0.3, .hub = 4, .bias_heads = 4, .dropout = 0.2f, .seed = 8};
+  r.score = (heed_score)(_i % 4);
+  if (_i >= 4) r.edge_dim = 6, r.bias_heads = 1;
   task k;
   task_make(&k, &r);
   for (int kernel = 0; kernel < KERNELS; kernel++) {
@@ -548,7 +586,7 @@ END_TEST
 
 /* A plan that learns and is evaluated in turn is like plans made for either. */
 START_TEST(dropout_can_be_changed) {
-  recipe r = {.score = (heed_score)_i, .heads = 3, .key_dim = 8, .value_dim = 8, .n_queries = 40,
+  recipe r = {.score = (heed_score)(_i % 4), .edge_dim = 5 * (_i / 4), .heads = 3, .key_dim = 8, .value_dim = 8, .n_queries = 40,
               .n_keys = 50, .density = 0.3, .hub = 4, .dropout = 0.5f, .seed = 8};
   task with, without;
   task_make(&with, &r);
@@ -585,7 +623,7 @@ START_TEST(dropout_can_be_changed) {
 END_TEST
 
 START_TEST(transpose_may_be_shared) {
-  recipe r = {.score = (heed_score)_i, .heads = 2, .key_dim = 8, .value_dim = 8, .n_queries = 40,
+  recipe r = {.score = (heed_score)(_i % 4), .edge_dim = 5 * (_i / 4), .heads = 2, .key_dim = 8, .value_dim = 8, .n_queries = 40,
               .n_keys = 50, .density = 0.3, .hub = 4, .bias_heads = 1, .seed = 8};
   task k;
   task_make(&k, &r);
@@ -618,7 +656,8 @@ END_TEST
 
 START_TEST(failed_allocations_leave_nothing) {
   for (int by_keys = 0; by_keys < 2; by_keys++) {
-    recipe r = star((heed_score)_i, by_keys);
+    recipe r = star((heed_score)(_i % 4), by_keys);
+    if (_i >= 4) r.edge_dim = 3;
     task k;
     task_make(&k, &r);
     for (int kernel = 0; kernel < KERNELS; kernel++) {
@@ -700,6 +739,10 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_ARGUMENT, k.to.a_query = k.to.a, "gradient of a_query");
   REFUSED(HEED_ARGUMENT, k.to.a_key = k.to.a, "gradient of a_key");
   REFUSED(HEED_ARGUMENT, k.t.in.bias = NULL, "gradient of bias");
+  REFUSED(HEED_ARGUMENT, k.to.edge_bias = k.to.a, "gradient of edge_bias");
+  REFUSED(HEED_ARGUMENT, k.to.edge_key = k.to.a, "gradient of edge_key");
+  REFUSED(HEED_ARGUMENT, k.to.edge_value = k.to.a, "gradient of edge_value");
+  REFUSED(HEED_ARGUMENT, k.t.in.edges = k.t.query, "array edges");
   REFUSED(HEED_ARGUMENT, k.t.in.value = NULL, "gradient of value");
   REFUSED(HEED_ARGUMENT, k.to.key = k.to.query, "query and key");
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.query, "query and value");
@@ -769,7 +812,7 @@ int main(void) {
   tcase_add_checked_fixture(numbers, NULL, reset);
   tcase_add_loop_test(numbers, differences_agree, 0, 4 * SMALL);
   tcase_add_loop_test(numbers, kernels_agree, 0, 4 * SHAPES_HERE);
-  tcase_add_loop_test(numbers, long_rows_are_joined, 0, 8);
+  tcase_add_loop_test(numbers, long_rows_are_joined, 0, 16);
   tcase_add_loop_test(numbers, sizes_about_block_limits, 0, 9);
   tcase_add_loop_test(numbers, structured_masks_agree, 0, 6);
   suite_add_tcase(suite, numbers);
@@ -778,11 +821,11 @@ int main(void) {
   tcase_add_checked_fixture(rules, NULL, reset);
   tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
   tcase_add_loop_test(rules, plans_run_side_by_side, 0, 4);
-  tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 4);
-  tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 4);
-  tcase_add_loop_test(rules, dropout_can_be_changed, 0, 4);
-  tcase_add_loop_test(rules, transpose_may_be_shared, 0, 4);
-  tcase_add_loop_test(rules, failed_allocations_leave_nothing, 0, 4);
+  tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 8);
+  tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 8);
+  tcase_add_loop_test(rules, dropout_can_be_changed, 0, 8);
+  tcase_add_loop_test(rules, transpose_may_be_shared, 0, 8);
+  tcase_add_loop_test(rules, failed_allocations_leave_nothing, 0, 8);
   tcase_add_loop_test(rules, memory_is_linear, 0, 4);
   tcase_add_test(rules, bad_arguments_are_named);
   tcase_add_test(rules, nothing_seen_nothing_learned);

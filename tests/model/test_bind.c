@@ -375,7 +375,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, NULL, reset);
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, test_again, 0, MODELS);
-  tcase_add_loop_test(tests, test_alone, 0, 4);
+  tcase_add_loop_test(tests, test_alone, 0, MODELS);
   tcase_add_loop_test(tests, test_capacity, 0, MODELS);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
