@@ -166,7 +166,7 @@ typedef struct heed_attention_gradients {
  *  changed by it.
  *  @param transposed the mask's transpose with the pair numbers `pairs` that heed_mask_transpose()
  *         gave, both to outlive the plan, so that plans over one mask share them; NULL and NULL: the
- *         plan makes its own where it needs one
+ *         plan makes its own where it needs one. A full mask or one of runs needs no `pairs`
  *  @return HEED_ARGUMENT with a storage other than float, HEED_SHAPE, HEED_OVERFLOW or HEED_NOMEM; the plan
  *          then serves forward calls as before */
 HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention *plan,

@@ -20,7 +20,8 @@ static bool in_tiles(const heed__problem *problem) {
 static heed_status check_transposed(const heed_mask *mask, const heed_mask *transposed,
                                     const int64_t *pairs) {
   if (transposed == NULL && pairs == NULL) return HEED_OK;
-  if (transposed == NULL || (pairs == NULL && mask->indptr != NULL)) {
+  bool numbered = mask->indptr == NULL || mask->starts != NULL; /* without `pairs` */
+  if (transposed == NULL || (pairs == NULL && !numbered)) {
     return heed__fail(HEED_ARGUMENT, "a transposed mask and its pair numbers go together");
   }
   if (transposed->n_queries != mask->n_keys || transposed->n_keys != mask->n_queries ||
@@ -44,10 +45,9 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
     HEED__TRY(heed_mask_full(&reserve->transposed, mask->n_keys, mask->n_queries));
     transposed = &reserve->transposed;
     pairs = NULL;
-    int64_t n = mask->n_keys > mask->n_queries ? mask->n_keys : mask->n_queries;
-    reserve->all = heed__alloc((size_t)n, sizeof *reserve->all);
-    if (reserve->all == NULL) return HEED_NOMEM;
-    for (int64_t i = 0; i < n; i++) reserve->all[i] = (int32_t)i;
+  } else if (transposed == NULL && mask->starts != NULL) {
+    HEED__TRY(heed_mask_transpose(&reserve->transposed, mask, NULL));
+    transposed = &reserve->transposed;
   } else if (transposed == NULL) {
     heed_mask bare = *mask; /* its edges stay behind */
     bare.edge_ptr = bare.edge_ids = NULL;
@@ -58,9 +58,18 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
     transposed = &reserve->transposed;
     pairs = reserve->pairs;
   }
+  if (mask->indices == NULL || transposed->indices == NULL) {
+    int64_t n = mask->n_keys > mask->n_queries ? mask->n_keys : mask->n_queries;
+    reserve->all = heed__alloc((size_t)n, sizeof *reserve->all);
+    if (reserve->all == NULL) return HEED_NOMEM;
+    for (int64_t i = 0; i < n; i++) reserve->all[i] = (int32_t)i;
+  }
   reserve->sides[0] = (heed__side){.mask = mask, .all = reserve->all};
-  reserve->sides[1] =
-      (heed__side){.by_keys = true, .mask = transposed, .all = reserve->all, .pairs = pairs};
+  reserve->sides[1] = (heed__side){.by_keys = true,
+                                   .mask = transposed,
+                                   .all = reserve->all,
+                                   .pairs = pairs,
+                                   .numbers = mask};
   for (int pass = 0; pass < 2; pass++) {
     HEED__TRY(heed__divide(reserve->divisions + pass, reserve->sides[pass].mask));
   }
@@ -75,6 +84,10 @@ static heed_status reserve_divisions(heed_attention *plan) {
       heed__divide_most(reserve->divisions, &sizes, plan->whole_rows, reserve->most));
   sizes.n_queries = plan->problem.mask->n_keys;
   sizes.n_keys = plan->problem.mask->n_queries;
+  int64_t n = sizes.n_keys > sizes.n_queries ? sizes.n_keys : sizes.n_queries;
+  reserve->all = heed__alloc((size_t)n, sizeof *reserve->all);
+  if (reserve->all == NULL) return HEED_NOMEM;
+  for (int64_t i = 0; i < n; i++) reserve->all[i] = (int32_t)i;
   return heed__divide_most(reserve->divisions + 1, &sizes, plan->whole_rows, reserve->most + 1);
 }
 
@@ -91,8 +104,12 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
   reserve->back.prefetch = plan->problem.prefetch;
   if (in_tiles(&plan->problem)) return HEED_OK;
   HEED__TRY(check_transposed(mask, transposed, pairs));
-  reserve->sides[0] = (heed__side){.mask = mask};
-  reserve->sides[1] = (heed__side){.by_keys = true, .mask = transposed, .pairs = pairs};
+  reserve->sides[0] = (heed__side){.mask = mask, .all = reserve->all};
+  reserve->sides[1] = (heed__side){.by_keys = true,
+                                   .mask = transposed,
+                                   .all = reserve->all,
+                                   .pairs = pairs,
+                                   .numbers = mask};
   for (int pass = 0; pass < 2; pass++) {
     HEED__TRY(heed__divide_again(reserve->divisions + pass, reserve->sides[pass].mask,
                                  plan->whole_rows, reserve->most + pass));

@@ -199,8 +199,10 @@ static void keep_whole_quads(const walk *w, int64_t p, int pairs) {
     return;
   }
   uint64_t *counters = w->s->counters;
+  int64_t numbers[BLOCK_PAIRS];
+  heed__pair_numbers(w->side, p, pairs, numbers);
   for (int pair = 0; pair < pairs; pair++) {
-    uint64_t from = (uint64_t)heed__pair_number(w->side, p + pair) * quads;
+    uint64_t from = (uint64_t)numbers[pair] * quads;
     for (uint64_t q = 0; q < quads; q++) *counters++ = from + q;
   }
   for (uint64_t i = 0; i < n; i += QUADS) {
@@ -225,9 +227,7 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   }
   if (w->side->by_keys) {
     int64_t numbers[BLOCK_PAIRS];
-    for (int pair = 0; pair < pairs; pair++) {
-      numbers[pair] = heed__pair_number(w->side, p + pair);
-    }
+    heed__pair_numbers(w->side, p, pairs, numbers);
     stride = draw_scattered(problem, numbers, pairs, s->counters, offsets, s->scattered);
     random = s->scattered;
   } else {
@@ -251,9 +251,10 @@ static void add_bias_of(const walk *w, int64_t p, int pairs, float *logits) {
     add_bias(w->problem, p, pairs, logits);
     return;
   }
+  int64_t numbers[BLOCK_PAIRS];
+  heed__pair_numbers(w->side, p, pairs, numbers);
   for (int pair = 0; pair < pairs; pair++) {
-    add_bias(w->problem, heed__pair_number(w->side, p + pair), 1,
-             logits + pair * w->problem->padded);
+    add_bias(w->problem, numbers[pair], 1, logits + pair * w->problem->padded);
   }
 }
 
@@ -360,6 +361,7 @@ static void sum_heads(const walk *w, int total, bool first) {
 static void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
   const heed__problem *problem = w->problem;
   bool by_keys = w->side->by_keys;
+  if (w->side->mask->indices == NULL) return;
   for (int64_t p = from; p < end; p++) {
     int64_t column = w->side->mask->indices[p];
     prefetch_row(w->products.keys + column * w->products.stride, w->products.stride);

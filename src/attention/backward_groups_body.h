@@ -117,12 +117,11 @@ INLINE void ebb_sum(const ebb *e, int64_t row, int from, int to, bool first, con
                        .values = scratch->a_sums,
                        .slope = v_all(problem->spec.slope)};
     const float *own = w->own_keys + row * problem->key_stride;
-    (void)span_sum(&keys, own, from, to, first, f, !by_keys && !dot, NULL, s);
+    (void)span_sum(&keys, own, from, to, first, f, !by_keys && !dot, NULL, v_zero(), s);
   }
-  vf sum = v_zero();
+  vf sum = gat && !first ? v_load(scratch->key_sums) : v_zero();
   if (by_keys && w->of_values) {
-    const span values = {.before = v_zero(),
-                         .rows = w->values.rows,
+    const span values = {.rows = w->values.rows,
                          .stride = problem->value_stride,
                          .vectors = problem->value_vectors,
                          .columns = e->columns,
@@ -131,11 +130,11 @@ INLINE void ebb_sum(const ebb *e, int64_t row, int from, int to, bool first, con
                          .sums = scratch->accumulator,
                          .slope = v_zero()};
     const float *own = w->own_values + row * problem->value_stride;
-    sum = span_sum(&values, own, from, to, first, derivative_dot, false, heads, s);
+    sum = span_sum(&values, own, from, to, first, derivative_dot, false, heads, sum, s);
   } else if (gat) {
-    sum = sum_flat(v_zero(), heads, from, to, s.padded);
+    sum = sum_flat(sum, heads, from, to, s.padded);
   }
-  if (gat) v_store(scratch->key_sums, first ? sum : v_add(v_load(scratch->key_sums), sum));
+  if (gat) v_store(scratch->key_sums, sum);
 }
 
 /* The rows of a task, or a segment, whose sums stay in the scratch. */
@@ -143,13 +142,13 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
                      term t, derivative f, const bool by_keys, const shape s) {
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
   const heed_mask *mask = w->side->mask;
-  int32_t rows[BLOCK_PAIRS + LANES];
+  int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
   ebb e = {.w = w, .rows = rows};
   int64_t row = task->first_row, end = task->end_pair;
   int64_t row_first = task->first_pair, row_end = segment ? end : mask->indptr[row + 1];
   for (e.first = task->first_pair; e.first < end; e.first += BLOCK_PAIRS) {
     e.pairs = (int)(end - e.first < BLOCK_PAIRS ? end - e.first : BLOCK_PAIRS);
-    e.columns = mask->indices + e.first;
+    e.columns = columns_of_block(mask, row, e.first, e.pairs, columns);
     rows_of_block(mask, row, e.first, e.pairs, rows);
     ebb_logits(&e, end, score, t, by_keys, s);
     ebb_weights(&e, gat, s.padded);
@@ -246,7 +245,6 @@ static void rows_any(walk *w, const heed__task *task, bool segment) {
 static rows_function rows_of_shape(const walk *w) {
   const heed_mask *mask = w->side->mask;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return rows_any;
-  if (w->back->products != NULL || w->back->weights != NULL) return rows_any;
   switch (shape_of(w->problem)) {
     case SHAPE_SINGLE:
       return ebb_single;

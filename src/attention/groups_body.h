@@ -146,29 +146,28 @@ typedef struct span {
   float *sums;            /* [vectors * LANES] */
   float *values;          /* likewise, of the terms */
   vf slope;
-  vf before; /* what the sums of flat numbers begin with: zero, or what came before this block */
   bool narrow;            /* the rows are, */
   int64_t narrow_stride;  /* with so many numbers from one to the next */
 } span;
 
-/* The sum of each head over the pairs [from, to) of flat numbers, and of what came before. */
-INLINE vf sum_flat(vf before, const float *flat, int from, int to, const int padded) {
-  vf sum = before;
+/* Adds to the sum of each head the pairs [from, to) of flat numbers. One after the other, so that it does
+ * not show in the bits where a block of pairs ends. */
+INLINE vf sum_flat(vf sum, const float *flat, int from, int to, const int padded) {
   for (int i = from; i < to; i++) sum = v_add(sum, v_load_part(flat + i * padded, padded));
   return sum;
 }
 
 /* Vectors c .. c + n of the row that `own` is: adds the pairs [from, to) of the block. Returns what
- * sum_flat() does of `flat`, unless that is NULL. */
+ * sum_flat() does of `heads` and `flat`, unless that is NULL. */
 INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool first, int64_t c,
                        derivative f, const int n, const bool with_values, const float *flat,
-                       const shape s) {
+                       vf heads, const shape s) {
   const int padded = s.padded, packed = s.layout == PACKED ? padded * s.dim : 0;
   int64_t stride = packed > 0 ? packed : x->stride, step = x->narrow ? x->narrow_stride : stride;
   const float *rows = row_from(x->rows, c * LANES, x->narrow), *weights = x->weights + from * padded;
   const int32_t *columns = x->columns + from, *end = x->columns + to;
   float *sums = x->sums + c * LANES, *values = x->values + c * LANES;
-  vf sum[HELD], value[HELD], mine[HELD], heads = x->before;
+  vf sum[HELD], value[HELD], mine[HELD];
   int head[HELD];
   own += c * LANES;
   if (flat != NULL) flat += from * padded;
@@ -204,22 +203,22 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
 }
 
 INLINE vf span_sum(const span *x, const float *own, int from, int to, bool first, derivative f,
-                   const bool with_values, const float *flat, const shape s) {
+                   const bool with_values, const float *flat, vf heads, const shape s) {
   if (s.layout != WHOLE) {
     const int vectors = s.layout == PACKED ? s.padded * s.dim / LANES : 1;
-    return span_vectors(x, own, from, to, first, 0, f, vectors, with_values, flat, s);
+    return span_vectors(x, own, from, to, first, 0, f, vectors, with_values, flat, heads, s);
   }
   int64_t c = 0;
   for (; c + HELD <= x->vectors; c += HELD) {
-    (void)span_vectors(x, own, from, to, first, c, f, HELD, with_values, NULL, s);
+    (void)span_vectors(x, own, from, to, first, c, f, HELD, with_values, NULL, heads, s);
   }
   for (; c + 4 <= x->vectors; c += 4) {
-    (void)span_vectors(x, own, from, to, first, c, f, 4, with_values, NULL, s);
+    (void)span_vectors(x, own, from, to, first, c, f, 4, with_values, NULL, heads, s);
   }
   for (; c < x->vectors; c++) {
-    (void)span_vectors(x, own, from, to, first, c, f, 1, with_values, NULL, s);
+    (void)span_vectors(x, own, from, to, first, c, f, 1, with_values, NULL, heads, s);
   }
-  return flat == NULL ? v_zero() : sum_flat(x->before, flat, from, to, s.padded);
+  return flat == NULL ? heads : sum_flat(heads, flat, from, to, s.padded);
 }
 
 /* rows[i] = the row of pair first + i, from `row` on; further ones name the last. */
@@ -232,6 +231,21 @@ INLINE void rows_of_block(const heed_mask *mask, int64_t row, int64_t first, int
     for (int i = done; i < end; i += LANES) memcpy(rows + i, &same, sizeof same);
     if (end > done) done = end;
   }
+}
+
+/* The columns of a block, whose first pair is one of row `row`. */
+INLINE const int32_t *columns_of_block(const heed_mask *mask, int64_t row, int64_t first, int pairs,
+                                       int32_t *room) {
+  if (mask->indices != NULL) return mask->indices + first;
+  for (int done = 0; done < pairs; row++) {
+    int64_t left = mask->indptr[row + 1] - first;
+    int end = left < pairs ? (int)left : pairs;
+    uint32_t column = (uint32_t)(mask->starts[row] + (first + done - mask->indptr[row]));
+    vn next = v_lane() + column;
+    for (int i = done; i < end; i += LANES, next += LANES) memcpy(room + i, &next, sizeof next);
+    if (end > done) done = end;
+  }
+  return room;
 }
 
 /* GAT's scores of the nodes are dot products of every row with one and the same query, a. */

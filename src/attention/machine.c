@@ -148,7 +148,7 @@ heed_status heed_measure_gather(const heed_mask *mask, int64_t row_bytes, double
                       (long long)row_bytes);
   }
   int64_t width = row_bytes / 4, rows = mask->n_keys > 0 ? mask->n_keys : 1;
-  bool named = mask->indptr != NULL && mask->n_pairs > 0;
+  bool named = mask->indices != NULL && mask->n_pairs > 0;
   float *numbers = table_new(rows, stride_of(width));
   if (numbers == NULL) return HEED_NOMEM;
   const table t = {.numbers = numbers,

@@ -57,6 +57,19 @@ static heed_status check_mask(const heed_mask *mask) {
                       (long long)mask->n_queries, (long long)mask->n_keys,
                       (long long)mask->n_pairs);
   }
+  if (mask->starts != NULL && (mask->indptr == NULL || mask->indices != NULL)) {
+    return heed__fail(HEED_ARGUMENT, "a mask of runs %s", mask->indptr == NULL
+                                         ? "without row pointers"
+                                         : "that has indices as well");
+  }
+  for (int64_t i = 0; mask->starts != NULL && i < mask->n_queries; i++) {
+    int64_t start = mask->starts[i], count = mask->indptr[i + 1] - mask->indptr[i];
+    if (start < 0 || count < 0 || start + count > mask->n_keys) {
+      return heed__fail(HEED_RANGE, "row %lld of a mask of runs has %lld keys from %lld on of %lld",
+                        (long long)i, (long long)count, (long long)start,
+                        (long long)mask->n_keys);
+    }
+  }
   int64_t pairs;
   if (mask->indptr != NULL) {
     pairs = mask->indptr[mask->n_queries];
@@ -322,7 +335,7 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
     HEED__TRY(heed__table_numbers(spec, mask, &numbers));
     *bytes += 2 * numbers;
   }
-  if (kernel != HEED_KERNEL_DENSE && mask->indptr == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  if (kernel != HEED_KERNEL_DENSE && mask->indices == NULL) *bytes += 4 * (size_t)mask->n_keys;
   size_t edge_bytes;
   HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
   *bytes += edge_bytes;
@@ -422,7 +435,7 @@ static void plan_prefetch(heed__problem *problem) {
   if (problem->table != NULL) row = 2 * problem->table_stride + (gat ? 4 * problem->padded : 0);
   int64_t ahead = PREFETCH_BYTES / row;
   problem->prefetch =
-      problem->mask->indptr != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
+      problem->mask->indices != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
   problem->ahead = (int32_t)(ahead < 2 ? 2 : ahead > BLOCK_PAIRS ? BLOCK_PAIRS : ahead);
 }
 
@@ -431,8 +444,9 @@ static heed_status plan_fill(heed_attention *plan) {
   heed_kernel kernel = problem->spec.kernel;
   if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
   if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
-  bool full = problem->mask->indptr == NULL && !plan->reserved;
-  if (kernel != HEED_KERNEL_DENSE && full && !plan_all_keys(plan)) return HEED_NOMEM;
+  if (kernel != HEED_KERNEL_DENSE && problem->mask->indices == NULL && !plan_all_keys(plan)) {
+    return HEED_NOMEM;
+  }
   HEED__TRY(plan_node_scores(plan));
   HEED__TRY(heed__edges_new(plan));
   HEED__TRY(heed__table_new(plan));

@@ -43,7 +43,7 @@ typedef struct heed__cut {
 typedef struct heed__problem {
   heed_attention_spec spec; /* scale filled in, kernel chosen */
   const heed_mask *mask;
-  const int32_t *all_keys;  /* 0, 1, 2, ... for a full mask */
+  const int32_t *all_keys;  /* 0, 1, 2, ... for a mask that does not list its keys: full or of runs */
   int32_t padded;           /* heads in the flat logits */
   int32_t period;           /* floats after which those come back to the first head */
   int64_t key_stride;       /* H * D */
@@ -72,8 +72,9 @@ typedef struct heed__problem {
 typedef struct heed__side {
   bool by_keys;            /* the second pass */
   const heed_mask *mask;   /* the mask, or its transpose */
-  const int32_t *all;      /* 0, 1, 2, ... where that is full */
-  const int64_t *pairs;    /* second pass, not full: each pair's number in the mask */
+  const int32_t *all;      /* 0, 1, 2, ... where that lists no columns */
+  const int64_t *pairs;    /* second pass: each pair's number in the mask; NULL where it is full or of runs */
+  const heed_mask *numbers;/* second pass: the mask that pairs are numbered in */
 } heed__side;
 
 /* What a backward call has beside the problem. */
@@ -319,7 +320,7 @@ static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, 
   }
   *first = mask->indptr[i];
   *count = mask->indptr[i + 1] - *first;
-  return mask->indices + *first;
+  return mask->starts != NULL ? problem->all_keys + mask->starts[i] : mask->indices + *first;
 }
 
 /* The same for the rows of a pass. */
@@ -333,15 +334,42 @@ static inline const int32_t *heed__side_row(const heed__side *side, int64_t row,
   }
   *first = mask->indptr[row];
   *count = mask->indptr[row + 1] - *first;
-  return mask->indices + *first;
+  return mask->starts != NULL ? side->all + mask->starts[row] : mask->indices + *first;
 }
 
-/* The number in the problem's mask of the pair that is number p of a pass. */
+/* The numbers in the problem's mask of the pairs that are numbers p, p + 1, ... of a pass. */
+static inline void heed__pair_numbers(const heed__side *side, int64_t p, int n, int64_t *numbers) {
+  const heed_mask *mask = side->mask, *of = side->numbers;
+  if (!side->by_keys || side->pairs != NULL) {
+    for (int k = 0; k < n; k++) numbers[k] = side->by_keys ? side->pairs[p + k] : p + k;
+    return;
+  }
+  if (mask->indptr == NULL) { /* transposed */
+    int64_t queries = mask->n_keys;
+    for (int k = 0; k < n; k++) numbers[k] = (p + k) % queries * mask->n_queries + (p + k) / queries;
+    return;
+  }
+  int64_t row = 0, end = mask->n_queries; /* of runs: the last row that begins at p or before */
+  while (end - row > 1) {
+    int64_t middle = row + (end - row) / 2;
+    if (mask->indptr[middle] <= p) {
+      row = middle;
+    } else {
+      end = middle;
+    }
+  }
+  for (int k = 0; k < n; k++) {
+    while (mask->indptr[row + 1] <= p + k) row++;
+    int64_t query = mask->starts != NULL ? mask->starts[row] + p + k - mask->indptr[row]
+                                         : mask->indices[p + k];
+    numbers[k] = of->indptr[query] + row - of->starts[query];
+  }
+}
+
 static inline int64_t heed__pair_number(const heed__side *side, int64_t p) {
-  if (!side->by_keys) return p;
-  if (side->pairs != NULL) return side->pairs[p];
-  int64_t queries = side->mask->n_keys; /* a full mask, transposed */
-  return p % queries * side->mask->n_queries + p / queries;
+  int64_t number;
+  heed__pair_numbers(side, p, 1, &number);
+  return number;
 }
 
 /* Whether nothing stands at head h of pair p because of dropout. */

@@ -229,7 +229,7 @@ INLINE const int32_t *padded_columns(const heed__problem *problem, const int32_t
                                      int32_t *room) {
   const heed_mask *mask = problem->mask;
   const int32_t *end =
-      mask->indptr == NULL ? problem->all_keys + mask->n_keys : mask->indices + mask->n_pairs;
+      mask->indices == NULL ? problem->all_keys + mask->n_keys : mask->indices + mask->n_pairs;
   if (end - keys >= pairs + LANES) return keys;
   memcpy(room, keys, (size_t)pairs * sizeof *keys);
   for (int v = 0; v < LANES; v++) room[pairs + v] = room[pairs - 1];

@@ -142,12 +142,11 @@ INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, b
                        .weights = f->applied,
                        .sums = scratch->accumulator,
                        .slope = v_zero(),
-                       /* in one chain: a row's bits do not depend on where blocks begin */
-                       .before = first ? v_zero() : v_load(scratch->sum),
                        .narrow = f->narrow,
                        .narrow_stride = problem->table_stride};
   float *out = problem->to.out + row * problem->value_stride;
-  vf sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, s);
+  vf sum = first ? v_zero() : v_load(scratch->sum);
+  sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, sum, s);
   if (!last) {
     v_store(scratch->sum, sum);
     return;
@@ -177,10 +176,11 @@ INLINE bool row_is_small(const heed__problem *problem, const heed__scratch *scra
                          int64_t end, int32_t *rows, int64_t row, const heed_score score, term t,
                          const shape s, const bool narrow) {
   flow f = {.problem = problem, .s = scratch, .narrow = narrow};
+  int32_t columns[BLOCK_PAIRS + LANES];
   for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
     f.first = p;
     f.pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
-    f.columns = problem->mask->indices + p;
+    f.columns = columns_of_block(problem->mask, row, p, f.pairs, columns);
     rows_of_block(problem->mask, row, p, f.pairs, rows);
     flow_logits(&f, rows, end, score, t, s);
     flow_weights(&f, s.padded);
@@ -201,12 +201,12 @@ INLINE void stream(const heed__problem *problem, const heed__task *task, float *
                    const bool narrow) {
   const heed_mask *mask = problem->mask;
   flow f = {.problem = problem, .s = scratch, .narrow = narrow};
-  int32_t rows[BLOCK_PAIRS + LANES];
+  int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
   int64_t row = task->first_row, end = task->end_pair;
   int64_t row_first = task->first_pair, row_end = partial == NULL ? mask->indptr[row + 1] : end;
   for (f.first = task->first_pair; f.first < end; f.first += BLOCK_PAIRS) {
     f.pairs = (int)(end - f.first < BLOCK_PAIRS ? end - f.first : BLOCK_PAIRS);
-    f.columns = mask->indices + f.first;
+    f.columns = columns_of_block(mask, row, f.first, f.pairs, columns);
     rows_of_block(mask, row, f.first, f.pairs, rows);
     flow_logits(&f, rows, end, score, t, s);
     flow_weights(&f, s.padded);

@@ -36,7 +36,7 @@ typedef struct sizes {
   double value_row;          /* 0 where the key's row is the value */
   double rounded;            /* bytes of a node read and written to make its row of bfloat16 */
   double out_row;
-  bool gat, listed;
+  bool gat, listed, runs;
 } sizes;
 
 static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
@@ -60,7 +60,8 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                  .rounded = narrow ? rounded : 0,
                  .out_row = values,
                  .gat = gat,
-                 .listed = mask->indptr != NULL};
+                 .listed = mask->indices != NULL,
+                 .runs = mask->starts != NULL};
 }
 
 /* GAT: nodes whose numbers are read, of two arrays or of one. */
@@ -77,6 +78,7 @@ static void count_forward(const sizes *s, const heed_attention_inputs *inputs, p
   work->exponentials = s->heads * s->pairs * (1 + pair.exponentials);
   work->streamed_bytes = s->queries * (s->query_row + s->out_row) + s->keys * s->rounded;
   if (s->listed) work->streamed_bytes += 8 * (s->queries + 1) + 4 * s->pairs;
+  if (s->runs) work->streamed_bytes += 12 * s->queries + 8;
   if (s->gat) { /* scores of the nodes, written here and read above and below */
     work->operations += 2 * s->heads * s->dim * nodes;
     work->streamed_bytes += 4 * s->heads * (s->dim * nodes_read(s, inputs) + nodes);
@@ -103,6 +105,7 @@ static void count_backward(const sizes *s, const heed_attention_inputs *inputs, 
       s->queries * (s->query_row + 2 * s->out_row + 4 * s->heads + numbers) +
       s->keys * (s->key_row + 2 * s->value_row + numbers); /* of keys: numbers and gradients */
   if (s->listed) work->streamed_bytes += 8 * (s->queries + s->keys + 2) + passes * 4 * s->pairs;
+  if (s->runs) work->streamed_bytes += 12 * (s->queries + s->keys) + 16;
   if (s->gat) { /* from the sums of the nodes to the gradients of their numbers and of both vectors */
     work->operations += 4 * s->heads * s->dim * (s->queries + s->keys);
     work->streamed_bytes += numbers * nodes_read(s, inputs);

@@ -38,8 +38,8 @@ static void choose_aims(cli_recipe *recipe, int32_t classes) {
                                                   : HEED_METRIC_ACCURACY;
   }
   if (recipe->loss < 0) {
-    bool two = kind == HEED_TARGET_BINARY ||
-               (classes == 2 && recipe->metric == HEED_METRIC_ROC_AUC);
+    bool two =
+        kind == HEED_TARGET_BINARY || (classes == 2 && recipe->metric == HEED_METRIC_ROC_AUC);
     recipe->loss = kind == HEED_TARGET_NUMBER ? HEED_LOSS_SQUARED
                    : two                      ? HEED_LOSS_BINARY_CROSS_ENTROPY
                                               : HEED_LOSS_CROSS_ENTROPY;
@@ -314,15 +314,24 @@ int cli_collection_describe(cli_collection_metadata *data, const cli_task *task,
   snprintf(data->folds, sizeof data->folds, "%d", recipe->folds);
   const char *columns = recipe->kind == HEED_TARGET_CLASS ? "" : data->columns;
   const char *const pairs[] = {
-      "heed.graphs", data->graphs,
-      "heed.task", cli_kind_name(recipe->kind),
-      "heed.format", graph->options.format != NULL ? graph->options.format : "",
-      "heed.smiles", read->smiles != NULL ? read->smiles : "",
-      "heed.targets", read->targets != NULL ? read->targets : columns,
-      "heed.edge_set", read->edge_set ? "yes" : "no",
-      "heed.outputs", data->names,
-      "heed.split_kind", heed_collection_split_name((heed_collection_split_kind)recipe->split),
-      "heed.folds", data->folds,
+      "heed.graphs",
+      data->graphs,
+      "heed.task",
+      cli_kind_name(recipe->kind),
+      "heed.format",
+      graph->options.format != NULL ? graph->options.format : "",
+      "heed.smiles",
+      read->smiles != NULL ? read->smiles : "",
+      "heed.targets",
+      read->targets != NULL ? read->targets : columns,
+      "heed.edge_set",
+      read->edge_set ? "yes" : "no",
+      "heed.outputs",
+      data->names,
+      "heed.split_kind",
+      heed_collection_split_name((heed_collection_split_kind)recipe->split),
+      "heed.folds",
+      data->folds,
       NULL};
   _Static_assert(sizeof pairs <= sizeof data->pairs, "there is room for all");
   memcpy(data->pairs, pairs, sizeof pairs);

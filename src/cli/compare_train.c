@@ -42,7 +42,8 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
                part);
       if (!cli_blocks_valid(blocks)) {
         argp_error(state,
-                   "--blocks takes blocks separated by commas, each " CLI_BLOCKS_RULE ", not '%.*s'",
+                   "--blocks takes blocks separated by commas, each " CLI_BLOCKS_RULE
+                   ", not '%.*s'",
                    HEED_MAX_BLOCKS, (int)n, part);
       }
       if (part == options->blocks) memcpy(options->first, blocks, sizeof options->first);
@@ -91,8 +92,8 @@ static void add(comparison *run, const cli_mask *mask, const char *blocks) {
   run->n_variants++;
 }
 
-/* What is tried without --blocks: the model's own, M and S in turn from either, S at the end. Blocks from
- * a P on stay as they are. */
+/* What is tried without --blocks: the model's own, M and S in turn from either, S at the end.
+ * Blocks from a P on stay as they are. */
 static void add_interleavings(comparison *run, const cli_mask *graph) {
   const heed_model_spec *model = &run->options->recipe.model;
   int n = (int)strcspn(model->blocks, "P");

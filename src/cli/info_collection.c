@@ -41,10 +41,9 @@ static int report_graphs(heed_report *report, const heed_collection *collection)
 /* --- Features ------------------------------------------------------------------------------ */
 
 /* Names such as "element=C" and "element=N" share a row; the JSON has every name. */
-static void report_features(heed_report *report, const heed_collection *collection,
-                            bool of_edges) {
-  int64_t n = of_edges ? heed_collection_edge_features(collection)
-                       : heed_collection_features(collection);
+static void report_features(heed_report *report, const heed_collection *collection, bool of_edges) {
+  int64_t n =
+      of_edges ? heed_collection_edge_features(collection) : heed_collection_features(collection);
   const char *key = of_edges ? "edge_feature_groups" : "feature_groups";
   const char *label = of_edges ? "features of edges" : "features of nodes";
   for (int64_t c = 0; c < n;) {

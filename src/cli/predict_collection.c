@@ -35,8 +35,8 @@ static const char *metadata(const prediction *run, const char *key) {
 static int split_names(prediction *run) {
   const char *text = metadata(run, "heed.outputs");
   run->name_text = strdup(text != NULL ? text : "");
-  run->names = run->name_text != NULL ? malloc((strlen(run->name_text) + 2) * sizeof *run->names)
-                                      : NULL;
+  run->names =
+      run->name_text != NULL ? malloc((strlen(run->name_text) + 2) * sizeof *run->names) : NULL;
   if (run->names == NULL) return cli_fail("out of memory for the names of the outputs");
   for (char *at = run->name_text;; at++) {
     run->names[run->n_names++] = at;
@@ -325,8 +325,7 @@ static int report_quality(heed_report *report, prediction *run) {
   heed_report_text(record, "kind", "kind", kind);
   heed_report_integer(record, "split", "split", number);
   for (int part = 0; part < 3; part++) {
-    const uint8_t *rows =
-        heed_collection_split_part(run->task.collection, number, (heed_part)part);
+    const uint8_t *rows = heed_collection_split_part(run->task.collection, number, (heed_part)part);
     if (rows == NULL) break;
     status = heed_metric_compute(metric, &run->outputs, &targets, rows, &value);
     heed_report_number(record, keys[part], labels[part], status == HEED_OK ? value : NAN, 4);

@@ -49,7 +49,8 @@ static const char *loss_name(int i) {
 }
 
 static const char *pooling_name(int i) {
-  return i <= HEED_POOLING_MAX ? heed_pooling_name((heed_pooling)i) : i == CLI_POOLING_NONE ? "none" : NULL;
+  if (i == CLI_POOLING_NONE) return "none";
+  return i <= HEED_POOLING_MAX ? heed_pooling_name((heed_pooling)i) : NULL;
 }
 
 static const char *edges_name(int i) {
@@ -57,7 +58,8 @@ static const char *edges_name(int i) {
 }
 
 static const char *split_name(int i) {
-  return i <= HEED_SPLIT_SCAFFOLD ? heed_collection_split_name((heed_collection_split_kind)i) : NULL;
+  if (i > HEED_SPLIT_SCAFFOLD) return NULL;
+  return heed_collection_split_name((heed_collection_split_kind)i);
 }
 
 static const char *features_name(int i) {
@@ -78,31 +80,32 @@ _Static_assert(sizeof(heed_norm) == sizeof(int), "enums are read and written as 
 static const cli_setting settings[] = {
     {"model", "NAME", "gat, gatv2, transformer or mlp", CLI_NAME, AT(model.kind), 0, 0, model_name,
      false, ALL},
-    {"blocks", "MSMS", "Blocks of a transformer: M is masked, S sees every node; of whole graphs also P, which pools "
-     "by attention, and S after it", CLI_BLOCKS,
-     AT(model.blocks), 0, 0, NULL, true, ALL},
+    {"blocks", "MSMS",
+     "Blocks of a transformer: M is masked, S sees every node; of whole graphs also P, which pools "
+     "by attention, and S after it",
+     CLI_BLOCKS, AT(model.blocks), 0, 0, NULL, true, ALL},
     {"layers", "N", "Layers", CLI_INT32, AT(model.layers), 1, HEED_MAX_BLOCKS, NULL, false, ALL},
     {"hidden", "N", "Width between layers: heads times the size of a head", CLI_INT64,
      AT(model.hidden), 1, 65536, NULL, false, ALL},
     {"heads", "N", "Heads", CLI_INT32, AT(model.heads), 1, 4096, NULL, true, ALL},
     {"output-heads", "N", "Heads of the last layer of gat and gatv2, averaged", CLI_INT32,
      AT(model.output_heads), 1, 4096, NULL, false, ALL},
-    {"norm", "NAME", "Normalisation: none, layer or batch", CLI_NAME, AT(model.norm), 0, 0, norm_name,
-     false, ALL},
-    {"pre-norm", "yes|no", "Normalise before attention and feed-forward, not after the sum", CLI_FLAG,
-     AT(model.pre_norm), 0, 0, NULL, false, ALL},
+    {"norm", "NAME", "Normalisation: none, layer or batch", CLI_NAME, AT(model.norm), 0, 0,
+     norm_name, false, ALL},
+    {"pre-norm", "yes|no", "Normalise before attention and feed-forward, not after the sum",
+     CLI_FLAG, AT(model.pre_norm), 0, 0, NULL, false, ALL},
     {"residual", "yes|no", "gat, gatv2, mlp: layers add to what they take", CLI_FLAG,
      AT(model.residual), 0, 0, NULL, false, ALL},
-    {"activation", "NAME", "none, relu, leaky-relu, elu or gelu", CLI_NAME, AT(model.activation), 0, 0,
-     activation_name, false, ALL},
+    {"activation", "NAME", "none, relu, leaky-relu, elu or gelu", CLI_NAME, AT(model.activation), 0,
+     0, activation_name, false, ALL},
     {"expansion", "X", "Hidden width of feed-forward parts over --hidden", CLI_FLOAT,
      AT(model.expansion), 0, 64, NULL, false, ALL},
-    {"dropout", "P", "Dropout of features and values", CLI_FLOAT, AT(model.dropout), 0, BELOW_ONE, NULL,
-     false, ALL},
+    {"dropout", "P", "Dropout of features and values", CLI_FLOAT, AT(model.dropout), 0, BELOW_ONE,
+     NULL, false, ALL},
     {"attn-dropout", "P", "Dropout of attention weights", CLI_FLOAT, AT(model.attention_dropout), 0,
      BELOW_ONE, NULL, false, ALL},
-    {"slope", "X", "LeakyReLU below zero, in gat and gatv2", CLI_FLOAT, AT(model.slope), -LARGE, LARGE,
-     NULL, true, ALL},
+    {"slope", "X", "LeakyReLU below zero, in gat and gatv2", CLI_FLOAT, AT(model.slope), -LARGE,
+     LARGE, NULL, true, ALL},
     {"kernel", "NAME", "auto, sparse, dense or reference", CLI_NAME, AT(model.kernel), 0, 0,
      kernel_name, false, ALL},
     {"optimizer", "NAME", "adam or adamw", CLI_NAME, AT(fit.optimizer.kind), 0, 0, optimizer_name,
@@ -110,16 +113,16 @@ static const cli_setting settings[] = {
     {"lr", "X", "Learning rate", CLI_FLOAT, AT(fit.optimizer.rate), 1e-12, 1e6, NULL, false, ALL},
     {"weight-decay", "X", "Weight decay: with adam in the gradient, with adamw apart from it",
      CLI_FLOAT, AT(fit.optimizer.weight_decay), 0, LARGE, NULL, false, ALL},
-    {"decay-all", "yes|no", "Decay biases and norms too", CLI_FLAG, AT(fit.optimizer.decay_all), 0, 0,
-     NULL, false, ALL},
-    {"clip", "X", "Largest norm of the gradient; 0: none", CLI_FLOAT, AT(fit.optimizer.clip), 0, LARGE,
-     NULL, false, ALL},
+    {"decay-all", "yes|no", "Decay biases and norms too", CLI_FLAG, AT(fit.optimizer.decay_all), 0,
+     0, NULL, false, ALL},
+    {"clip", "X", "Largest norm of the gradient; 0: none", CLI_FLOAT, AT(fit.optimizer.clip), 0,
+     LARGE, NULL, false, ALL},
     {"schedule", "NAME", "Learning rate: constant, cosine or plateau", CLI_NAME,
      AT(fit.optimizer.schedule), 0, 0, schedule_name, false, ALL},
     {"warmup", "N", "Epochs of rising rate before the cosine", CLI_INT, AT(fit.optimizer.warmup), 0,
      1e9, NULL, false, ALL},
-    {"factor", "X", "What a plateau multiplies the rate by", CLI_FLOAT, AT(fit.optimizer.factor), 1e-9,
-     1, NULL, false, ALL},
+    {"factor", "X", "What a plateau multiplies the rate by", CLI_FLOAT, AT(fit.optimizer.factor),
+     1e-9, 1, NULL, false, ALL},
     {"schedule-patience", "N", "Epochs that make a plateau", CLI_INT,
      AT(fit.optimizer.schedule_patience), 1, 1e9, NULL, false, ALL},
     {"epochs", "N", "Epochs at most", CLI_INT, AT(fit.epochs), 1, 1e9, NULL, false, ALL},
@@ -128,7 +131,8 @@ static const cli_setting settings[] = {
     {"watch", "NAME", "What has to improve in validation: metric, loss or both", CLI_NAME,
      AT(fit.watch), 0, 0, watch_name, false, ALL},
     {"metric", "NAME",
-     "accuracy, macro-f1, micro-f1, roc-auc, mcc, for numbers rmse or mae; or auto: roc-auc for two "
+     "accuracy, macro-f1, micro-f1, roc-auc, mcc, for numbers rmse or mae; or auto: roc-auc for "
+     "two "
      "classes of nodes and for binary targets, rmse for numbers, else accuracy",
      CLI_CHOICE, AT(metric), 0, 0, metric_name, false, ALL},
     {"loss", "NAME",
@@ -138,19 +142,22 @@ static const cli_setting settings[] = {
     {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full or none: each node alone",
      CLI_MASK, AT(mask), 0, 0, NULL, true, ALL},
     {"pooling", "NAME",
-     "One vector a graph: mean, sum or max of its nodes, or none where a P among the blocks does it "
+     "One vector a graph: mean, sum or max of its nodes, or none where a P among the blocks does "
+     "it "
      "(default: none with a P, else mean)",
      CLI_CHOICE, AT(pooling), 0, 0, pooling_name, false, COLLECTIONS},
     {"pool-seeds", "K", "Learned queries of a P block (default 1)", CLI_INT32, AT(model.seeds), 1,
      4096, NULL, false, COLLECTIONS},
     {"edges", "NAME",
-     "What masked attention makes of edge features: none, bias (a learned bias a head) or add (to key "
+     "What masked attention makes of edge features: none, bias (a learned bias a head) or add (to "
+     "key "
      "and value); default: add where there are any",
      CLI_CHOICE, AT(edges), 0, 0, edges_name, false, COLLECTIONS},
     {"batch", "N", "Graphs of a step; 0: all (default 64)", CLI_INT, AT(fit.batch), 0, 1e9, NULL,
      false, COLLECTIONS},
     {"standardize", "yes|no",
-     "Learn numbers less their mean over their deviation, both of the training graphs (default yes)",
+     "Learn numbers less their mean over their deviation, both of the training graphs (default "
+     "yes)",
      CLI_FLAG, AT(fit.standardize), 0, 0, NULL, false, COLLECTIONS},
     {"split", "NAME",
      "random, stratified, folds or scaffold (default: stratified for classes, else random)",
@@ -278,8 +285,9 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
       break;
   }
   for (int i = 0; s->name_of(i) != NULL && n < size; i++) {
-    const char *between = i == 0 ? "" : s->name_of(i + 1) == NULL && s->kind != CLI_CHOICE ? " or "
-                                                                                       : ", ";
+    const char *between = i == 0                                               ? ""
+                          : s->name_of(i + 1) == NULL && s->kind != CLI_CHOICE ? " or "
+                                                                               : ", ";
     n += (size_t)snprintf(text + n, size - n, "%s%s", between, s->name_of(i));
   }
   if (s->kind == CLI_CHOICE && n < size) snprintf(text + n, size - n, " or auto");
@@ -350,4 +358,3 @@ void cli_setting_write(const cli_setting *s, const cli_recipe *recipe, char *tex
       return;
   }
 }
-

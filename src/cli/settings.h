@@ -1,5 +1,5 @@
-/* The settings of a training: one table makes the parser, the help, the presets and what results.json
- * says of them. */
+/* The settings of a training: one table makes the parser, the help, the presets and what
+ * results.json says of them. */
 #ifndef HEED_SRC_CLI_SETTINGS_H
 #define HEED_SRC_CLI_SETTINGS_H
 
@@ -12,9 +12,9 @@ typedef enum cli_setting_kind {
   CLI_INT32,
   CLI_INT64,
   CLI_FLOAT,
-  CLI_FLAG,    /* a bool: yes or no, yes without a value */
-  CLI_NAME,    /* an enum */
-  CLI_CHOICE,  /* an int: a name, or -1 for "auto" */
+  CLI_FLAG,   /* a bool: yes or no, yes without a value */
+  CLI_NAME,   /* an enum */
+  CLI_CHOICE, /* an int: a name, or -1 for "auto" */
   CLI_BLOCKS,
   CLI_MASK,
   CLI_FEATURES /* a bool by names; its option is one of the graph */
@@ -28,10 +28,10 @@ typedef struct cli_setting {
   const char *argument;
   const char *help;
   cli_setting_kind kind;
-  size_t place;       /* in cli_recipe */
-  double least, most; /* of numbers */
+  size_t place;                  /* in cli_recipe */
+  double least, most;            /* of numbers */
   const char *(*name_of)(int i); /* the name of value i, NULL after the last */
-  bool of_train;      /* `heed compare` has an option of that name, with a meaning of its own */
+  bool of_train; /* `heed compare` has an option of that name, with a meaning of its own */
   cli_setting_of of;
 } cli_setting;
 

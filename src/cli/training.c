@@ -52,24 +52,38 @@ const struct argp *cli_training_argp(bool whole) {
   static struct argp argp = {.options = options, .parser = parse};
   int n = 0;
   options[n++] = (struct argp_option){
-      "preset", KEY_PRESET, "NAME", 0,
+      "preset",
+      KEY_PRESET,
+      "NAME",
+      0,
       "Settings of a paper: gat-, gatv2- with cora, citeseer or pubmed; gat and graph-transformer "
-      "of the heterophilous benchmark; nsa; of whole graphs esol, tox21, mutag and proteins. Options "
-      "given beside it count more", 0};
+      "of the heterophilous benchmark; nsa; of whole graphs esol, tox21, mutag and proteins. "
+      "Options "
+      "given beside it count more",
+      0};
   for (int i = 0; cli_setting_at(i) != NULL; i++) {
     const cli_setting *s = cli_setting_at(i);
     if (s->help == NULL || (s->of_train && !whole)) continue;
-    options[n++] = (struct argp_option){s->name, KEY_FIRST + i, s->argument,
-                                        s->kind == CLI_FLAG ? OPTION_ARG_OPTIONAL : 0, s->help, 0};
+    options[n++] = (struct argp_option){s->name,     KEY_FIRST + i,
+                                        s->argument, s->kind == CLI_FLAG ? OPTION_ARG_OPTIONAL : 0,
+                                        s->help,     0};
   }
   options[n++] = (struct argp_option){
-      "seeds", KEY_SEEDS, "LIST", 0,
-      "A run for each of these seeds, such as 0-9 or 0,3,7 (default: that of --seed)", 0};
+      "seeds",
+      KEY_SEEDS,
+      "LIST",
+      0,
+      "A run for each of these seeds, such as 0-9 or 0,3,7 (default: that of --seed)",
+      0};
   options[n++] = (struct argp_option){
-      "splits", KEY_SPLITS, "LIST", 0,
+      "splits",
+      KEY_SPLITS,
+      "LIST",
+      0,
       "A run for each of these splits, such as 0-9, or all (default 0). Data without splits gets "
       "random ones, 60 % training, 20 % validation; a collection 80 % and 10 %, by default one for "
-      "each seed, or all folds", 0};
+      "each seed, or all folds",
+      0};
   options[n] = (struct argp_option){0};
   return &argp;
 }
@@ -95,8 +109,8 @@ int64_t *cli_list(const struct argp_state *state, const char *option, const char
     }
     if (!good || (*end != ',' && *end != '\0') || last - first >= MOST - *n) {
       free(numbers);
-      argp_error(state, "%s takes numbers such as 0-9 or 0,3,7, %d at most, not '%s'", option,
-                 MOST, text);
+      argp_error(state, "%s takes numbers such as 0-9 or 0,3,7, %d at most, not '%s'", option, MOST,
+                 text);
       return NULL;
     }
     int64_t *more = realloc(numbers, ((size_t)*n + (size_t)(last - first) + 1) * sizeof *more);
@@ -214,8 +228,7 @@ static void check_rows(const struct argp_state *state, const cli_training *train
     argp_error(state, "--layers %s does not say where the P of %s should be: --blocks does", layers,
                blocks);
   }
-  if (given(training, "folds") != NULL && recipe->split >= 0 &&
-      recipe->split != HEED_SPLIT_FOLDS) {
+  if (given(training, "folds") != NULL && recipe->split >= 0 && recipe->split != HEED_SPLIT_FOLDS) {
     argp_error(state, "--folds has no place beside --split %s",
                heed_collection_split_name((heed_collection_split_kind)recipe->split));
   }

@@ -358,6 +358,7 @@ void heed_collection_free(heed_collection *c) {
   heed__strings_free(&c->target_names);
   heed__free(c->labels);
   heed__free(c->values.data);
+  heed__free(c->hashes);
   heed__free(c->molecule);
   heed__free(c->scaffold);
   heed__strings_free(&c->skips);

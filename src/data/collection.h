@@ -33,7 +33,11 @@ struct heed_collection {
   int64_t outputs;
   int32_t *labels;    /* [graphs], CLASS */
   heed_matrix values; /* [graphs, outputs], BINARY and NUMBER */
-  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: no molecules */
+  bool of_molecules;
+  uint64_t *hashes;   /* [graphs], of molecules: the same for the same molecule */
+  size_t room_hashes;
+  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: not known yet, or no
+                         molecules */
   int32_t *scaffold;  /* [graphs]: the same of scaffolds */
   int64_t skipped;
   heed__strings skips;
@@ -110,6 +114,8 @@ heed_status heed__collection_read_tudataset(heed_collection **collection, const 
                                             const heed_collection_options *options);
 heed_status heed__collection_read_csv(heed_collection **collection, const char *path,
                                       const heed_collection_options *options);
+heed_status heed__collection_read_builtin(heed_collection **collection,
+                                          const heed_collection_options *options);
 heed_status heed__collection_read_sdf(heed_collection **collection, const char *path,
                                       const heed_collection_options *options);
 heed_status heed__collection_read_list(heed_collection **collection, const char *path,

@@ -69,6 +69,9 @@ heed_status heed_collection_open(heed_collection **collection, const char *sourc
                       "no collection has the format '%s'; there are csv, sdf, tudataset, list",
                       options->format);
   }
+  if (options->format == NULL && strcmp(source, "molecules") == 0) {
+    return heed__collection_read_builtin(collection, options);
+  }
   bool folder = is_folder(source);
   if (folder && options->format == NULL) format = FORMATS;
   if (format == FORMATS && !folder) {
@@ -80,5 +83,7 @@ heed_status heed_collection_open(heed_collection **collection, const char *sourc
     return open_folder(collection, source, format, options);
   }
   if (format == TUDATASET) return heed__collection_read_tudataset(collection, source, options);
-  return heed__fail(HEED_UNSUPPORTED, "%s: this format cannot be read yet", source);
+  if (format == LIST) return heed__collection_read_list(collection, source, options);
+  return format == CSV ? heed__collection_read_csv(collection, source, options)
+                       : heed__collection_read_sdf(collection, source, options);
 }

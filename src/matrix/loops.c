@@ -53,7 +53,8 @@ void heed__add_bias(int64_t rows, int64_t cols, const float *x, const float *b, 
 }
 
 int64_t heed__column_room(int64_t rows, int64_t cols) {
-  return heed__parts(rows, part_rows(rows, cols)) * cols;
+  int64_t parts = heed__parts(rows, heed__block_rows(cols));
+  return (parts < MOST_PARTS ? parts : MOST_PARTS) * cols; /* does not fall with the rows */
 }
 
 /* sums = the parts in `room`, joined in order. */

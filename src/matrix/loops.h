@@ -91,8 +91,10 @@ void heed__csr_product(const heed_csr *a, const uint32_t *kept, float factor, in
 
 /* c = op(a) op(b) + beta c, contiguous, over heed__threads_for() threads; c [m, n], inner size
  * k. The inner sum of a long k with small m and n (a gradient of weights) is cut into fixed
- * parts, joined in order, in `room` of heed__product_room(m, n, k) floats. */
-int64_t heed__product_room(int64_t m, int64_t n, int64_t k);
+ * parts, joined in order, in `room` of heed__product_room(transpose_a, m, n, k) floats, which does not fall
+ * with m or k. Where neither is transposed a row of c has the same bits whatever rows are beside it, with
+ * oneDNN and the built-in products. */
+int64_t heed__product_room(bool transpose_a, int64_t m, int64_t n, int64_t k);
 heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 const float *a, const float *b, float beta, float *c, float *room);
 

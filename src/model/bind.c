@@ -122,38 +122,94 @@ static void find_forms(heed__plan *p) {
   }
 }
 
-static heed_status block_diagonal(heed_mask *mask, int64_t n_nodes, int64_t n_graphs,
-                                  const int64_t *ptr) {
-  int64_t pairs = 0;
-  for (int64_t g = 0; g < n_graphs; g++) {
-    int64_t n = ptr[g + 1] - ptr[g], square;
-    if (__builtin_mul_overflow(n, n, &square) || __builtin_add_overflow(pairs, square, &pairs)) {
+static int64_t graph_start(const heed_pass *pass, int32_t per_graph, int64_t graph) {
+  return per_graph == 0 ? pass->graph_ptr[graph] : per_graph * graph;
+}
+
+/* Every row that a graph has among the queries sees every one that it has among the keys. */
+static heed_status count_pairs(const heed_pass *pass, int32_t per_query, int32_t per_key,
+                               int64_t *pairs) {
+  *pairs = 0;
+  for (int64_t g = 0; g < pass->n_graphs; g++) {
+    int64_t n = graph_start(pass, per_query, g + 1) - graph_start(pass, per_query, g), both;
+    int64_t m = graph_start(pass, per_key, g + 1) - graph_start(pass, per_key, g);
+    if (__builtin_mul_overflow(n, m, &both) || __builtin_add_overflow(*pairs, both, pairs)) {
       return heed__fail(HEED_OVERFLOW,
                         "pass: full attention in graph %lld of %lld nodes: its pairs "
                         "do not fit",
                         (long long)g, (long long)n);
     }
   }
-  int64_t *indptr;
-  int32_t *indices;
-  HEED__TRY(heed__mask_new(mask, n_nodes, n_nodes, pairs, -1, false, &indptr, &indices, NULL, NULL,
-                           NULL));
-  int64_t pair = 0;
+  return HEED_OK;
+}
+
+/* These pairs as runs. */
+static heed_mask write_runs(const heed_pass *pass, int32_t per_query, int32_t per_key,
+                            int64_t *indptr, int32_t *starts) {
+  int64_t pairs = 0;
   indptr[0] = 0;
-  for (int64_t g = 0; g < n_graphs; g++) {
-    for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
-      for (int64_t j = ptr[g]; j < ptr[g + 1]; j++) indices[pair++] = (int32_t)j;
-      indptr[i + 1] = pair;
+  for (int64_t g = 0; g < pass->n_graphs; g++) {
+    int64_t first = graph_start(pass, per_query, g), end = graph_start(pass, per_query, g + 1);
+    int64_t key = graph_start(pass, per_key, g), keys = graph_start(pass, per_key, g + 1) - key;
+    for (int64_t i = first; i < end; i++) {
+      starts[i] = (int32_t)(keys > 0 ? key : 0);
+      indptr[i + 1] = pairs += keys;
     }
   }
+  return (heed_mask){.n_queries = graph_start(pass, per_query, pass->n_graphs),
+                     .n_keys = graph_start(pass, per_key, pass->n_graphs),
+                     .n_pairs = pairs,
+                     .indptr = indptr,
+                     .starts = starts};
+}
+
+static heed_status block_mask(heed_pass *pass, const heed__view *view, heed_mask *mask) {
+  int64_t pairs, *indptr;
+  int32_t *starts, per_query = view->per_graph[0], per_key = view->per_graph[1];
+  HEED__TRY(count_pairs(pass, per_query, per_key, &pairs));
+  HEED__TRY(heed__mask_new_runs(mask, graph_start(pass, per_query, pass->n_graphs),
+                                graph_start(pass, per_key, pass->n_graphs), pairs, &indptr,
+                                &starts));
+  (void)write_runs(pass, per_query, per_key, indptr, starts);
   return HEED_OK;
 }
 
 static heed_status transpose(heed_pass *pass, heed__view *view) {
   if (!pass->training || heed_mask_is_full(&view->mask)) return HEED_OK;
+  if (heed__mask_is_runs(&view->mask)) { /* the numbers of its pairs are plain */
+    return heed_mask_transpose(&view->transposed, &view->mask, NULL);
+  }
   view->pairs = heed__alloc((size_t)view->mask.n_pairs, sizeof *view->pairs);
   if (view->pairs == NULL) return HEED_NOMEM;
   return heed_mask_transpose(&view->transposed, &view->mask, view->pairs);
+}
+
+static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
+  const char *name = NULL;
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    const heed__layer *layer = pass->model->layers + l;
+    if (pass->steps[l].live && layer->edges != HEED_EDGES_NONE) name = layer->name;
+  }
+  pass->edges = NULL;
+  if (name == NULL) return HEED_OK;
+  const heed_matrix *edges = in->edges;
+  if (edges == NULL || in->wanted != NULL || heed_mask_is_full(in->mask)) {
+    return heed__fail(HEED_ARGUMENT, "pass: layer %s takes the features of pairs: %s", name,
+                      edges == NULL         ? "edges are not there"
+                      : in->wanted != NULL ? "not with wanted nodes"
+                                            : "a full mask has none");
+  }
+  if (edges->rows != in->mask->n_pairs || edges->cols != pass->model->edge_features ||
+      (edges->stride != edges->cols && edges->rows > 1) ||
+      (edges->data == NULL && edges->rows > 0)) {
+    return heed__fail(HEED_SHAPE,
+                      "pass: edges [%lld, %lld] with stride %lld, but %lld pairs and a model of %lld "
+                      "features a pair",
+                      (long long)edges->rows, (long long)edges->cols, (long long)edges->stride,
+                      (long long)in->mask->n_pairs, (long long)pass->model->edge_features);
+  }
+  pass->edges = edges->data;
+  return HEED_OK;
 }
 
 static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
@@ -165,6 +221,7 @@ static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
                         layer->name);
     }
   }
+  HEED__TRY(take_edges(pass, in));
   if (in->mask == NULL) return HEED_OK;
   heed_mask *mask = &pass->mask;
   *mask = *in->mask;
@@ -176,12 +233,12 @@ static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
 
 /* The mask of a layer: queries are the first rows that its output needs, keys those of its values.
  */
-static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64_t n_queries,
+static heed_status make_view(heed_pass *pass, heed__view *view, int64_t n_queries,
                              int64_t n_keys) {
-  if (full && pass->n_graphs == 1) {
+  if (view->full && pass->n_graphs == 1) {
     HEED__TRY(heed_mask_full(&view->mask, n_queries, n_keys));
-  } else if (full) {
-    HEED__TRY(block_diagonal(&view->mask, pass->n_nodes, pass->n_graphs, pass->graph_ptr));
+  } else if (view->full) {
+    HEED__TRY(block_mask(pass, view, &view->mask));
   } else {
     view->mask = pass->mask;
     view->mask.n_queries = n_queries;
@@ -191,129 +248,113 @@ static heed_status make_view(heed_pass *pass, heed__view *view, bool full, int64
   return transpose(pass, view);
 }
 
-static heed_status find_view(heed_pass *pass, const heed__layer *layer, const heed__view **found) {
+/* The view of a layer, or a new one that has no mask yet. */
+static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full, int64_t n_queries,
+                           int64_t n_keys) {
+  const heed__value *values = pass->model->values;
+  int32_t per_query = values[layer->output].per_graph;
+  int32_t per_key = values[layer->inputs[1]].per_graph;
+  for (int i = 0; i < pass->n_views; i++) {
+    heed__view *view = pass->views + i;
+    if (view->full == full && view->per_graph[0] == per_query && view->per_graph[1] == per_key &&
+        view->mask.n_queries == n_queries && view->mask.n_keys == n_keys) {
+      return view;
+    }
+  }
+  heed__view *view = pass->views + pass->n_views++;
+  *view = (heed__view){.full = full, .per_graph = {per_query, per_key}, .fresh = true};
+  return view;
+}
+
+static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
   bool full = layer->scope == HEED_SCOPE_FULL || pass->mask.indptr == NULL;
   int64_t n_queries = pass->slots[layer->output].rows;
   /* Both have all rows that are needed here; either may have more for another layer. */
   int64_t keys = pass->slots[layer->inputs[1]].rows, values = pass->slots[layer->inputs[2]].rows;
-  int64_t n_keys = pass->nodes == NULL ? pass->n_nodes : keys < values ? keys : values;
-  for (int i = 0; i < pass->n_views; i++) {
-    const heed__view *view = pass->views + i;
-    bool is_full = view->mask.indptr == NULL || view->mask.indptr != pass->mask.indptr;
-    if (is_full == full && view->mask.n_queries == n_queries && view->mask.n_keys == n_keys) {
-      *found = view;
-      return HEED_OK;
-    }
-  }
-  heed__view *view = pass->views + pass->n_views++;
-  *found = view;
-  return make_view(pass, view, full, n_queries, n_keys);
+  int64_t n_keys = keys < values ? keys : values;
+  heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
+  if (!view->fresh) return HEED_OK;
+  view->fresh = false;
+  return make_view(pass, view, n_queries, n_keys);
 }
 
 /* The view of a layer in a reserved pass. */
 static heed_status reserve_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
   const heed__value *values = pass->model->values;
+  int64_t n_queries = rows_of(pass, values[layer->output].per_graph);
+  int64_t n_keys = rows_of(pass, values[layer->inputs[1]].per_graph);
   bool full = layer->scope == HEED_SCOPE_FULL;
-  int32_t per_query = values[layer->output].per_graph;
-  int32_t per_key = values[layer->inputs[1]].per_graph;
-  for (int i = 0; i < pass->n_views; i++) {
-    heed__view *view = pass->views + i;
-    if (view->full == full && view->per_graph[0] == per_query && view->per_graph[1] == per_key) {
-      *found = view;
-      return HEED_OK;
-    }
-  }
-  heed__view *view = pass->views + pass->n_views++;
-  *found = view;
-  view->full = full;
-  view->per_graph[0] = per_query;
-  view->per_graph[1] = per_key;
-  int64_t n_queries = rows_of(pass, per_query), n_keys = rows_of(pass, per_key);
+  heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
+  if (!view->fresh) return HEED_OK;
+  view->fresh = false;
   int64_t n_pairs = pass->capacity.n_pairs;
   if (full && __builtin_mul_overflow(n_queries, n_keys, &n_pairs)) n_pairs = INT64_MAX;
   view->mask = (heed_mask){.n_queries = n_queries, .n_keys = n_keys, .n_pairs = n_pairs};
   view->arrays[0] = heed__alloc((size_t)n_queries + 1, sizeof(int64_t));
-  if (view->arrays[0] == NULL) return HEED_NOMEM;
+  view->arrays[1] = heed__alloc((size_t)n_queries, sizeof(int32_t));
+  if (view->arrays[0] == NULL || view->arrays[1] == NULL) return HEED_NOMEM;
   if (!pass->training) return HEED_OK;
+  int64_t columns = full || n_pairs < n_keys ? n_keys : n_pairs; /* or starts, of the transpose */
   view->arrays[2] = heed__alloc((size_t)n_keys + 1, sizeof(int64_t));
-  if (view->arrays[2] == NULL) return HEED_NOMEM;
+  view->arrays[3] = heed__alloc((size_t)columns, sizeof(int32_t));
+  if (view->arrays[2] == NULL || view->arrays[3] == NULL) return HEED_NOMEM;
   if (full) return HEED_OK;
-  view->arrays[3] = heed__alloc((size_t)n_pairs, sizeof(int32_t));
   view->arrays[4] = heed__alloc((size_t)n_pairs, sizeof(int64_t));
-  return view->arrays[3] == NULL || view->arrays[4] == NULL ? HEED_NOMEM : HEED_OK;
+  return view->arrays[4] == NULL ? HEED_NOMEM : HEED_OK;
 }
 
-/* Room for the pairs of a full view. */
-static heed_status fit_pairs(heed_pass *pass, heed__view *view, int64_t pairs) {
-  if (pairs <= view->room) return HEED_OK;
-  view->room = 0;
-  int64_t larger = pairs + pairs / 2;
-  heed__free(view->arrays[1]);
-  view->arrays[1] = heed__alloc((size_t)larger, sizeof(int32_t));
-  if (view->arrays[1] == NULL) return HEED_NOMEM;
-  if (pass->training) {
-    heed__free(view->arrays[3]);
-    heed__free(view->arrays[4]);
-    view->arrays[3] = heed__alloc((size_t)larger, sizeof(int32_t));
-    view->arrays[4] = heed__alloc((size_t)larger, sizeof(int64_t));
-    if (view->arrays[3] == NULL || view->arrays[4] == NULL) return HEED_NOMEM;
+/* The transpose of a mask of runs, its columns listed: each key's queries ascend. */
+static void transpose_runs(const heed_mask *mask, int64_t *indptr, int32_t *indices) {
+  int64_t *next = indptr + 1, before = 0;
+  memset(indptr, 0, ((size_t)mask->n_keys + 1) * sizeof *indptr);
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t count = mask->indptr[i + 1] - mask->indptr[i];
+    for (int64_t k = 0; k < count; k++) next[mask->starts[i] + k]++;
   }
-  view->room = larger;
-  return HEED_OK;
-}
-
-static int64_t graph_start(const heed_pass *pass, int32_t per_graph, int64_t graph) {
-  return per_graph == 0 ? pass->graph_ptr[graph] : per_graph * graph;
-}
-
-static heed_status bind_blocks(heed_pass *pass, heed__view *view) {
-  int64_t n_queries = rows_of(pass, view->per_graph[0]), pairs = 0;
-  int64_t n_keys = rows_of(pass, view->per_graph[1]);
-  for (int64_t g = 0; g < pass->n_graphs; g++) {
-    pairs += (graph_start(pass, view->per_graph[0], g + 1) -
-              graph_start(pass, view->per_graph[0], g)) *
-             (graph_start(pass, view->per_graph[1], g + 1) -
-              graph_start(pass, view->per_graph[1], g));
+  for (int64_t j = 0; j < mask->n_keys; j++) {
+    int64_t count = next[j];
+    next[j] = before;
+    before += count;
   }
-  HEED__TRY(fit_pairs(pass, view, pairs));
-  int64_t *indptr = view->arrays[0], pair = 0;
-  int32_t *indices = view->arrays[1];
-  indptr[0] = 0;
-  for (int64_t g = 0; g < pass->n_graphs; g++) {
-    int64_t end = graph_start(pass, view->per_graph[0], g + 1);
-    int64_t first_key = graph_start(pass, view->per_graph[1], g);
-    int64_t end_key = graph_start(pass, view->per_graph[1], g + 1);
-    for (int64_t i = graph_start(pass, view->per_graph[0], g); i < end; i++) {
-      for (int64_t j = first_key; j < end_key; j++) indices[pair++] = (int32_t)j;
-      indptr[i + 1] = pair;
-    }
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t count = mask->indptr[i + 1] - mask->indptr[i];
+    for (int64_t k = 0; k < count; k++) indices[next[mask->starts[i] + k]++] = (int32_t)i;
   }
-  view->mask = (heed_mask){.n_queries = n_queries,
-                           .n_keys = n_keys,
-                           .n_pairs = pairs,
-                           .indptr = indptr,
-                           .indices = indices};
-  return HEED_OK;
 }
 
 static heed_status bind_view(heed_pass *pass, heed__view *view) {
-  if (view->full || pass->mask.indptr == NULL) {
-    HEED__TRY(bind_blocks(pass, view));
+  int32_t per_query = view->per_graph[0], per_key = view->per_graph[1];
+  bool blocks = view->full || pass->mask.indptr == NULL;
+  int64_t pairs;
+  view->pairs = NULL;
+  if (blocks) {
+    HEED__TRY(count_pairs(pass, per_query, per_key, &pairs));
+    view->mask = write_runs(pass, per_query, per_key, view->arrays[0], view->arrays[1]);
   } else {
     view->mask = pass->mask;
   }
   if (!pass->training) return HEED_OK;
   const heed_mask *mask = &view->mask;
-  heed_csr rows = {.rows = mask->n_queries,
-                   .cols = mask->n_keys,
-                   .indptr = mask->indptr,
-                   .indices = mask->indices};
+  if (blocks) {
+    view->transposed = write_runs(pass, per_key, per_query, view->arrays[2], view->arrays[3]);
+    return HEED_OK;
+  }
   view->transposed = (heed_mask){.n_queries = mask->n_keys,
                                  .n_keys = mask->n_queries,
                                  .n_pairs = mask->n_pairs,
                                  .indptr = view->arrays[2],
                                  .indices = view->arrays[3]};
-  return heed_csr_transpose(&rows, view->arrays[2], view->arrays[3], view->arrays[4]);
+  if (heed__mask_is_runs(mask)) {
+    transpose_runs(mask, view->arrays[2], view->arrays[3]);
+    return HEED_OK;
+  }
+  heed_csr rows = {.rows = mask->n_queries,
+                   .cols = mask->n_keys,
+                   .indptr = mask->indptr,
+                   .indices = mask->indices};
+  HEED__TRY(heed_csr_transpose(&rows, view->arrays[2], view->arrays[3], view->arrays[4]));
+  view->pairs = view->arrays[4];
+  return HEED_OK;
 }
 
 static heed_status make_ones(heed_pass *pass) {
@@ -355,7 +396,7 @@ static heed_status make_attentions(heed__plan *p) {
     const heed__layer *layer = p->model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live || layer->kind != HEED__ATTENTION) continue;
-    const heed__view *view;
+    heed__view *view;
     HEED__TRY(find_view(pass, layer, &view));
     step->mask = &view->mask;
     step->spec = layer->spec;
@@ -365,7 +406,7 @@ static heed_status make_attentions(heed__plan *p) {
     HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
     if (step->backward) {
       HEED__TRY(heed_attention_prepare_backward(
-          step->plan, view->pairs == NULL ? NULL : &view->transposed, view->pairs));
+          step->plan, view->transposed.indptr == NULL ? NULL : &view->transposed, view->pairs));
     }
   }
   return make_ones(pass);
@@ -553,7 +594,7 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     const heed__step *step = pass->steps + l;
     if (step->plan == NULL) continue;
     const heed__view *view = step->view;
-    HEED__TRY(heed__plan_rebind(step->plan, &view->transposed, view->arrays[4]));
+    HEED__TRY(heed__plan_rebind(step->plan, &view->transposed, view->pairs));
   }
   pass->bound = true;
   return HEED_OK;
@@ -567,7 +608,7 @@ void heed_pass_free(heed_pass *pass) {
   for (int i = 0; i < pass->n_views; i++) {
     heed_mask_free(&pass->views[i].mask);
     heed_mask_free(&pass->views[i].transposed);
-    heed__free(pass->views[i].pairs);
+    if (!pass->reserved) heed__free(pass->views[i].pairs);
     for (int a = 0; a < 5; a++) heed__free(pass->views[i].arrays[a]);
   }
   heed__free(pass->views);

@@ -61,7 +61,17 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   spec.slope = options->slope;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
-  heed_value out = heed_model_attention(model, name, &spec, options->scope, query, key, value);
+  int32_t att_dim = 0;
+  if (!v2 && options->edges == HEED_EDGES_ADD && options->scope == HEED_SCOPE_MASKED) {
+    /* What pairs add stands inside of LeakyReLU: GATv2 over one number a head does that. */
+    query = heed__model_head_dot(model, name, ".att_dst", query, options->heads, options->dim);
+    key = heed__model_head_dot(model, name, ".att_src", key, options->heads, options->dim);
+    spec.score = HEED_SCORE_GATV2;
+    spec.key_dim = 1;
+    att_dim = options->dim;
+  }
+  heed_value out = heed__model_attention(model, name, &spec, options->scope, query, key, value,
+                                         att_dim == 0, options->edges, att_dim);
   if (options->merge == HEED_MERGE_MEAN) out = heed_model_head_mean(model, out, options->heads);
   if (!options->bias) return out;
   if (!heed__model_name(model, text, name, ".bias")) return -1;
@@ -80,9 +90,13 @@ heed_value heed_model_feed_forward(heed_model *model, const char *name, heed_val
   return heed_model_dropout(model, y, dropout);
 }
 
-heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
-                            const heed_block_options *options) {
+/* A block whose attention has its keys and values from `seen` and goes to rows of its own: of x, which is
+ * `seen` itself, or of seeds (seeds above 0). Before attention `seen` is normalised; seeds, which are
+ * learned, are as they are. */
+static heed_value block(heed_model *model, const char *name, heed_value seen, int32_t seeds,
+                        heed_scope scope, heed_edge_use edges, const heed_block_options *options) {
   char text[HEED__NAME_BYTES];
+  heed_value x = seen;
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
   int64_t width = model->values[x].width;
   if (options->heads < 1 || width % options->heads != 0) {
@@ -105,11 +119,12 @@ heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
   spec.score = options->score;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
-  heed_value y = before ? normalize(model, name, ".norm1", x, options->norm) : x;
-  heed_value query = linear(model, name, ".query", y, width, true);
+  if (seeds > 0) x = heed__model_seeds(model, name, seeds, width);
+  heed_value y = before ? normalize(model, name, ".norm1", seen, options->norm) : seen;
+  heed_value query = linear(model, name, ".query", seeds > 0 ? x : y, width, true);
   heed_value key = linear(model, name, ".key", y, width, true);
   heed_value value = linear(model, name, ".value", y, width, true);
-  y = heed_model_attention(model, name, &spec, options->scope, query, key, value);
+  y = heed__model_attention(model, name, &spec, scope, query, key, value, true, edges, 0);
   y = linear(model, name, ".out", y, width, true);
   y = heed_model_dropout(model, y, options->dropout);
   x = heed_model_add(model, x, y);
@@ -122,6 +137,26 @@ heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
   return before ? x : normalize(model, name, ".norm2", x, options->norm);
 }
 
+heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
+                            const heed_block_options *options) {
+  return block(model, name, x, 0, options->scope, options->edges, options);
+}
+
+heed_value heed_model_pool_attention(heed_model *model, const char *name, heed_value x, int32_t seeds,
+                                     const heed_block_options *options) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
+  if (seeds < 1) {
+    return heed__model_failed(
+        model, heed__fail(HEED_RANGE, "layer %s: %d seeds, not at least 1", name, (int)seeds));
+  }
+  if (model->values[x].per_graph > 0) {
+    return heed__model_failed(model, heed__fail(HEED_SHAPE, "layer %s: a value over graphs, pooled "
+                                                "already", name));
+  }
+  return block(model, name, x, seeds, HEED_SCOPE_FULL, HEED_EDGES_NONE, options);
+}
+
 heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed_value x,
                                        int32_t heads, int32_t dim, heed_merge merge,
                                        heed_scope scope, float attention_dropout,
@@ -131,10 +166,6 @@ heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed
       !heads_fit(model, name, heads, dim) || !merge_is_one(model, name, merge)) {
     return -1;
   }
-  if (edges != HEED_EDGES_NONE) {
-    return heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "layer %s: edge features are not there yet", name));
-  }
   int64_t width = (int64_t)heads * dim;
   bool mean = merge == HEED_MERGE_MEAN;
   heed_attention_spec spec = heed_attention_spec_default(heads, dim);
@@ -142,7 +173,8 @@ heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed
   heed_value query = linear(model, name, ".lin_query", x, width, true);
   heed_value key = linear(model, name, ".lin_key", x, width, true);
   heed_value value = linear(model, name, ".lin_value", x, width, true);
-  heed_value out = heed_model_attention(model, name, &spec, scope, query, key, value);
+  heed_value out =
+      heed__model_attention(model, name, &spec, scope, query, key, value, true, edges, 0);
   if (mean) out = heed_model_head_mean(model, out, heads);
   return heed_model_add(model, out, linear(model, name, ".lin_skip", x, mean ? dim : width, true));
 }

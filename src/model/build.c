@@ -10,6 +10,9 @@
 /* Most columns of a value: columns are counted in 32 bits. */
 static const int64_t MOST_WIDTH = INT32_MAX;
 
+/* Most features of a pair, and rows of a graph after pooling. */
+static const int64_t MOST_EDGES = 1 << 20, MOST_SEEDS = 1 << 16;
+
 heed_value heed__model_failed(heed_model *model, heed_status status) {
   if (model->status == HEED_OK) {
     model->status = status;
@@ -62,7 +65,7 @@ static bool grow(heed_model *model, void **items, int count, int *room, size_t s
 }
 
 static heed__layer layer_of(heed__kind kind) {
-  return (heed__layer){.kind = kind, .tensors = {-1, -1}, .state = -1};
+  return (heed__layer){.kind = kind, .tensors = {-1, -1}, .edge_tensors = {-1, -1}, .state = -1};
 }
 
 static heed__layer layer_over(heed__kind kind, heed_value x) {
@@ -181,6 +184,21 @@ heed_value heed_model_features(heed_model *model) {
   return heed__model_takes(model, "features", 0) ? 0 : -1;
 }
 
+heed_status heed_model_edges(heed_model *model, int64_t features) {
+  if (model->finished) return heed__fail(HEED_ARGUMENT, "edges: the model is finished");
+  if (features < 0 || features > MOST_EDGES) {
+    return heed__fail(HEED_RANGE, "edges: %lld features of a pair, not between 0 and %lld",
+                      (long long)features, (long long)MOST_EDGES);
+  }
+  for (int l = 0; l < model->n_layers; l++) {
+    if (model->layers[l].edges == HEED_EDGES_NONE || features == model->edge_features) continue;
+    return heed__fail(HEED_ARGUMENT, "edges: layer %s has taken pairs of %lld features, not %lld",
+                      model->layers[l].name, (long long)model->edge_features, (long long)features);
+  }
+  model->edge_features = features;
+  return HEED_OK;
+}
+
 heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, int64_t width,
                              bool bias) {
   char text[HEED__NAME_BYTES];
@@ -270,13 +288,17 @@ heed_value heed_model_normalize(heed_model *model, const char *name, heed_value 
 
 heed_value heed_model_add(heed_model *model, heed_value x, heed_value y) {
   if (!heed__model_takes(model, "add", x) || !heed__model_takes(model, "add", y)) return -1;
-  if (width_of(model, x) != width_of(model, y) || per_graph(model, x) != per_graph(model, y)) {
+  if (width_of(model, x) != width_of(model, y)) {
+    return heed__model_failed(
+        model, heed__fail(HEED_SHAPE, "layer add: a value of width %lld and one of width %lld",
+                          (long long)width_of(model, x), (long long)width_of(model, y)));
+  }
+  if (per_graph(model, x) != per_graph(model, y)) {
     return heed__model_failed(
         model, heed__fail(HEED_SHAPE,
-                          "layer add: a value of width %lld over %s and one of width "
-                          "%lld over %s",
-                          (long long)width_of(model, x), per_graph(model, x) ? "graphs" : "nodes",
-                          (long long)width_of(model, y), per_graph(model, y) ? "graphs" : "nodes"));
+                          "layer add: a value over nodes and one over graphs, or %d and %d rows a "
+                          "graph (0: its nodes)",
+                          (int)per_graph(model, x), (int)per_graph(model, y)));
   }
   heed__layer layer = layer_over(HEED__ADD, x);
   layer.n_inputs = 2;
@@ -308,13 +330,17 @@ static heed_status check_attention(const heed_model *model, const char *name,
   for (int i = 0; i < 3; i++) {
     int64_t width = width_of(model, values[i]);
     int32_t dim = i < 2 ? spec->key_dim : spec->value_dim;
-    if (per_graph(model, values[i])) {
-      return heed__fail(HEED_SHAPE, "layer %s: %s over graphs, after pooling", name, names[i]);
+    if (scope == HEED_SCOPE_MASKED && per_graph(model, values[i]) > 0) {
+      return heed__fail(HEED_SHAPE, "layer %s: masked, but %s over graphs, after pooling", name,
+                        names[i]);
     }
     if (width != (int64_t)spec->heads * dim) {
       return heed__fail(HEED_SHAPE, "layer %s: %s of width %lld, but %d heads of %d", name,
                         names[i], (long long)width, (int)spec->heads, (int)dim);
     }
+  }
+  if (per_graph(model, values[1]) != per_graph(model, values[2])) {
+    return heed__fail(HEED_SHAPE, "layer %s: keys and values, one of nodes, one of graphs", name);
   }
   for (int i = 0; i < model->n_layers; i++) {
     if (model->layers[i].kind == HEED__ATTENTION && strcmp(model->layers[i].name, name) == 0) {
@@ -324,9 +350,50 @@ static heed_status check_attention(const heed_model *model, const char *name,
   return HEED_OK;
 }
 
+/* The parameters of features of pairs. */
+static bool add_edges(heed_model *model, const char *name, heed__layer *layer, heed_edge_use edges,
+                      int32_t att_dim) {
+  if ((unsigned)edges > HEED_EDGES_ADD) {
+    (void)heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "layer %s: edges %d: there is none", name, (int)edges));
+    return false;
+  }
+  if (edges == HEED_EDGES_NONE) return true;
+  if (model->edge_features == 0) {
+    (void)heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "layer %s: edges %s, but pairs have no features, see "
+                          "heed_model_edges()", name, heed_edge_use_name(edges)));
+    return false;
+  }
+  heed_attention_spec *spec = &layer->spec;
+  bool adds = edges == HEED_EDGES_ADD;
+  if (adds && (spec->score == HEED_SCORE_GAT ||
+               (spec->score == HEED_SCORE_DOT && spec->key_dim != spec->value_dim))) {
+    (void)heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "layer %s: edges add: score %s with heads of %d and %d",
+                          name, heed_score_name(spec->score), (int)spec->key_dim,
+                          (int)spec->value_dim));
+    return false;
+  }
+  int64_t dim = !adds ? 1 : att_dim > 0 ? att_dim : spec->key_dim;
+  layer->edges = edges;
+  spec->edge_dim = (int32_t)model->edge_features;
+  layer->edge_tensors[0] =
+      add_tensor(model, name, adds ? ".lin_edge.weight" : ".edge_bias.weight",
+                 weight_shape(spec->heads * dim, model->edge_features),
+                 model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
+  if (layer->edge_tensors[0] < 0) return false;
+  model->tensors[layer->edge_tensors[0]].fan_in = model->edge_features;
+  if (!adds || att_dim == 0) return true;
+  layer->edge_tensors[1] =
+      add_tensor(model, name, ".att_edge", vectors_shape(spec->heads, att_dim), HEED__GLOROT);
+  return layer->edge_tensors[1] >= 0;
+}
+
 heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
-                                 heed_value query, heed_value key, heed_value value, bool vectors) {
+                                 heed_value query, heed_value key, heed_value value, bool vectors,
+                                 heed_edge_use edges, int32_t att_dim) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, query) ||
       !heed__model_takes(model, name, key) || !heed__model_takes(model, name, value)) {
@@ -350,15 +417,59 @@ heed_value heed__model_attention(heed_model *model, const char *name,
     layer.tensors[0] = add_tensor(model, name, ".att", shape, HEED__GLOROT);
     if (layer.tensors[0] < 0) return -1;
   }
+  if (scope == HEED_SCOPE_MASKED && !add_edges(model, name, &layer, edges, att_dim)) return -1;
   layer.name = heed__strdup(name);
   if (layer.name == NULL) return heed__model_failed(model, HEED_NOMEM);
-  return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, 0);
+  return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, per_graph(model, query));
 }
 
 heed_value heed_model_attention(heed_model *model, const char *name,
                                 const heed_attention_spec *spec, heed_scope scope, heed_value query,
                                 heed_value key, heed_value value) {
-  return heed__model_attention(model, name, spec, scope, query, key, value, true);
+  return heed__model_attention(model, name, spec, scope, query, key, value, true,
+                               HEED_EDGES_NONE, 0);
+}
+
+heed_value heed__model_head_dot(heed_model *model, const char *name, const char *suffix, heed_value x,
+                                int32_t heads, int32_t dim) {
+  if (!heed__model_takes(model, name, x)) return -1;
+  heed__layer layer = layer_over(HEED__HEAD_DOT, x);
+  layer.heads = heads;
+  layer.tensors[0] = add_tensor(model, name, suffix, vectors_shape(heads, dim), HEED__GLOROT);
+  if (layer.tensors[0] < 0) return -1;
+  return add_layer(model, layer, heads, per_graph(model, x));
+}
+
+heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width) {
+  if (!heed__model_takes(model, name, 0)) return -1;
+  if (seeds < 1 || seeds > MOST_SEEDS) {
+    return heed__model_failed(model,
+                              heed__fail(HEED_RANGE, "layer %s: %d seeds, not between 1 and %lld",
+                                         name, (int)seeds, (long long)MOST_SEEDS));
+  }
+  heed__layer layer = layer_of(HEED__SEEDS);
+  heed_parameter shape = weight_shape(seeds, width);
+  shape.transposed = false;
+  layer.tensors[0] = add_tensor(model, name, ".seeds", shape, HEED__GLOROT);
+  if (layer.tensors[0] < 0) return -1;
+  return add_layer(model, layer, width, seeds);
+}
+
+heed_value heed_model_join_seeds(heed_model *model, heed_value x) {
+  if (!heed__model_takes(model, "join seeds", x)) return -1;
+  int32_t seeds = per_graph(model, x);
+  if (seeds == 0) {
+    return heed__model_failed(
+        model, heed__fail(HEED_SHAPE, "layer join seeds: a value over nodes, not over graphs"));
+  }
+  int64_t width;
+  if (__builtin_mul_overflow(width_of(model, x), (int64_t)seeds, &width) || width > MOST_WIDTH) {
+    return heed__model_failed(
+        model, heed__fail(HEED_RANGE, "layer join seeds: %d rows of %lld numbers side by side",
+                          (int)seeds, (long long)width_of(model, x)));
+  }
+  if (seeds == 1) return x;
+  return add_layer(model, layer_over(HEED__JOIN, x), width, 1);
 }
 
 heed_value heed_model_head_mean(heed_model *model, heed_value x, int32_t heads) {

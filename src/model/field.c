@@ -39,6 +39,11 @@ static void count_hops(heed_pass *pass, const heed_mask *mask) {
   }
 }
 
+/* The key of pair p, which is one of row i. */
+static int32_t key_of(const heed_mask *mask, int64_t i, int64_t p) {
+  return mask->starts != NULL ? mask->starts[i] + (int32_t)(p - mask->indptr[i]) : mask->indices[p];
+}
+
 /* The nodes that `hops` steps reach, ends[h] being how many are reached by h of them. */
 static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted, int hops, bool all,
                   int64_t *ends) {
@@ -55,7 +60,8 @@ static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted,
     int64_t begin = h == 1 ? 0 : ends[h - 2];
     for (int64_t r = begin; r < ends[h - 1]; r++) {
       for (int64_t p = mask->indptr[nodes[r]]; p < mask->indptr[nodes[r] + 1]; p++) {
-        if (place[mask->indices[p]] < 0) place[mask->indices[p]] = h;
+        int32_t key = key_of(mask, nodes[r], p);
+        if (place[key] < 0) place[key] = h;
       }
     }
     for (int64_t i = 0; i < pass->n_nodes; i++) { /* ascending: neighbours in memory stay so */
@@ -90,7 +96,7 @@ static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t ro
   for (int64_t r = 0; r < rows; r++) {
     int64_t from = mask->indptr[pass->nodes[r]], end = mask->indptr[pass->nodes[r] + 1];
     int32_t *row = indices + indptr[r];
-    for (int64_t p = from; p < end; p++) row[p - from] = pass->place[mask->indices[p]];
+    for (int64_t p = from; p < end; p++) row[p - from] = pass->place[key_of(mask, pass->nodes[r], p)];
     qsort(row, (size_t)(end - from), sizeof *row, ascending);
     indptr[r + 1] = indptr[r] + (end - from);
   }
@@ -157,7 +163,8 @@ enum { MOST_HOPS = 16 };
 heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted) {
   const heed_model *model = pass->model;
   for (int l = 0; l < model->n_layers; l++) { /* graphs are pooled whole */
-    if (pass->steps[l].live && model->layers[l].kind == HEED__POOL) return HEED_OK;
+    heed_value out = model->layers[l].output;
+    if (pass->steps[l].live && model->values[out].per_graph > 0) return HEED_OK;
   }
   if (pass->n_graphs != 1) return HEED_OK;
   count_hops(pass, mask);

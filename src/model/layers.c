@@ -187,7 +187,8 @@ static void backward_normalize(heed_pass *pass, const heed__layer *layer, const 
   }
 }
 
-static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed__layer *layer) {
+static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed__layer *layer,
+                                              const heed__step *step) {
   const heed__slot *slots = pass->slots;
   const float *vectors[2];
   for (int i = 0; i < 2; i++) {
@@ -203,7 +204,43 @@ static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed_
                               .a = with_a ? vectors[0] : NULL};
   bool alike = layer->spec.key_dim == layer->spec.value_dim;
   if (in.value == in.key && alike) in.value = NULL;
+  if (layer->edges == HEED_EDGES_NONE) return in;
+  const float *weight = parameter(pass, layer->edge_tensors[0]);
+  in.edges = pass->edges;
+  if (layer->edges == HEED_EDGES_BIAS) {
+    in.edge_bias = weight;
+  } else {
+    in.edge_key = layer->edge_tensors[1] < 0 ? weight : step->edge_room;
+    if (score == HEED_SCORE_DOT) in.edge_value = weight;
+  }
   return in;
+}
+
+/* GATConv's: what lin_edge [Fe, H, D] and att_edge [H, D] come to, [Fe, H]. */
+static void edge_heads(const heed_pass *pass, const heed__layer *layer, float *to) {
+  const float *weight = parameter(pass, layer->edge_tensors[0]);
+  const float *att = parameter(pass, layer->edge_tensors[1]);
+  int64_t heads = layer->spec.heads, dim = pass->model->tensors[layer->edge_tensors[1]].is.shape[2];
+  for (int64_t i = 0; i < layer->spec.edge_dim * heads; i++) {
+    float sum = 0;
+    for (int64_t d = 0; d < dim; d++) sum += weight[i * dim + d] * att[i % heads * dim + d];
+    to[i] = sum;
+  }
+}
+
+static void edge_heads_backward(const heed_pass *pass, const heed__layer *layer, const float *from) {
+  const float *weight = parameter(pass, layer->edge_tensors[0]);
+  const float *att = parameter(pass, layer->edge_tensors[1]);
+  float *d_weight = gradient(pass, layer->edge_tensors[0]);
+  float *d_att = gradient(pass, layer->edge_tensors[1]);
+  int64_t heads = layer->spec.heads, dim = pass->model->tensors[layer->edge_tensors[1]].is.shape[2];
+  memset(d_att, 0, (size_t)(heads * dim) * sizeof *d_att);
+  for (int64_t i = 0; i < layer->spec.edge_dim * heads; i++) {
+    for (int64_t d = 0; d < dim; d++) {
+      d_weight[i * dim + d] = from[i] * att[i % heads * dim + d];
+      d_att[i % heads * dim + d] += from[i] * weight[i * dim + d];
+    }
+  }
 }
 
 static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode, heed__slot *y) {
@@ -212,8 +249,9 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
   uint64_t key = 0, stream;
   bool drops = mode == HEED_MODE_TRAIN && layer->spec.dropout > 0;
   if (drops) heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
+  if (layer->edge_tensors[1] >= 0) edge_heads(pass, layer, step->edge_room);
   HEED__TRY(heed_attention_set_dropout(step->plan, drops ? layer->spec.dropout : 0, key));
-  heed_attention_inputs in = attention_inputs(pass, layer);
+  heed_attention_inputs in = attention_inputs(pass, layer, step);
   y->data = y->own;
   heed_attention_outputs out = {.out = y->data,
                                 .log_sum_exp = step->keep,
@@ -225,7 +263,7 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
 static int64_t rows_covered(const heed_pass *pass, const heed__layer *layer, const heed__step *step,
                             heed_value value) {
   if (layer->kind != HEED__ATTENTION) {
-    return layer->kind == HEED__POOL ? pass->slots[value].rows : pass->slots[layer->output].rows;
+    return layer->kind == HEED__POOL || layer->kind == HEED__JOIN ? pass->slots[value].rows : pass->slots[layer->output].rows;
   }
   bool seen = layer->inputs[1] == value || layer->inputs[2] == value;
   int64_t keys = seen ? step->mask->n_keys : 0;
@@ -235,7 +273,7 @@ static int64_t rows_covered(const heed_pass *pass, const heed__layer *layer, con
 
 static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
                                       const heed__step *step, const heed__slot *y) {
-  heed_attention_inputs in = attention_inputs(pass, layer);
+  heed_attention_inputs in = attention_inputs(pass, layer, step);
   bool gat = layer->spec.score == HEED_SCORE_GAT;
   float *to[3];
   bool again[3];
@@ -255,7 +293,15 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
                                         .a_query = gat ? gradient(pass, layer->tensors[0]) : NULL,
                                         .a_key = gat ? gradient(pass, layer->tensors[1]) : NULL,
                                         .a = gat ? NULL : gradient(pass, layer->tensors[0])};
+  float *d_edge = gradient(pass, layer->edge_tensors[0]);
+  int64_t numbers = (int64_t)layer->spec.edge_dim * layer->spec.heads * layer->spec.key_dim;
+  bool by_head = layer->edge_tensors[1] >= 0;
+  if (layer->edges == HEED_EDGES_BIAS) gradients.edge_bias = d_edge;
+  if (in.edge_key != NULL) gradients.edge_key = by_head ? step->edge_room + numbers : d_edge;
+  if (in.edge_value != NULL) gradients.edge_value = step->edge_room;
   HEED__TRY(heed_attention_backward(step->plan, &in, &gradients));
+  if (by_head) edge_heads_backward(pass, layer, step->edge_room + numbers);
+  if (in.edge_value != NULL) heed__accumulate(numbers, step->edge_room, d_edge);
   for (int i = 0; i < 3; i++) {
     heed_value value = layer->inputs[i];
     if (to[i] == NULL || !step->adds[i] || again[i]) continue;
@@ -263,6 +309,36 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
     heed__accumulate(rows * pass->model->values[value].width, to[i], pass->slots[value].gradient);
   }
   return HEED_OK;
+}
+
+/* Each head's vector in the column of that head, [H * D, H], so that products do the work. */
+static void head_columns(const float *att, int64_t heads, int64_t dim, float *columns) {
+  memset(columns, 0, (size_t)(heads * dim * heads) * sizeof *columns);
+  for (int64_t i = 0; i < heads * dim; i++) columns[i * heads + i / dim] = att[i];
+}
+
+static heed_status forward_head_dot(heed_pass *pass, const heed__layer *layer,
+                                    const heed__step *step, const heed__slot *x, heed__slot *y) {
+  int64_t in = pass->model->values[layer->inputs[0]].width, heads = layer->heads;
+  float *columns = step->keep;
+  y->data = y->own;
+  head_columns(parameter(pass, layer->tensors[0]), heads, in / heads, columns);
+  return heed__dense_product(false, false, y->rows, heads, in, x->data, columns, 0, y->data,
+                             pass->room);
+}
+
+static heed_status backward_head_dot(heed_pass *pass, const heed__layer *layer,
+                                     const heed__step *step, const heed__slot *x,
+                                     const heed__slot *y) {
+  int64_t in = pass->model->values[layer->inputs[0]].width, heads = layer->heads;
+  float *columns = step->keep, *sums = columns + in * heads;
+  float *d_att = gradient(pass, layer->tensors[0]);
+  HEED__TRY(heed__dense_product(true, false, in, heads, y->rows, x->data, y->gradient, 0, sums,
+                                pass->room));
+  for (int64_t i = 0; i < in; i++) d_att[i] = sums[i * heads + i / (in / heads)];
+  if (!x->needs_gradient) return HEED_OK;
+  return heed__dense_product(false, true, y->rows, in, heads, y->gradient, columns,
+                             step->adds[0] ? 1 : 0, x->gradient, pass->room);
 }
 
 static heed__pool pool_of(heed_pooling pooling) {
@@ -309,6 +385,19 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
     case HEED__HEAD_MEAN:
       y->data = y->own;
       heed__head_mean(y->rows, layer->heads, width, x->data, y->data);
+      break;
+    case HEED__HEAD_DOT:
+      return forward_head_dot(pass, layer, step, x, y);
+    case HEED__SEEDS:
+      y->data = y->own;
+      for (int64_t g = 0; g < pass->n_graphs; g++) {
+        int64_t n = pass->model->tensors[layer->tensors[0]].is.size;
+        memcpy(y->data + g * n, parameter(pass, layer->tensors[0]), (size_t)n * sizeof *y->data);
+      }
+      break;
+    case HEED__JOIN:
+      y->data = y->own;
+      memcpy(y->data, x->data, (size_t)(y->rows * width) * sizeof *y->data);
       break;
     case HEED__POOL:
       y->data = y->own;
@@ -369,6 +458,17 @@ static heed_status layer_backward(heed_pass *pass, int number) {
     case HEED__HEAD_MEAN:
       heed__head_mean_backward(y->rows, layer->heads, width, y->gradient, x->gradient,
                                step->adds[0]);
+      break;
+    case HEED__HEAD_DOT:
+      return backward_head_dot(pass, layer, step, x, y);
+    case HEED__SEEDS: { /* graph by graph */
+      int64_t numbers = pass->model->tensors[layer->tensors[0]].is.size;
+      heed__sum_columns(pass->n_graphs, numbers, y->gradient, gradient(pass, layer->tensors[0]),
+                        pass->room);
+      break;
+    }
+    case HEED__JOIN:
+      copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
     case HEED__POOL:
       heed__pool_rows_backward(pool_of(layer->pooling), y->rows, pass->graph_ptr, width,

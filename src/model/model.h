@@ -14,7 +14,10 @@ typedef enum heed__kind {
   HEED__ADD,
   HEED__ATTENTION,
   HEED__HEAD_MEAN,
-  HEED__POOL
+  HEED__HEAD_DOT, /* each head's numbers times a vector of its own: [N, H * D] to [N, H] */
+  HEED__POOL,
+  HEED__SEEDS, /* the same rows for every graph; no input */
+  HEED__JOIN   /* the rows of a graph side by side */
 } heed__kind;
 
 typedef struct heed__layer {
@@ -23,6 +26,8 @@ typedef struct heed__layer {
   heed_value inputs[3]; /* attention: query, key, value */
   heed_value output;
   int tensors[2]; /* weight and bias, gain and shift, a_query and a_key, a; -1: none */
+  heed_edge_use edges;
+  int edge_tensors[2]; /* edge_bias or lin_edge, and GAT's att_edge; -1: none */
   int state;      /* the running mean, before the running variance; -1: none */
   heed_activation activation;
   heed_norm norm;
@@ -56,6 +61,7 @@ struct heed_model {
   heed__tensor *tensors;
   int n_layers, n_values, n_tensors;
   int room_layers, room_values, room_tensors;
+  int64_t edge_features; /* of a pair; 0: none */
   int64_t n_parameters, n_state;
   float *parameters;
   float *state;
@@ -80,10 +86,19 @@ bool heed__model_name(heed_model *model, char text[HEED__NAME_BYTES], const char
                       const char *suffix);
 
 /* heed_model_attention(), with or without trained vectors in the scores: without, they are all
- * ones. */
+ * ones; and with features of pairs, which scope FULL leaves out. `att_dim` above 0: ADD comes to one
+ * number a head, lin_edge [H * att_dim, Fe] times att_edge [1, H, att_dim], as GATConv has it. */
 heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
-                                 heed_value query, heed_value key, heed_value value, bool vectors);
+                                 heed_value query, heed_value key, heed_value value, bool vectors,
+                                 heed_edge_use edges, int32_t att_dim);
+
+/* Each head's [dim] numbers of x times its own of the parameter `name``suffix` [1, H, dim]. */
+heed_value heed__model_head_dot(heed_model *model, const char *name, const char *suffix, heed_value x,
+                                int32_t heads, int32_t dim);
+
+/* The parameter `name`.seeds [seeds, width], those rows once for every graph. */
+heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width);
 
 /* heed_model_build() up to heed_model_finish(), which takes the output: nothing of the parameters'
  * size is allocated yet, and heed_model_parameter_count() and heed_model_state_count() say what it

@@ -29,11 +29,11 @@ typedef struct heed__view {
   heed_mask mask;
   heed_mask transposed;
   int64_t *pairs;
+  bool fresh;            /* not made yet */
   bool full;             /* every key of the same graph */
   int32_t per_graph[2];  /* rows that a graph has in queries and keys; 0: its nodes */
-  void *arrays[5];       /* of a reserved pass: rows and columns of the mask if it is full, rows and
-                            columns of the transpose, pairs */
-  int64_t room;          /* pairs of a full one that these hold */
+  void *arrays[5];       /* of a reserved pass: rows and starts of the mask where it is full, rows and
+                            columns (or starts) of the transpose, pairs */
 } heed__view;
 
 /* What a pass knows of a layer. */
@@ -43,6 +43,7 @@ typedef struct heed__step {
   int in_place;    /* the input whose buffer its output takes over; -1: none */
   bool adds[3];    /* the gradient of that input is added to, else overwritten */
   float *apart[3]; /* where that gradient goes first, if the operator cannot add */
+  float *edge_room; /* what lies beside edge weights: GAT's, and gradients to be added up */
   void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
   heed_attention *plan;
   heed_attention_spec spec;
@@ -54,6 +55,7 @@ struct heed_pass {
   heed_model *model;
   const heed_matrix *dense;
   const heed_csr *sparse;
+  const float *edges;       /* [pairs, Fe] */
   const int64_t *graph_ptr; /* [n_graphs + 1] */
   int64_t whole[2];         /* graph_ptr of one graph */
   int64_t n_nodes, n_graphs;

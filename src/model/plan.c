@@ -17,7 +17,8 @@ static int most(int a, int b) { return a > b ? a : b; }
 /* Whether a layer's backward pass reads its input's data. */
 static bool reads_input(const heed__layer *layer) {
   return layer->kind == HEED__LINEAR || layer->kind == HEED__ACTIVATE ||
-         layer->kind == HEED__NORMALIZE || layer->kind == HEED__ATTENTION;
+         layer->kind == HEED__NORMALIZE || layer->kind == HEED__ATTENTION ||
+         layer->kind == HEED__HEAD_DOT;
 }
 
 /* Whether a layer may write its output over input `i`. */
@@ -168,6 +169,10 @@ static heed_status add_extras(heed__plan *p) {
     if (!step->live) continue;
     int64_t rows = pass->slots[layer->output].rows, width = model->values[layer->output].width;
     int back = backward_time(p, l), last = step->backward ? back : l;
+    if (layer->edges == HEED_EDGES_ADD) { /* GAT's weights and their gradients, or gradients of values */
+      int64_t heads = (int64_t)layer->spec.heads * layer->spec.key_dim;
+      HEED__TRY(add_item(p, layer->spec.edge_dim, 2 * heads, l, last, &step->edge_room));
+    }
     if (layer->kind == HEED__ATTENTION && step->backward) {
       HEED__TRY(add_item(p, rows, layer->spec.heads, l, last, &step->keep));
       for (int i = 0; i < 3; i++) {
@@ -187,6 +192,8 @@ static heed_status add_extras(heed__plan *p) {
       }
     } else if (layer->kind == HEED__DROPOUT && step->backward) {
       HEED__TRY(add_item(p, heed__keep_words(rows * width), 1, l, last, &step->keep));
+    } else if (layer->kind == HEED__HEAD_DOT) {
+      HEED__TRY(add_item(p, model->values[layer->inputs[0]].width, 2 * width, l, last, &step->keep));
     } else if (layer->kind == HEED__POOL && layer->pooling == HEED_POOLING_MAX) {
       HEED__TRY(add_item(p, rows, width * (int64_t)(sizeof(int64_t) / sizeof(float)), l, last,
                          &step->keep));
@@ -241,16 +248,21 @@ static int64_t room_wanted(const heed__plan *p) {
     int64_t out = p->model->values[layer->output].width;
     int64_t in = p->model->values[layer->inputs[0]].width;
     int64_t wanted[4] = {2 * heed__column_room(rows, out), 0, 0, 0};
+    bool product = layer->kind == HEED__LINEAR || layer->kind == HEED__HEAD_DOT;
+    if (layer->kind == HEED__SEEDS) {
+      int32_t seeds = p->model->values[layer->output].per_graph;
+      wanted[1] = heed__column_room(rows / seeds, out * seeds);
+    }
     if (layer->kind == HEED__LINEAR && pass->slots[layer->inputs[0]].sparse) {
       if (pass->steps[l].backward) {
         wanted[1] = heed__keep_words(pass->sparse->indptr[pass->sparse->rows]);
       }
-    } else if (layer->kind == HEED__LINEAR) {
-      wanted[1] = heed__product_room(rows, out, in);
+    } else if (product) {
+      wanted[1] = heed__product_room(false, rows, out, in);
     }
-    if (layer->kind == HEED__LINEAR && pass->steps[l].backward) {
-      wanted[2] = heed__product_room(in, out, rows);
-      wanted[3] = heed__product_room(rows, in, out);
+    if (product && pass->steps[l].backward) {
+      wanted[2] = heed__product_room(true, in, out, rows);
+      wanted[3] = heed__product_room(false, rows, in, out);
     }
     for (int i = 0; i < 4; i++) room = wanted[i] > room ? wanted[i] : room;
   }

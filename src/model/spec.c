@@ -14,7 +14,14 @@
 
 static const char *const kinds[] = {"mlp", "gat", "gatv2", "transformer"};
 static const char *const norms[] = {"none", "layer", "batch"};
-enum { KINDS = sizeof kinds / sizeof *kinds, NORMS = sizeof norms / sizeof *norms };
+static const char *const poolings[] = {"none", "mean", "sum", "max"}; /* from HEED_POOLING_NONE on */
+static const char *const edge_uses[] = {"none", "bias", "add"};
+enum {
+  KINDS = sizeof kinds / sizeof *kinds,
+  NORMS = sizeof norms / sizeof *norms,
+  POOLINGS = sizeof poolings / sizeof *poolings,
+  EDGE_USES = sizeof edge_uses / sizeof *edge_uses
+};
 
 const char *heed_model_kind_name(heed_model_kind kind) {
   return (unsigned)kind < KINDS ? kinds[kind] : "?";
@@ -38,6 +45,33 @@ heed_status heed_norm_from_name(const char *name, heed_norm *norm) {
   return HEED_OK;
 }
 
+const char *heed_pooling_name(heed_pooling pooling) {
+  int i = (int)pooling - (int)HEED_POOLING_NONE;
+  return i >= 0 && i < POOLINGS ? poolings[i] : "?";
+}
+
+heed_status heed_pooling_from_name(const char *name, heed_pooling *pooling) {
+  int i = heed__name_index(poolings, POOLINGS, name);
+  if (i < 0) {
+    return heed__fail(HEED_ARGUMENT, "no pooling '%.64s': none, mean, sum or max", name);
+  }
+  *pooling = (heed_pooling)(i + (int)HEED_POOLING_NONE);
+  return HEED_OK;
+}
+
+const char *heed_edge_use_name(heed_edge_use use) {
+  return (unsigned)use < EDGE_USES ? edge_uses[use] : "?";
+}
+
+heed_status heed_edge_use_from_name(const char *name, heed_edge_use *use) {
+  int i = heed__name_index(edge_uses, EDGE_USES, name);
+  if (i < 0) {
+    return heed__fail(HEED_ARGUMENT, "no use of edges '%.64s': none, bias or add", name);
+  }
+  *use = (heed_edge_use)i;
+  return HEED_OK;
+}
+
 heed_model_spec heed_model_spec_default(heed_model_kind kind) {
   heed_model_spec spec = {.kind = kind,
                           .layers = 2,
@@ -51,7 +85,9 @@ heed_model_spec heed_model_spec_default(heed_model_kind kind) {
                           .dropout = 0.6F,
                           .attention_dropout = 0.6F,
                           .slope = 0.2F,
-                          .kernel = HEED_KERNEL_AUTO};
+                          .kernel = HEED_KERNEL_AUTO,
+                          .pooling = HEED_POOLING_NONE,
+                          .seeds = 1};
   if (kind == HEED_MODEL_MLP) {
     spec.activation = HEED_ACTIVATION_RELU;
     spec.dropout = 0.5F;
@@ -69,7 +105,7 @@ heed_model_spec heed_model_spec_default(heed_model_kind kind) {
   return spec;
 }
 
-enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024 };
+enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024, MOST_SEEDS = 1 << 16, MOST_EDGES = 1 << 20 };
 
 static bool with_attention(const heed_model_spec *spec) { return spec->kind != HEED_MODEL_MLP; }
 
@@ -79,13 +115,30 @@ static heed_status check_blocks(const heed_model_spec *spec) {
     return heed__fail(HEED_RANGE, "model: blocks: %zu of them, not between 1 and %d", n,
                       HEED_MAX_BLOCKS);
   }
+  bool pooled = false;
   for (size_t i = 0; i < n; i++) {
-    if (spec->blocks[i] != 'M' && spec->blocks[i] != 'S') {
+    char block = spec->blocks[i];
+    if (block != 'M' && block != 'S' && block != 'P') {
       return heed__fail(HEED_ARGUMENT,
                         "model: blocks: block %zu is 0x%02x, neither M (masked) nor S "
-                        "(full)",
-                        i + 1, (unsigned)(unsigned char)spec->blocks[i]);
+                        "(full) nor P (pooling)",
+                        i + 1, (unsigned)(unsigned char)block);
     }
+    if (pooled && block != 'S') {
+      return heed__fail(HEED_ARGUMENT,
+                        "model: blocks %s: block %zu is %c, but after P the graph is its seeds, for S "
+                        "alone",
+                        spec->blocks, i + 1, block);
+    }
+    pooled = pooled || block == 'P';
+  }
+  if (pooled && spec->pooling != HEED_POOLING_NONE) {
+    return heed__fail(HEED_ARGUMENT, "model: blocks %s pool by attention, and then by pooling %s",
+                      spec->blocks, heed_pooling_name(spec->pooling));
+  }
+  if (pooled && (spec->seeds < 1 || spec->seeds > MOST_SEEDS)) {
+    return heed__fail(HEED_RANGE, "model: seeds %d, not between 1 and %d", (int)spec->seeds,
+                      MOST_SEEDS);
   }
   return HEED_OK;
 }
@@ -111,6 +164,16 @@ static heed_status check_spec(const heed_model_spec *spec) {
   HEED__TRY(check_one_of("norm", (int)spec->norm, NORMS));
   HEED__TRY(check_one_of("activation", (int)spec->activation, HEED_ACTIVATION_GELU + 1));
   HEED__TRY(check_one_of("kernel", (int)spec->kernel, HEED_KERNEL_REFERENCE + 1));
+  HEED__TRY(check_one_of("pooling", (int)spec->pooling - (int)HEED_POOLING_NONE, POOLINGS));
+  HEED__TRY(check_one_of("edges", (int)spec->edges, EDGE_USES));
+  if (spec->edge_features < 0 || spec->edge_features > MOST_EDGES) {
+    return heed__fail(HEED_RANGE, "model: edge-features %lld, not between 0 and %d",
+                      (long long)spec->edge_features, MOST_EDGES);
+  }
+  if (spec->edges != HEED_EDGES_NONE && spec->edge_features == 0) {
+    return heed__fail(HEED_ARGUMENT, "model: edges %s, but edge-features is 0",
+                      heed_edge_use_name(spec->edges));
+  }
   HEED__TRY(check_number("features", spec->features, INT32_MAX));
   HEED__TRY(check_number("outputs", spec->outputs, INT32_MAX));
   HEED__TRY(check_number("hidden", spec->hidden, INT32_MAX));
@@ -152,7 +215,7 @@ static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
   bool gat = spec->kind == HEED_MODEL_GAT;
   heed_value x = heed_model_features(model);
   for (int i = 1; i <= spec->layers; i++) {
-    bool last = i == spec->layers;
+    bool pools = spec->pooling != HEED_POOLING_NONE, last = i == spec->layers && !pools;
     x = heed_model_dropout(model, x, spec->dropout);
     if (with_attention(spec)) {
       heed_gat_options options = {
@@ -165,6 +228,7 @@ static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
           .attention_dropout = spec->attention_dropout,
           .value_dropout = gat ? spec->dropout : 0,
           .bias = true,
+          .edges = spec->edges,
           .kernel = spec->kernel};
       x = heed_model_gat(model, numbered(name, "conv", i, ""), x, &options);
     } else {
@@ -175,7 +239,9 @@ static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
     x = heed_model_normalize(model, numbered(name, "norm", i, ""), x, spec->norm);
     x = heed_model_activate(model, x, spec->activation);
   }
-  return x;
+  if (spec->pooling == HEED_POOLING_NONE) return x;
+  x = heed_model_pool(model, x, spec->pooling);
+  return heed_model_linear(model, "output", x, spec->outputs, true);
 }
 
 /* The attention of Platonov et al. 2023: each head's scores are LeakyReLU(u_j + v_i), both linear
@@ -184,7 +250,8 @@ static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int l
                            heed_value x) {
   char name[TEXT_BYTES];
   heed_attention_spec attention = heed_attention_spec_default(spec->heads, 1);
-  attention.score = HEED_SCORE_GAT;
+  /* Over one number a head, its vectors ones, GATv2 is GAT; what pairs add stands inside of it. */
+  attention.score = spec->edges == HEED_EDGES_ADD ? HEED_SCORE_GATV2 : HEED_SCORE_GAT;
   attention.value_dim = (int32_t)(spec->hidden / spec->heads);
   attention.slope = spec->slope;
   attention.dropout = spec->attention_dropout;
@@ -194,7 +261,7 @@ static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int l
   heed_value query =
       heed_model_linear(model, numbered(name, "layers.", layer, ".query"), x, spec->heads, false);
   return heed__model_attention(model, numbered(name, "layers.", layer, ""), &attention,
-                               HEED_SCOPE_MASKED, query, key, x, false);
+                               HEED_SCOPE_MASKED, query, key, x, false, spec->edges, 0);
 }
 
 static heed_value residual_module(heed_model *model, const heed_model_spec *spec, int layer,
@@ -216,6 +283,7 @@ static heed_value residual_module(heed_model *model, const heed_model_spec *spec
                                 .slope = spec->slope,
                                 .attention_dropout = spec->attention_dropout,
                                 .bias = true,
+                                .edges = spec->edges,
                                 .kernel = spec->kernel};
     x = heed_model_gat(model, numbered(name, "layers.", layer, ""), x, &options);
   }
@@ -245,8 +313,12 @@ static heed_value residual_frame(heed_model *model, const heed_model_spec *spec)
           .expansion = spec->expansion,
           .dropout = spec->dropout,
           .attention_dropout = spec->attention_dropout,
-          .kernel = spec->kernel};
-      x = heed_model_block(model, numbered(name, "blocks.", i, ""), x, &options);
+          .kernel = spec->kernel,
+          .edges = spec->edges};
+      numbered(name, "blocks.", i, "");
+      x = spec->blocks[i] == 'P'
+              ? heed_model_pool_attention(model, name, x, spec->seeds, &options)
+              : heed_model_block(model, name, x, &options);
       continue;
     }
     heed_value y = x;
@@ -256,6 +328,8 @@ static heed_value residual_frame(heed_model *model, const heed_model_spec *spec)
     if (!spec->pre_norm) x = heed_model_normalize(model, name, x, spec->norm);
   }
   if (spec->pre_norm) x = heed_model_normalize(model, "norm", x, spec->norm);
+  if (spec->pooling != HEED_POOLING_NONE) x = heed_model_pool(model, x, spec->pooling);
+  if (blocks && strchr(spec->blocks, 'P') != NULL) x = heed_model_join_seeds(model, x);
   return heed_model_linear(model, "output", x, spec->outputs, true);
 }
 
@@ -268,6 +342,7 @@ heed_status heed__model_draft(heed_model **result, const heed_model_spec *spec,
   model->spec = *spec;
   if (spec->kind == HEED_MODEL_TRANSFORMER) model->spec.layers = (int32_t)strlen(spec->blocks);
   model->has_spec = true;
+  model->edge_features = spec->edge_features;
   bool residual = spec->residual || spec->kind == HEED_MODEL_TRANSFORMER;
   *output = (residual ? residual_frame : plain_frame)(model, &model->spec);
   *result = model;
@@ -288,7 +363,19 @@ heed_status heed_model_build(heed_model **result, const heed_model_spec *spec, u
   return HEED_OK;
 }
 
-typedef enum type { KIND, INT64, INT32, BLOCKS, FLAG, NORM, ACTIVATION, FLOAT, KERNEL } type;
+typedef enum type {
+  KIND,
+  INT64,
+  INT32,
+  BLOCKS,
+  FLAG,
+  NORM,
+  ACTIVATION,
+  FLOAT,
+  KERNEL,
+  POOLING,
+  EDGES
+} type;
 
 static const struct {
   const char *name;
@@ -312,6 +399,10 @@ static const struct {
     {"attention-dropout", FLOAT, offsetof(heed_model_spec, attention_dropout)},
     {"slope", FLOAT, offsetof(heed_model_spec, slope)},
     {"kernel", KERNEL, offsetof(heed_model_spec, kernel)},
+    {"pooling", POOLING, offsetof(heed_model_spec, pooling)},
+    {"seeds", INT32, offsetof(heed_model_spec, seeds)},
+    {"edge-features", INT64, offsetof(heed_model_spec, edge_features)},
+    {"edges", EDGES, offsetof(heed_model_spec, edges)},
 };
 enum { FIELDS = sizeof fields / sizeof *fields, VALUE_BYTES = 80 };
 
@@ -342,6 +433,12 @@ static void write_value(char text[VALUE_BYTES], const heed_model_spec *spec, int
       break;
     case KERNEL:
       name = heed_kernel_name(spec->kernel);
+      break;
+    case POOLING:
+      name = heed_pooling_name(spec->pooling);
+      break;
+    case EDGES:
+      name = heed_edge_use_name(spec->edges);
       break;
     case BLOCKS:
       name = spec->blocks;
@@ -410,8 +507,12 @@ static bool read_value(heed_model_spec *spec, int field, char *text) {
       return heed_activation_from_name(text, &spec->activation) == HEED_OK;
     case KERNEL:
       return heed_kernel_from_name(text, &spec->kernel) == HEED_OK;
+    case POOLING:
+      return heed_pooling_from_name(text, &spec->pooling) == HEED_OK;
+    case EDGES:
+      return heed_edge_use_from_name(text, &spec->edges) == HEED_OK;
     case BLOCKS:
-      if (strlen(text) > HEED_MAX_BLOCKS || strspn(text, "MS") != strlen(text)) return false;
+      if (strlen(text) > HEED_MAX_BLOCKS || strspn(text, "MSP") != strlen(text)) return false;
       memset(spec->blocks, 0, sizeof spec->blocks);
       memcpy(spec->blocks, text, strlen(text));
       return true;

@@ -82,3 +82,19 @@ need_indigo() {
   cat indigo.text
   exit 1
 }
+
+# Forty molecules: alkanes, alcohols, amines and rings of 1 to 10 carbons; how many carbons, and whether there
+# is an oxygen, with blanks.
+molecules() {
+  awk 'BEGIN {
+    print "name,smiles,carbons,\"oxygen, any\",note"
+    for (n = 1; n <= 10; n++) {
+      chain = ""
+      for (i = 0; i < n; i++) chain = chain "C"
+      printf "alkane %d,%s,%d,0,a\n", n, chain, n
+      printf "alcohol %d,%sO,%d,1,\"b, c\"\n", n, chain, n
+      printf "amine %d,N%s,%s,%s,\n", n, chain, n == 4 ? "" : n, n == 7 ? "" : 0
+      printf "\"ring \"\"%d\"\"\",C1%sC1,%d,0,d\n", n, chain, n + 2
+    }
+  }' > "$1"
+}

@@ -717,13 +717,38 @@ static const int64_t products[][3] = {{0, 3, 2},       {3, 0, 2},    {3, 2, 0}, 
                                       {30, 17, 16},    {21, 130, 7},  {8, 64, 16}};
 enum { PRODUCTS = sizeof products / sizeof *products };
 
+/* A row of a product has the same bits alone and among others, wherever it stands. */
+START_TEST(rows_of_products) {
+  static const int64_t widths[][2] = {{5, 7},     {16, 40},   {32, 32},   {33, 100}, {64, 256},
+                                    {100, 384}, {128, 512}, {200, 1433}};
+  enum { ROWS = 330 };
+  for (size_t s = 0; s < sizeof widths / sizeof *widths; s++) {
+    int64_t n = widths[s][0], k = widths[s][1];
+    float *a = numbers(1, ROWS * k, 1), *b = numbers(2, k * n, 1), *all = empty(ROWS * n);
+    float *room = empty(heed__product_room(false, ROWS, n, k)), *some = empty(ROWS * n);
+    ok(heed__dense_product(false, false, ROWS, n, k, a, b, 0, all, room));
+    for (int64_t m = 1; m <= 300; m += m < 140 ? 1 : 23) {
+      int64_t first = (m * 7) % (ROWS - m + 1);
+      ok(heed__dense_product(false, false, m, n, k, a + first * k, b, 0, some, room));
+      ck_assert_msg(memcmp(some, all + first * n, (size_t)(m * n) * sizeof *some) == 0,
+                    "%d rows of %d numbers by %d", (int)m, (int)k, (int)n);
+    }
+    free(a);
+    free(b);
+    free(all);
+    free(room);
+    free(some);
+  }
+}
+END_TEST
+
 START_TEST(dense_products) {
   bool ta = _i & 1, tb = _i >> 1 & 1;
   static const float betas[] = {0, 1, -0.5f};
   for (int s = 0; s < PRODUCTS; s++) {
     int64_t m = products[s][0], n = products[s][1], k = products[s][2];
     float *a = numbers(1, m * k, 1), *b = numbers(2, k * n, 1), *old = numbers(3, m * n, 1);
-    float *room = empty(heed__product_room(m, n, k));
+    float *room = empty(heed__product_room(ta, m, n, k));
     double *sums = calloc((size_t)(m * n) + 1, sizeof *sums);
     double *expected = malloc(((size_t)(m * n) + 1) * sizeof *expected);
     for (int64_t i = 0; i < m * n; i++) {
@@ -748,7 +773,7 @@ START_TEST(dense_products) {
     free(sums);
     free(expected);
   }
-  check(heed__product_room(33, 20, 12345) > 0 && heed__product_room(300, 9, 31) == 0);
+  check(heed__product_room(true, 33, 20, 12345) > 0 && heed__product_room(true, 300, 9, 31) == 0);
 }
 END_TEST
 
@@ -810,8 +835,8 @@ static void everything(uint64_t *found) {
   found[o++] = hash(y, WHOLE);
   heed__csr_product(&t, NULL, 1, 70, dy, NULL, y);
   found[o++] = hash(y, WHOLE);
-  float *more = empty(heed__product_room(COLS, 60, ROWS));
-  check(heed__product_room(COLS, 60, ROWS) > 0);
+  float *more = empty(heed__product_room(true, COLS, 60, ROWS));
+  check(heed__product_room(true, COLS, 60, ROWS) > 0);
   ok(heed__dense_product(true, false, COLS, 60, ROWS, x, dy, 0, y, more));
   found[o++] = hash(y, COLS * 60);
   ok(heed__dense_product(false, false, ROWS, 60, COLS, x, dy, 0, y, NULL));
@@ -886,6 +911,7 @@ static TCase *loops_of(heed__isa isa) {
   tcase_add_test(tests, transpose_of_a_sparse_matrix);
   tcase_add_loop_test(tests, sparse_products, 0, 8);
   tcase_add_loop_test(tests, dense_products, 0, 4);
+  tcase_add_test(tests, rows_of_products);
   tcase_add_test(tests, bits_do_not_depend_on_threads);
   tcase_add_test(tests, loops_inside_of_a_parallel_region);
   return tests;
