@@ -2,17 +2,21 @@
 #include "train/batches.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/threads.h"
+#include "matrix/loops.h"
 #include "model/model.h"
 #include "train/loss.h"
 #include "train/metric.h"
 
-/* Graphs at once where nobody says how many. */
-enum { USUAL = 64 };
+/* Graphs at once where nobody says how many; graphs of a shard, of which products are still fast, and
+ * shards at most. */
+enum { USUAL = 64, SHARD = 16, SHARDS = 16 };
 
 /* Orders are drawn from streams from here on; parameters and dropout have the lower ones. */
 static const uint64_t first_stream = (uint64_t)1 << 33;
@@ -31,30 +35,120 @@ void heed__batches_shuffle(uint64_t seed, int epoch, int64_t *order, int64_t n) 
   }
 }
 
-/* The pass is of the graphs [n] from now on. */
-static heed_status bind(heed_batch *batch, heed_pass *pass, const int64_t *graphs, int64_t n) {
-  HEED__TRY(heed_batch_take(batch, graphs, n));
-  HEED__TRY(heed_pass_bind(pass, heed_batch_inputs(batch)));
-  if (heed_pass_rows(pass) == n) return HEED_OK;
-  return heed__fail(HEED_ARGUMENT, "model: it gives %lld rows for %lld graphs, not one each",
-                    (long long)heed_pass_rows(pass), (long long)n);
+static void shards_free(heed__shards *shards) {
+  for (int k = 0; k < shards->n; k++) {
+    heed_pass_free(shards->of[k].pass);
+    heed_batch_free(shards->of[k].batch);
+  }
+  heed__free(shards->of);
+  *shards = (heed__shards){0};
 }
 
-/* What the model gives for each of the graphs [n], at most `most` at once. Every graph gives the bits it
- * gives alone. */
-static heed_status collect(heed_batch *batch, heed_pass *pass, int64_t most, const int64_t *graphs,
-                           int64_t n, float *into) {
-  for (int64_t first = 0; first < n; first += most) {
-    int64_t count = n - first < most ? n - first : most;
-    heed_matrix output;
-    HEED__TRY(bind(batch, pass, graphs + first, count));
-    HEED__TRY(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
-    for (int64_t i = 0; i < count; i++) {
-      memcpy(into + (first + i) * output.cols, output.data + i * output.stride,
-             (size_t)output.cols * sizeof *into);
-    }
+/* Batch norm goes over all nodes of a step. */
+static bool has_batch_norm(const heed_model *model) {
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    if (layer->kind == HEED__NORMALIZE && layer->norm == HEED_NORM_BATCH) return true;
+  }
+  return false;
+}
+
+/* Room for `most` graphs at once. Ends what it began if it fails. */
+static heed_status shards_new(heed__shards *shards, heed_model *model,
+                              const heed_collection *collection, const heed_mask *mask,
+                              int64_t most, bool training) {
+  int64_t n = (most + SHARD - 1) / SHARD;
+  if (n > SHARDS) n = SHARDS;
+  if (training && has_batch_norm(model)) n = 1;
+  *shards = (heed__shards){.of = heed__alloc_zero((size_t)n, sizeof *shards->of)};
+  if (shards->of == NULL) return HEED_NOMEM;
+  shards->n = (int)n;
+  shards->most = (most + n - 1) / n;
+  heed_status status = HEED_OK;
+  for (int k = 0; k < shards->n && status == HEED_OK; k++) {
+    heed__shard *one = shards->of + k;
+    status = heed_batch_new(&one->batch, collection, mask, shards->most);
+    if (status != HEED_OK) break;
+    heed_model_capacity capacity = heed_batch_capacity(one->batch);
+    status = heed_pass_reserve(&one->pass, model, &capacity, training);
+  }
+  if (status != HEED_OK) shards_free(shards);
+  return status;
+}
+
+/* Keeps what the calling thread was told. */
+static void shard_end(heed__shard *one, heed_status status) {
+  one->status = status;
+  if (status != HEED_OK) snprintf(one->message, sizeof one->message, "%s", heed_message());
+}
+
+/* The first failure of any. */
+static heed_status shards_status(const heed__shards *shards) {
+  for (int k = 0; k < shards->n; k++) {
+    const heed__shard *one = shards->of + k;
+    if (one->status != HEED_OK) return heed__fail(one->status, "%s", one->message);
   }
   return HEED_OK;
+}
+
+/* BODY for each task of `count`, by as many threads as there are shards at most, each of which then works
+ * alone; if there is but one task, by the calling one, to whom the kernels' threads stay. BODY knows `task`
+ * and its `shard`, of which no two threads have the same. */
+#define OVER_TASKS(shards, count, BODY)                                           \
+  do {                                                                            \
+    int64_t count_ = (count);                                                     \
+    int threads_ = heed_threads() < (shards)->n ? heed_threads() : (shards)->n;   \
+    if (count_ < threads_) threads_ = (int)count_;                                \
+    if (threads_ <= 1) {                                                          \
+      heed__shard *shard = (shards)->of;                                          \
+      for (int64_t task = 0; task < count_; task++) BODY                          \
+    } else {                                                                      \
+      _Pragma("omp parallel num_threads(threads_)") {                             \
+        heed__shard *shard = (shards)->of + heed__thread();                       \
+        bool before_ = heed__alone(true);                                         \
+        _Pragma("omp for schedule(dynamic, 1)")                                   \
+        for (int64_t task = 0; task < count_; task++) BODY                        \
+        (void)heed__alone(before_);                                               \
+      }                                                                           \
+    }                                                                             \
+  } while (0)
+
+static heed_status bind(const heed__shard *one, const int64_t *graphs, int64_t n) {
+  HEED__TRY(heed_batch_take(one->batch, graphs, n));
+  HEED__TRY(heed_pass_bind(one->pass, heed_batch_inputs(one->batch)));
+  if (heed_pass_rows(one->pass) == n) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "model: it gives %lld rows for %lld graphs, not one each",
+                    (long long)heed_pass_rows(one->pass), (long long)n);
+}
+
+/* The output of the graphs [n] into [n, outputs]. */
+static heed_status forward(const heed__shard *one, const int64_t *graphs, int64_t n, heed_mode mode,
+                           uint64_t seed, uint64_t step, float *into) {
+  heed_matrix output;
+  HEED__TRY(bind(one, graphs, n));
+  HEED__TRY(heed_pass_forward(one->pass, mode, seed, step, &output));
+  for (int64_t i = 0; i < n; i++) {
+    memcpy(into + i * output.cols, output.data + i * output.stride,
+           (size_t)output.cols * sizeof *into);
+  }
+  return HEED_OK;
+}
+
+/* What the model gives for each of the graphs [n]: [n, outputs]. Every graph gives the bits it gives alone,
+ * so any shard may take any. */
+static heed_status collect(heed__shards *shards, const int64_t *graphs, int64_t n, int64_t outputs,
+                           float *into) {
+  int64_t chunks = (n + shards->most - 1) / shards->most;
+  for (int k = 0; k < shards->n; k++) shards->of[k].status = HEED_OK;
+  OVER_TASKS(shards, chunks, {
+    int64_t first = task * shards->most;
+    int64_t many = n - first < shards->most ? n - first : shards->most;
+    if (shard->status == HEED_OK) {
+      shard_end(shard, forward(shard, graphs + first, many, HEED_MODE_EVALUATE, 0, 0,
+                               into + first * outputs));
+    }
+  });
+  return shards_status(shards);
 }
 
 heed_status heed_predict_collection(heed_model *model, const heed_collection *collection,
@@ -63,20 +157,16 @@ heed_status heed_predict_collection(heed_model *model, const heed_collection *co
   int64_t n = heed_collection_graphs(collection), most = batch == 0 ? USUAL : batch;
   if (most > n) most = n;
   if (n == 0) return HEED_OK;
-  heed_batch *room;
-  heed_pass *pass = NULL;
-  HEED__TRY(heed_batch_new(&room, collection, mask, most));
-  heed_model_capacity capacity = heed_batch_capacity(room);
-  heed_status status = heed_pass_reserve(&pass, model, &capacity, false);
+  heed__shards shards;
+  HEED__TRY(shards_new(&shards, model, collection, mask, most, false));
   int64_t *graphs = heed__alloc((size_t)n, sizeof *graphs);
-  if (status == HEED_OK && graphs == NULL) status = HEED_NOMEM;
+  heed_status status = graphs == NULL ? HEED_NOMEM : HEED_OK;
   if (status == HEED_OK) {
     for (int64_t g = 0; g < n; g++) graphs[g] = g;
-    status = collect(room, pass, most, graphs, n, output);
+    status = collect(&shards, graphs, n, heed_model_output_count(model), output);
   }
   heed__free(graphs);
-  heed_pass_free(pass);
-  heed_batch_free(room);
+  shards_free(&shards);
   return status;
 }
 
@@ -210,26 +300,28 @@ static heed_status check_spec(const heed__batches *b, const heed_fit_spec *spec)
   return heed__model_rescale(b->model, NULL, NULL);
 }
 
-/* Batch, pass and arrays for `most` graphs at once. */
+/* Shards and arrays for `most` graphs at once. */
 static heed_status reserve(heed__batches *b) {
-  HEED__TRY(heed_batch_new(&b->batch, b->task.collection, b->task.mask, b->most));
-  heed_model_capacity capacity = heed_batch_capacity(b->batch);
-  HEED__TRY(heed_pass_reserve(&b->pass, b->model, &capacity, true));
+  HEED__TRY(shards_new(&b->shards, b->model, b->task.collection, b->task.mask, b->most, true));
   size_t most = (size_t)b->most, width = (size_t)b->outputs * sizeof(float);
+  size_t parameters = b->shards.n > 1 ? (size_t)heed_model_parameter_count(b->model) : 0;
   size_t room = heed__metric_room(b->metric, b->validation.n, b->outputs);
   b->order = heed__alloc((size_t)b->train.n, sizeof *b->order);
   b->taken = heed__alloc(most, sizeof *b->taken);
   b->labels = heed__alloc(most, sizeof *b->labels);
   b->values = heed__alloc(most, width);
+  b->output = heed__alloc(most, width);
   b->d_output = heed__alloc(most, width);
+  b->gradients = heed__alloc((size_t)b->shards.n * parameters, sizeof *b->gradients);
   b->validation.output = heed__alloc((size_t)b->validation.n, width);
   b->room = room == 0 ? NULL : heed__alloc(room, 1);
   if (b->order == NULL || b->taken == NULL || b->labels == NULL || b->values == NULL ||
-      b->d_output == NULL || b->validation.output == NULL || b->room == NULL) {
+      b->output == NULL || b->d_output == NULL || b->gradients == NULL ||
+      b->validation.output == NULL || b->room == NULL) {
     return HEED_NOMEM;
   }
   /* Tells at once, not in the first epoch, if model and collection do not go together. */
-  return bind(b->batch, b->pass, b->train.graphs, b->most);
+  return bind(b->shards.of, b->train.graphs, b->shards.most);
 }
 
 static heed_status prepare(heed__batches *b, const heed_fit_spec *spec) {
@@ -272,15 +364,16 @@ heed_status heed__batches_new(heed__batches **batches, heed_model *model, const 
 
 void heed__batches_free(heed__batches *batches) {
   if (batches == NULL) return;
-  heed_pass_free(batches->pass);
-  heed_batch_free(batches->batch);
+  shards_free(&batches->shards);
   graphs_free(&batches->train);
   graphs_free(&batches->validation);
   heed__free(batches->order);
   heed__free(batches->taken);
   heed__free(batches->labels);
   heed__free(batches->values);
+  heed__free(batches->output);
   heed__free(batches->d_output);
+  heed__free(batches->gradients);
   heed__free(batches->room);
   heed__free(batches->mean);
   heed__free(batches->deviation);
@@ -306,10 +399,57 @@ static int64_t gather(heed__batches *b, const int64_t *places, int64_t n) {
   return count;
 }
 
+/* Gradients of the loss of the step's graphs at first to first + n, as their part of a step in which `all`
+ * entries count; *loss is their part of the mean. */
+static heed_status differentiate(heed__batches *b, const heed__shard *shard, int64_t first,
+                                 int64_t n, int64_t all, uint64_t seed, uint64_t step,
+                                 double *loss) {
+  int64_t count = 0, at = first * b->outputs;
+  heed_targets targets = {b->task.targets.labels != NULL ? b->labels + first : NULL,
+                          b->task.targets.values != NULL ? b->values + at : NULL};
+  heed_matrix output = heed_matrix_view(b->output + at, n, b->outputs);
+  float *d_output = b->d_output + at;
+  for (int64_t i = 0; i < n; i++) count += known(b, b->taken[first + i]);
+  double share = (double)count / (double)all;
+  HEED__TRY(forward(shard, b->taken + first, n, HEED_MODE_TRAIN, seed, step, output.data));
+  HEED__TRY(heed_loss_compute(b->loss, &output, &targets, NULL, d_output, loss));
+  *loss *= share;
+  for (int64_t i = 0; count != all && i < n * b->outputs; i++) d_output[i] *= (float)share;
+  return heed_pass_backward(shard->pass, d_output);
+}
+
+/* Loss and gradients of the graphs b->taken[n], in which `all` entries count; step by step from number
+ * `step` on dropout is another. */
+static heed_status step_gradients(heed__batches *b, int64_t n, int64_t all, uint64_t seed,
+                                  uint64_t step, double *loss, float **gradients) {
+  heed__shards *shards = &b->shards;
+  int64_t m = shards->n, parameters = heed_model_parameter_count(b->model);
+  double losses[SHARDS] = {0};
+  for (int k = 0; k < shards->n; k++) shards->of[k].status = HEED_OK;
+  OVER_TASKS(shards, m, {
+    int64_t first = n * task / m;
+    int64_t many = n * (task + 1) / m - first;
+    if (shard->status == HEED_OK) {
+      shard_end(shard, differentiate(b, shard, first, many, all, seed,
+                                     step * (uint64_t)m + (uint64_t)task + 1, losses + task));
+    }
+    if (m > 1) {
+      memcpy(b->gradients + task * parameters, heed_pass_gradients(shard->pass),
+             (size_t)parameters * sizeof(float));
+    }
+  });
+  HEED__TRY(shards_status(shards));
+  *loss = 0;
+  for (int64_t k = 0; k < m; k++) *loss += losses[k];
+  for (int64_t k = 1; k < m; k++) {
+    heed__accumulate(parameters, b->gradients + k * parameters, b->gradients);
+  }
+  *gradients = m > 1 ? b->gradients : heed_pass_gradients(shards->of[0].pass);
+  return HEED_OK;
+}
+
 heed_status heed__batches_train(heed__batches *b, heed_optimizer *optimizer, uint64_t seed,
                                 int epoch, float rate, double *loss) {
-  heed_targets targets = {.labels = b->task.targets.labels != NULL ? b->labels : NULL,
-                          .values = b->task.targets.values != NULL ? b->values : NULL};
   double sum = 0;
   int64_t entries = 0;
   heed__batches_shuffle(seed, epoch, b->order, b->train.n);
@@ -317,14 +457,11 @@ heed_status heed__batches_train(heed__batches *b, heed_optimizer *optimizer, uin
     /* As even as can be: their numbers of graphs differ by one at most. */
     int64_t first = b->train.n * s / b->steps, n = b->train.n * (s + 1) / b->steps - first;
     int64_t count = gather(b, b->order + first, n);
-    uint64_t step = (uint64_t)epoch * (uint64_t)b->steps + (uint64_t)s + 1;
-    heed_matrix output;
+    uint64_t step = (uint64_t)epoch * (uint64_t)b->steps + (uint64_t)s;
     double value;
-    HEED__TRY(bind(b->batch, b->pass, b->taken, n));
-    HEED__TRY(heed_pass_forward(b->pass, HEED_MODE_TRAIN, seed, step, &output));
-    HEED__TRY(heed_loss_compute(b->loss, &output, &targets, NULL, b->d_output, &value));
-    HEED__TRY(heed_pass_backward(b->pass, b->d_output));
-    HEED__TRY(heed_optimizer_step(optimizer, heed_pass_gradients(b->pass), rate));
+    float *gradients;
+    HEED__TRY(step_gradients(b, n, count, seed, step, &value, &gradients));
+    HEED__TRY(heed_optimizer_step(optimizer, gradients, rate));
     sum += value * (double)count;
     entries += count;
   }
@@ -337,7 +474,7 @@ heed_status heed__batches_validate(heed__batches *b, double *loss, double *value
   heed_matrix output = heed_matrix_view(part->output, part->n, b->outputs);
   heed_targets own = {part->labels, part->values};
   heed_targets scaled = {part->labels, part->scaled != NULL ? part->scaled : part->values};
-  HEED__TRY(collect(b->batch, b->pass, b->most, part->graphs, part->n, part->output));
+  HEED__TRY(collect(&b->shards, part->graphs, part->n, b->outputs, part->output));
   HEED__TRY(heed_loss_compute(b->loss, &output, &scaled, NULL, NULL, loss));
   for (int64_t i = 0; b->mean != NULL && i < part->n * b->outputs; i++) {
     int64_t c = i % b->outputs;
@@ -356,7 +493,7 @@ heed_status heed__batches_test(heed__batches *b, double *value) {
   part.output = heed__alloc((size_t)part.n, (size_t)b->outputs * sizeof *part.output);
   heed_status status = part.output == NULL ? HEED_NOMEM : HEED_OK;
   if (status == HEED_OK) {
-    status = collect(b->batch, b->pass, b->most, part.graphs, part.n, part.output);
+    status = collect(&b->shards, part.graphs, part.n, b->outputs, part.output);
   }
   if (status == HEED_OK) {
     heed_matrix output = heed_matrix_view(part.output, part.n, b->outputs);

@@ -14,15 +14,29 @@ typedef struct heed__graphs {
   float *output;
 } heed__graphs;
 
+/* Some of the graphs of a step, which one thread takes from their features to their gradients. How many
+ * shards there are does not depend on threads, so neither do the bits. */
+typedef struct heed__shard {
+  heed_batch *batch;
+  heed_pass *pass;
+  heed_status status; /* of its last call, and the message in the thread that made it */
+  char message[512];
+} heed__shard;
+
+typedef struct heed__shards {
+  heed__shard *of;
+  int n;
+  int64_t most; /* graphs of one */
+} heed__shards;
+
 typedef struct heed__batches {
   heed_model *model;
   heed_task task;
   heed_loss loss;
   heed_metric metric;
   int64_t outputs;
-  int64_t most; /* graphs at once */
-  heed_batch *batch;
-  heed_pass *pass;
+  int64_t most; /* graphs of a step */
+  heed__shards shards;
   heed__graphs train;
   heed__graphs validation;
   int64_t steps;   /* of an epoch */
@@ -30,7 +44,9 @@ typedef struct heed__batches {
   int64_t *taken;  /* [most] the graphs of a batch */
   int32_t *labels; /* [most] what they should give */
   float *values;   /* [most, outputs] */
-  float *d_output; /* [most, outputs] */
+  float *output;   /* [most, outputs] of all shards, as is the next */
+  float *d_output;
+  float *gradients; /* [shards, parameters]; nothing where there is one shard */
   void *room;      /* of the metric over the validation */
   double *mean;    /* [outputs] of the targets of the training; NULL unless standardised */
   double *deviation;

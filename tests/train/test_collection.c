@@ -458,27 +458,53 @@ static void with_dropout(heed_model_spec *spec) {
   spec->norm = HEED_NORM_BATCH;
 }
 
+/* With batch norm a step is one shard, whose loops share the threads; without, it is three. */
 START_TEST(fits_do_not_depend_on_threads) {
   static history first;
   heed_task task = task_of(NULL, s.numbers);
-  heed_model_spec spec = small_model(2);
-  with_dropout(&spec);
-  spec.hidden = 64;
-  heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 4);
-  fit.standardize = true;
-  fit.batch = 40;
-  heed_model *one, *other;
-  ok(heed_set_threads(1));
-  heed_run run = fit_one(&task, &spec, &fit, &first, &one);
-  for (int threads = 2; threads <= 4; threads += 2) {
-    ok(heed_set_threads(threads));
-    heed_run again = fit_one(&task, &spec, &fit, &seen, &other);
-    check_same_history(&first, &seen);
-    check_same_parameters(one, other);
-    ck_assert(run.test == again.test);
-    heed_model_free(other);
+  for (int norm = HEED_NORM_LAYER; norm <= HEED_NORM_BATCH; norm++) {
+    heed_model_spec spec = small_model(2);
+    with_dropout(&spec);
+    spec.norm = (heed_norm)norm;
+    spec.hidden = 64;
+    heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 4);
+    fit.standardize = true;
+    fit.batch = 40;
+    heed_model *one, *other;
+    ok(heed_set_threads(1));
+    heed_run run = fit_one(&task, &spec, &fit, &first, &one);
+    for (int threads = 2; threads <= 4; threads += 2) {
+      ok(heed_set_threads(threads));
+      heed_run again = fit_one(&task, &spec, &fit, &seen, &other);
+      check_same_history(&first, &seen);
+      check_same_parameters(one, other);
+      ck_assert(run.test == again.test);
+      heed_model_free(other);
+    }
+    heed_model_free(one);
   }
-  heed_model_free(one);
+}
+END_TEST
+
+/* A failure in another thread is told as if it were the calling one's, and nobody stays alone. */
+START_TEST(failures_of_shards_are_told) {
+  heed_task task = task_of(NULL, s.numbers);
+  heed_model_spec spec = small_model(2);
+  heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 4);
+  fit.batch = 64;
+  heed_model *model;
+  heed_trainer *trainer;
+  heed_epoch epoch;
+  bool done;
+  ok(heed_set_threads(4));
+  int threads = heed_threads();
+  ok(heed_model_build(&model, &spec, 1));
+  ok(heed_trainer_new(&trainer, model, &task, &fit, 1));
+  heed_model_parameters(model)[0] = NAN;
+  fails(heed_trainer_epoch(trainer, &epoch, &done), HEED_VALUE, "epoch 1, training: squared: not finite");
+  ck_assert_int_eq(heed_threads(), threads);
+  heed_trainer_free(trainer);
+  heed_model_free(model);
 }
 END_TEST
 
@@ -506,8 +532,10 @@ static heed_experiment experiment_of(const heed_model_spec *model, const heed_fi
 START_TEST(runs_are_the_same_together_or_in_turn) {
   heed_model_spec spec = small_model(2);
   with_dropout(&spec);
+  spec.norm = HEED_NORM_LAYER;
   heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 6);
   fit.standardize = true;
+  fit.batch = 36; /* three shards */
   heed_experiment e = experiment_of(&spec, &fit);
   heed_run runs[SEEDS], other[SEEDS];
   heed_experiment_result first = {.runs = runs}, next = {.runs = other};
@@ -740,7 +768,7 @@ START_TEST(memory_that_runs_out_leaves_nothing) {
   fit.standardize = true;
   heed_task task = task_of(NULL, s.numbers);
   heed_model_spec spec = small_model(2);
-  with_dropout(&spec);
+  fit.batch = 36; /* three shards */
   heed_model *model;
   heed_trainer *trainer;
   heed_epoch epoch;
@@ -799,6 +827,7 @@ TCase *collection_tests(void) {
   tcase_add_test(tests, every_step_has_dropout_of_its_own);
   tcase_add_test(tests, orders_are_permutations_of_seed_and_epoch);
   tcase_add_test(tests, fits_do_not_depend_on_threads);
+  tcase_add_test(tests, failures_of_shards_are_told);
   tcase_add_test(tests, runs_are_the_same_together_or_in_turn);
   tcase_add_test(tests, resumed_fits_are_as_if_never_interrupted);
   tcase_add_test(tests, finish_can_be_asked_for_twice);
