@@ -116,6 +116,24 @@ static void count_backward(const sizes *s, const heed_attention_inputs *inputs, 
   work->row_bytes[1] = (int64_t)(s->query_row + s->out_row + statistics);
 }
 
+/* Features of pairs pass by once. What is linear in them costs a row its H * Fe numbers, made from the
+ * others or turned into them, and a pair their products with its features. */
+static void count_edges(const sizes *s, const heed_attention_spec *spec,
+                        const heed_attention_inputs *inputs, bool forward, heed_work *work) {
+  double features = spec->edge_dim, pair = 2 * features * s->heads * s->pairs;
+  double key_row = 2 * features * s->heads * s->dim, value_row = 2 * features * s->heads * s->value_dim;
+  bool dot = spec->score == HEED_SCORE_DOT;
+  work->streamed_bytes += 4 * features * s->pairs;
+  if (inputs->edge_bias != NULL) work->operations += forward ? pair : 2 * pair;
+  if (inputs->edge_key != NULL && dot) { /* backward: again, to the query, to edge_key */
+    work->operations += forward ? pair + key_row * s->queries : 2 * pair + 3 * key_row * s->queries;
+  } else if (inputs->edge_key != NULL) { /* pair by pair: in both passes, and to edge_key */
+    work->operations += (forward ? 1 : 3) * key_row * s->pairs;
+  }
+  if (inputs->edge_value == NULL) return;
+  work->operations += (forward ? 1 : 2) * (pair + value_row * s->queries);
+}
+
 heed_status heed_attention_work(const heed_attention_spec *spec, const heed_mask *mask,
                                 const heed_attention_inputs *inputs, heed_call call,
                                 heed_work *work) {
@@ -140,6 +158,7 @@ heed_status heed_attention_work(const heed_attention_spec *spec, const heed_mask
   if (inputs->bias != NULL) {
     work->streamed_bytes += (forward || tiles ? 4.0 : 8.0) * s.pairs * inputs->bias_heads;
   }
+  if (spec->edge_dim > 0) count_edges(&s, spec, inputs, forward, work);
   for (int order = 0; order < 2; order++) {
     work->gathered_bytes[order] = (double)work->row_bytes[order] * s.pairs;
   }

@@ -759,6 +759,8 @@ END_TEST
 START_TEST(nothing_seen_nothing_learned) {
   const int64_t indptr[] = {0, 0, 0, 0};
   const heed_mask masks[] = {{0}, {.n_queries = 3}, {.n_keys = 3},
+                             {.n_queries = 3, .n_keys = 3, .indptr = indptr},
+                             {.n_keys = 3, .indptr = indptr}, /* with features of pairs, as the next */
                              {.n_queries = 3, .n_keys = 3, .indptr = indptr}};
   float x[24] = {0}, a[8] = {0}, lse[6];
   for (int i = 0; i < 6; i++) lse[i] = -INFINITY;
@@ -768,19 +770,23 @@ START_TEST(nothing_seen_nothing_learned) {
         heed_attention_spec spec = heed_attention_spec_default(2, 4);
         spec.score = (heed_score)score;
         spec.kernel = kernels[kernel];
+        spec.edge_dim = m >= 4 ? 3 : 0;
         heed_attention *plan;
         ck_assert_int_eq(heed_attention_new(&plan, &spec, masks + m), HEED_OK);
         ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
         bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
         bool queries = masks[m].n_queries > 0, keys = masks[m].n_keys > 0;
-        float gradient[6][24];
+        float gradient[9][24];
         memset(gradient, 0xff, sizeof gradient);
         heed_attention_inputs in = {.query = queries ? x : NULL,
                                     .key = keys ? x : NULL,
                                     .value = keys ? x : NULL,
                                     .a_query = gat ? a : NULL,
                                     .a_key = gat ? a : NULL,
-                                    .a = gat || dot ? NULL : a};
+                                    .a = gat || dot ? NULL : a,
+                                    .edge_bias = m >= 4 ? x : NULL,
+                                    .edge_key = m >= 4 && !gat ? x : NULL,
+                                    .edge_value = m >= 4 ? x : NULL};
         heed_attention_gradients to = {.out = x,
                                        .log_sum_exp = lse,
                                        .d_out = x,
@@ -789,12 +795,17 @@ START_TEST(nothing_seen_nothing_learned) {
                                        .value = keys ? gradient[2] : NULL,
                                        .a_query = gat ? gradient[3] : NULL,
                                        .a_key = gat ? gradient[4] : NULL,
-                                       .a = gat || dot ? NULL : gradient[5]};
+                                       .a = gat || dot ? NULL : gradient[5],
+                                       .edge_bias = m >= 4 ? gradient[6] : NULL,
+                                       .edge_key = m >= 4 && !gat ? gradient[7] : NULL,
+                                       .edge_value = m >= 4 ? gradient[8] : NULL};
         heed_status status = heed_attention_backward(plan, &in, &to);
         ck_assert_msg(status == HEED_OK, "%s", heed_message());
-        const float *there[6] = {to.query, to.key, to.value, to.a_query, to.a_key, to.a};
-        for (int g = 0; g < 6; g++) {
-          for (int i = 0; there[g] != NULL && i < (g < 3 ? 24 : 8); i++) {
+        const float *there[9] = {to.query, to.key,       to.value,    to.a_query,   to.a_key,
+                                 to.a,     to.edge_bias, to.edge_key, to.edge_value};
+        const int count[9] = {24, 24, 24, 8, 8, 8, 6, 24, 24};
+        for (int g = 0; g < 9; g++) {
+          for (int i = 0; there[g] != NULL && i < count[g]; i++) {
             ck_assert_msg(there[g][i] == 0, "gradient %d", g);
           }
         }
