@@ -25,7 +25,7 @@
                   heed_message());                                                             \
   } while (0)
 
-enum { NODES = 23, FEATURES = 9, GRAPHS = 4 };
+enum { NODES = 23, FEATURES = 9, GRAPHS = 4, EDGE_FEATURES = 3 };
 
 static const int64_t graph_ptr[GRAPHS + 1] = {0, 8, 8, 9, NODES}; /* one graph is empty */
 
@@ -40,6 +40,8 @@ typedef struct inputs {
   float values[NODES * FEATURES];
   int64_t rows[NODES + 1];
   int32_t keys[NODES * NODES];
+  float e[NODES * NODES * EDGE_FEATURES];
+  heed_matrix edges;
 } inputs;
 
 /* Some features are zero; node 5 sees nobody and has no features; pairs stay within graphs. */
@@ -72,6 +74,9 @@ static void make_inputs(inputs *in, bool graphs) {
   in->matrix = heed_matrix_view(in->x, NODES, FEATURES);
   in->csr = (heed_csr){NODES, FEATURES, in->indptr, in->indices, in->values};
   in->dense = (heed_model_inputs){.n_nodes = NODES, .dense = &in->matrix, .mask = &in->mask};
+  heed_random_uniform(1, 3, in->e, pairs * EDGE_FEATURES, -1, 1);
+  in->edges = heed_matrix_view(in->e, pairs, EDGE_FEATURES);
+  in->dense.edges = &in->edges;
   if (graphs) {
     in->dense.n_graphs = GRAPHS;
     in->dense.graph_ptr = graph_ptr;
@@ -238,6 +243,68 @@ static heed_value pool_mean(heed_model *m) { return pooled(m, HEED_POOLING_MEAN)
 static heed_value pool_sum(heed_model *m) { return pooled(m, HEED_POOLING_SUM); }
 static heed_value pool_max(heed_model *m) { return pooled(m, HEED_POOLING_MAX); }
 
+static heed_value pooled_by_attention(heed_model *m, bool pre_norm, int32_t seeds, int after) {
+  heed_block_options options = {.heads = 2,
+                                .scope = HEED_SCOPE_FULL,
+                                .norm = HEED_NORM_LAYER,
+                                .pre_norm = pre_norm,
+                                .activation = HEED_ACTIVATION_GELU,
+                                .expansion = 1.5F,
+                                .dropout = 0.2F,
+                                .attention_dropout = 0.3F};
+  heed_value x = heed_model_linear(m, "in", heed_model_features(m), 8, true);
+  x = heed_model_pool_attention(m, "pool", x, seeds, &options);
+  for (int i = 0; i < after; i++) x = heed_model_block(m, i == 0 ? "d0" : "d1", x, &options);
+  x = heed_model_activate(m, heed_model_join_seeds(m, x), HEED_ACTIVATION_ELU);
+  return heed_model_linear(m, "last", x, 2, true);
+}
+static heed_value pool_one_seed(heed_model *m) { return pooled_by_attention(m, true, 1, 0); }
+static heed_value pool_seeds(heed_model *m) { return pooled_by_attention(m, false, 3, 0); }
+static heed_value pool_decoder(heed_model *m) { return pooled_by_attention(m, true, 3, 2); }
+/* Seeds that are the output themselves. */
+static heed_value pool_only(heed_model *m) {
+  heed_block_options options = {.heads = 3, .score = HEED_SCORE_ADDITIVE};
+  return heed_model_pool_attention(m, "pool", heed_model_features(m), 2, &options);
+}
+
+static heed_value gat_of_edges(heed_model *m, heed_score score, heed_edge_use edges) {
+  heed_gat_options options = {.score = score,
+                              .heads = 2,
+                              .dim = 3,
+                              .merge = HEED_MERGE_CONCAT,
+                              .slope = 0.2F,
+                              .attention_dropout = 0.2F,
+                              .value_dropout = score == HEED_SCORE_GAT ? 0.3F : 0,
+                              .bias = true,
+                              .edges = edges};
+  must(heed_model_edges(m, EDGE_FEATURES));
+  heed_value x = heed_model_gat(m, "a", heed_model_features(m), &options);
+  options.merge = HEED_MERGE_MEAN;
+  return heed_model_gat(m, "b", heed_model_activate(m, x, HEED_ACTIVATION_ELU), &options);
+}
+static heed_value gat_add(heed_model *m) { return gat_of_edges(m, HEED_SCORE_GAT, HEED_EDGES_ADD); }
+static heed_value gat_bias(heed_model *m) {
+  return gat_of_edges(m, HEED_SCORE_GAT, HEED_EDGES_BIAS);
+}
+static heed_value gatv2_add(heed_model *m) {
+  return gat_of_edges(m, HEED_SCORE_GATV2, HEED_EDGES_ADD);
+}
+static heed_value gatv2_bias(heed_model *m) {
+  return gat_of_edges(m, HEED_SCORE_GATV2, HEED_EDGES_BIAS);
+}
+static heed_value conv_add(heed_model *m) {
+  must(heed_model_edges(m, EDGE_FEATURES));
+  heed_value x = linear(m);
+  return heed_model_transformer_conv(m, "t", x, 2, 3, HEED_MERGE_MEAN, HEED_SCOPE_MASKED, 0.2F,
+                                     HEED_EDGES_ADD);
+}
+static heed_value conv_bias(heed_model *m) {
+  must(heed_model_edges(m, EDGE_FEATURES));
+  heed_value x = linear(m);
+  return heed_model_transformer_conv(m, "t", x, 2, 3, HEED_MERGE_CONCAT, HEED_SCOPE_MASKED, 0,
+                                     HEED_EDGES_BIAS);
+}
+
 static const struct {
   const char *name;
   heed_value (*build)(heed_model *); /* NULL: the name is a spec's text */
@@ -283,6 +350,35 @@ static const struct {
      true},
     {"kind=transformer features=9 outputs=1 hidden=6 heads=3 blocks=SM pre-norm=no expansion=1",
      NULL, false},
+    {"pooling by one seed", pool_one_seed, true},
+    {"pooling by one seed, one graph", pool_one_seed, false},
+    {"pooling by seeds", pool_seeds, true},
+    {"pooling, then a decoder", pool_decoder, true},
+    {"pooling, then a decoder, one graph", pool_decoder, false},
+    {"pooling alone", pool_only, true},
+    {"gat, edges added", gat_add, false},
+    {"gat, edges a bias", gat_bias, false},
+    {"gatv2, edges added", gatv2_add, true},
+    {"gatv2, edges a bias", gatv2_bias, false},
+    {"transformer conv, edges added", conv_add, false},
+    {"transformer conv, edges a bias", conv_bias, true},
+    {"kind=gat features=9 outputs=3 hidden=6 heads=2 pooling=mean edges=add edge-features=3", NULL,
+     true},
+    {"kind=gat features=9 outputs=2 hidden=6 heads=2 residual=yes norm=layer pooling=max edges=add "
+     "edge-features=3",
+     NULL, true},
+    {"kind=gatv2 features=9 outputs=2 hidden=6 heads=2 residual=yes norm=layer pooling=sum "
+     "edges=bias edge-features=3",
+     NULL, true},
+    {"kind=mlp features=9 outputs=3 hidden=5 layers=2 pooling=sum", NULL, true},
+    {"kind=mlp features=9 outputs=3 hidden=5 residual=yes norm=layer pooling=mean", NULL, true},
+    {"kind=transformer features=9 outputs=3 hidden=8 heads=2 blocks=MSPS seeds=3 edges=add "
+     "edge-features=3 attention-dropout=0.3",
+     NULL, true},
+    {"kind=transformer features=9 outputs=2 hidden=6 heads=3 blocks=MP seeds=2 edges=bias "
+     "edge-features=3 pre-norm=no",
+     NULL, false},
+    {"kind=transformer features=9 outputs=2 hidden=6 heads=3 blocks=SM pooling=mean", NULL, true},
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -608,7 +704,7 @@ START_TEST(test_build_errors) {
   (void)heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0);
   refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_ARGUMENT, "twice");
   heed_value graphs = heed_model_pool(m, 0, HEED_POOLING_SUM);
-  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, graphs, 0, 0), HEED_SHAPE,
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_MASKED, graphs, 0, 0), HEED_SHAPE,
           "queries over graphs");
   spec.heads = 0;
   refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE, "0 heads");
@@ -1095,7 +1191,8 @@ START_TEST(test_weights) {
       double sum = 0, whole = 0;
       for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1]; p++) {
         double w = (double)weights[p * 3 + j / 3];
-        sum += w * (double)in.x[mask->indices[p] * FEATURES + j];
+        int64_t key = mask->starts[i] + p - mask->indptr[i]; /* a mask of runs */
+        sum += w * (double)in.x[key * FEATURES + j];
         whole += w;
       }
       ck_assert(fabs(sum - (double)before[i * FEATURES + j]) < 1e-5 && fabs(whole - 1) < 1e-5);
