@@ -116,39 +116,26 @@ static void normalize(const run *r, const heed__layer *layer, const double *x, d
   }
 }
 
-/* Row r of a value that has so many a graph (0: its nodes): its graph, and where that begins and ends. */
-static int64_t graph_of(const run *r, int32_t per_graph, int64_t row, int64_t *first, int64_t *end) {
-  for (int64_t g = 0; g < r->in->n_graphs; g++) {
-    *first = per_graph > 0 ? per_graph * g : r->in->graph_ptr[g];
-    *end = per_graph > 0 ? per_graph * (g + 1) : r->in->graph_ptr[g + 1];
-    if (row >= *first && row < *end) return g;
-  }
-  *first = 0;
-  *end = per_graph > 0 ? per_graph : r->in->n_nodes;
-  return 0;
+/* Where graph g begins among the rows of a value that has so many a graph (0: its nodes). */
+static int64_t start_of(const run *r, int32_t per_graph, int64_t g) {
+  if (per_graph > 0) return per_graph * g;
+  return r->in->n_graphs > 0 ? r->in->graph_ptr[g] : g * r->in->n_nodes;
 }
 
 static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, int64_t *pair) {
   if (layer->scope == HEED_SCOPE_FULL) {
     int32_t per_query = r->model->values[layer->output].per_graph;
     int32_t per_key = r->model->values[layer->inputs[1]].per_graph;
-    int64_t first, end;
-    int64_t g = graph_of(r, per_key, j, &first, &end), key = j - first;
+    int64_t graphs = r->in->n_graphs == 0 ? 1 : r->in->n_graphs;
     *pair = 0;
-    for (int64_t row = 0; row <= i; row++) {
-      int64_t of = graph_of(r, per_query, row, &first, &end), begin, stop;
-      if (r->in->n_graphs == 0) {
-        begin = 0;
-        stop = per_key > 0 ? per_key : r->in->n_nodes;
-      } else {
-        begin = per_key > 0 ? per_key * of : r->in->graph_ptr[of];
-        stop = per_key > 0 ? per_key * (of + 1) : r->in->graph_ptr[of + 1];
+    for (int64_t g = 0; g < graphs; g++) {
+      int64_t first = start_of(r, per_query, g), end = start_of(r, per_query, g + 1);
+      int64_t key = start_of(r, per_key, g), last_key = start_of(r, per_key, g + 1);
+      if (i < end) {
+        *pair += (i - first) * (last_key - key) + j - key;
+        return j >= key && j < last_key;
       }
-      if (row == i) {
-        *pair += key;
-        return of == g;
-      }
-      *pair += stop - begin;
+      *pair += (end - first) * (last_key - key);
     }
     return false;
   }

@@ -922,6 +922,24 @@ START_TEST(test_spec_text) {
   spec_read_fails(again, "bytes");
   memcpy(again + 24 + HEED_MAX_BLOCKS + 1, "", 1);
   spec_read_fails(again, "blocks=MMM");
+  must(heed_model_spec_read(&spec, "kind=transformer blocks=MSPS seeds=5 edges=add edge-features=7"));
+  ck_assert_str_eq(spec.blocks, "MSPS");
+  ck_assert(spec.seeds == 5 && spec.edges == HEED_EDGES_ADD && spec.edge_features == 7);
+  ck_assert(spec.pooling == HEED_POOLING_NONE);
+  must(heed_model_spec_write(&spec, text, sizeof text));
+  ck_assert_ptr_nonnull(strstr(text, "pooling=none seeds=5 edge-features=7 edges=add"));
+  must(heed_model_spec_read(&spec, "kind=mlp pooling=max"));
+  ck_assert(spec.pooling == HEED_POOLING_MAX && spec.edges == HEED_EDGES_NONE && spec.seeds == 1);
+  spec_read_fails("kind=mlp pooling=middle", "pooling=middle");
+  spec_read_fails("kind=gat edges=both", "edges=both");
+  ck_assert_str_eq(heed_pooling_name(HEED_POOLING_NONE), "none");
+  ck_assert_str_eq(heed_pooling_name((heed_pooling)3), "?");
+  ck_assert_str_eq(heed_edge_use_name(HEED_EDGES_BIAS), "bias");
+  ck_assert_str_eq(heed_edge_use_name((heed_edge_use)3), "?");
+  heed_pooling pooling;
+  heed_edge_use use;
+  must_fail(heed_pooling_from_name("all", &pooling), HEED_ARGUMENT, "mean, sum or max");
+  must_fail(heed_edge_use_from_name("all", &use), HEED_ARGUMENT, "bias or add");
   /* A program in a locale with decimal commas. */
   if (setlocale(LC_ALL, "de_DE.UTF-8") != NULL) {
     must(heed_model_spec_read(&spec, "kind=gat dropout=0.25"));
@@ -975,6 +993,136 @@ START_TEST(test_spec_errors) {
   must_fail(heed_norm_from_name("x", &norm), HEED_ARGUMENT, "batch");
   ck_assert_str_eq(heed_model_kind_name((heed_model_kind)17), "?");
   ck_assert_str_eq(heed_norm_name((heed_norm)17), "?");
+}
+END_TEST
+
+/* Specs of whole graphs, and layers that cannot be. */
+START_TEST(test_graph_errors) {
+  static const struct {
+    const char *text, *words;
+    heed_status status;
+  } bad[] = {
+      {"blocks=MPP", "block 3 is P", HEED_ARGUMENT},
+      {"blocks=MPM", "block 3 is M", HEED_ARGUMENT},
+      {"blocks=MPS pooling=mean", "pooling mean", HEED_ARGUMENT},
+      {"blocks=MPS seeds=0", "seeds 0", HEED_RANGE},
+      {"edges=add", "edge-features is 0", HEED_ARGUMENT},
+      {"edge-features=-1", "edge-features -1", HEED_RANGE},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    char text[200];
+    heed_model_spec spec;
+    snprintf(text, sizeof text, "kind=transformer features=9 outputs=2 %s", bad[i].text);
+    must(heed_model_spec_read(&spec, text));
+    build_fails(&spec, bad[i].status, bad[i].words);
+  }
+  heed_model_spec spec = heed_model_spec_default(HEED_MODEL_MLP);
+  spec.features = spec.outputs = 2;
+  spec.pooling = (heed_pooling)7;
+  build_fails(&spec, HEED_ARGUMENT, "pooling");
+  spec.pooling = HEED_POOLING_NONE;
+  spec.edges = (heed_edge_use)7;
+  build_fails(&spec, HEED_ARGUMENT, "edges 7");
+
+  heed_block_options block = {.heads = 3};
+  heed_model *m = empty();
+  must_fail(heed_model_edges(m, -1), HEED_RANGE, "-1 features");
+  block.edges = HEED_EDGES_BIAS;
+  refused(m, heed_model_block(m, "b", 0, &block), HEED_ARGUMENT, "heed_model_edges()");
+  m = empty();
+  must(heed_model_edges(m, 3));
+  ck_assert_int_gt(heed_model_block(m, "b", 0, &block), 0);
+  must_fail(heed_model_edges(m, 4), HEED_ARGUMENT, "layer b has taken");
+  heed_value seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_block(m, "c", seeds, &block), HEED_SHAPE, "after pooling");
+  m = empty();
+  refused(m, heed_model_pool_attention(m, "p", 0, 0, &block), HEED_RANGE, "0 seeds");
+  m = empty();
+  seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_pool_attention(m, "q", seeds, 2, &block), HEED_SHAPE, "pooled already");
+  m = empty();
+  seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_pool(m, seeds, HEED_POOLING_SUM), HEED_SHAPE, "pooled already");
+  m = empty();
+  refused(m, heed_model_join_seeds(m, 0), HEED_SHAPE, "over nodes");
+  m = empty();
+  seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_add(m, seeds, 0), HEED_SHAPE, "0: its nodes");
+}
+END_TEST
+
+/* Features of pairs that do not fit, and a mask of runs whose nodes are wanted. */
+START_TEST(test_edge_inputs) {
+  inputs in;
+  make_inputs(&in, false);
+  heed_model *model;
+  must(heed_model_new(&model, FEATURES));
+  must(heed_model_finish(model, conv_add(model), 1));
+  must_fail(heed_model_edges(model, 3), HEED_ARGUMENT, "finished");
+  heed_model_inputs bad = in.dense;
+  heed_pass *pass;
+  bad.edges = NULL;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "edges are not there");
+  ck_assert_ptr_null(pass);
+  heed_matrix edges = in.edges;
+  bad.edges = &edges;
+  edges.rows--;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
+  edges = in.edges;
+  edges.cols--;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
+  edges = in.edges;
+  edges.stride++;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "with stride 4");
+  edges = in.edges;
+  uint8_t wanted[NODES] = {1};
+  bad.wanted = wanted;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "wanted");
+  bad.wanted = NULL;
+  heed_mask full;
+  must(heed_mask_full(&full, NODES, NODES));
+  bad.mask = &full;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "full mask");
+  heed_model_free(model);
+
+  /* The same window as runs and as pairs, all nodes and wanted ones. */
+  must(heed_model_new(&model, FEATURES));
+  must(heed_model_finish(model, gatv2(model), 1));
+  heed_mask runs, listed;
+  must(heed_mask_window(&runs, NODES, 2, 1));
+  must(heed_mask_explicit(&listed, &runs));
+  for (int with = 0; with < 2; with++) {
+    heed_matrix output;
+    float *first = NULL;
+    for (int form = 0; form < 2; form++) {
+      bad = in.dense;
+      bad.mask = form == 0 ? &listed : &runs;
+      bad.wanted = with == 1 ? wanted : NULL;
+      must(heed_pass_new(&pass, model, &bad, true));
+      must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+      int64_t n = output.rows * output.cols, all = n + heed_model_parameter_count(model);
+      float *got = malloc((size_t)all * sizeof *got);
+      memcpy(got, output.data, (size_t)n * sizeof *got);
+      float *d_output = malloc((size_t)n * sizeof *d_output);
+      heed_random_uniform(4, 4, d_output, n, -1, 1);
+      must(heed_pass_backward(pass, d_output));
+      memcpy(got + n, heed_pass_gradients(pass), (size_t)(all - n) * sizeof *got);
+      if (form == 0) {
+        first = got;
+      } else {
+        double *expected = doubles(first, all);
+        near("runs", got, expected, all, 1e-5, largest_of(expected, all));
+        free(expected);
+        free(first);
+        free(got);
+      }
+      free(d_output);
+      heed_pass_free(pass);
+    }
+  }
+  heed_mask_free(&runs);
+  heed_mask_free(&listed);
+  heed_model_free(model);
 }
 END_TEST
 
@@ -1319,6 +1467,8 @@ int main(void) {
   tcase_add_test(tests, test_pass_errors);
   tcase_add_test(tests, test_spec_text);
   tcase_add_test(tests, test_spec_errors);
+  tcase_add_test(tests, test_graph_errors);
+  tcase_add_test(tests, test_edge_inputs);
   tcase_add_test(tests, test_parameters);
   tcase_add_test(tests, test_batch_norm_state);
   tcase_add_test(tests, test_dropout);
