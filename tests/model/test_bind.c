@@ -312,7 +312,7 @@ START_TEST(test_again) {
 }
 END_TEST
 
-/* A batch gives every graph the bits it gets alone, and by its gradients the sum of theirs. */
+/* A batch gives every graph the bits it gets alone. */
 START_TEST(test_alone) {
   heed_model *model = model_new(_i);
   if (models[_i].exact) {
@@ -340,6 +340,58 @@ START_TEST(test_alone) {
     free(all);
   }
   heed_model_free(model);
+}
+END_TEST
+
+static const char *const specs[] = {
+    "kind=transformer hidden=16 heads=4 blocks=MSPS seeds=3 edges=add",
+    "kind=transformer hidden=16 heads=2 blocks=MS pooling=mean edges=bias",
+    "kind=gat hidden=16 heads=4 pooling=max edges=add",
+    "kind=gatv2 hidden=16 heads=2 pooling=sum residual=yes norm=layer edges=add",
+    "kind=mlp hidden=16 pooling=mean",
+};
+enum { SPECS = sizeof specs / sizeof *specs };
+
+/* The gradients of a batch are the sums of its graphs'. */
+START_TEST(test_gradients) {
+  char text[256];
+  heed_model_spec spec;
+  heed_model *model;
+  snprintf(text, sizeof text,
+           "%s features=5 outputs=3 dropout=0 attention-dropout=0 edge-features=4", specs[_i]);
+  must(heed_model_spec_read(&spec, text));
+  must(heed_model_build(&model, &spec, 3));
+  batch *all = batch_new(4, 9, 30);
+  heed_pass *pass;
+  heed_matrix output;
+  int64_t n = heed_model_parameter_count(model);
+  float d_output[MOST_GRAPHS * OUTPUTS], *numbers = malloc((size_t)n * sizeof *numbers);
+  double *sums = calloc((size_t)n, sizeof *sums), most = 0;
+  heed_random_uniform(8, 8, d_output, all->in.n_graphs * OUTPUTS, -1, 1);
+  must(heed_pass_reserve(&pass, model, &capacity, true));
+  must(heed_pass_bind(pass, &all->in));
+  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  must(heed_pass_backward(pass, d_output));
+  memcpy(numbers, heed_pass_gradients(pass), (size_t)n * sizeof *numbers);
+  for (int64_t g = 0; g < all->in.n_graphs; g++) {
+    batch *one = batch_of_one(all, g);
+    must(heed_pass_bind(pass, &one->in));
+    must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+    must(heed_pass_backward(pass, d_output + g * OUTPUTS));
+    for (int64_t i = 0; i < n; i++) sums[i] += (double)heed_pass_gradients(pass)[i];
+    free(one);
+  }
+  for (int64_t i = 0; i < n; i++) most = fmax(most, fabs(sums[i]));
+  for (int64_t i = 0; i < n; i++) {
+    ck_assert_msg(fabs((double)numbers[i] - sums[i]) <= 1e-5 * most, "%s: %lld: %.9g, not %.9g",
+                  specs[_i], (long long)i, (double)numbers[i], sums[i]);
+  }
+  ck_assert(most > 0);
+  free(numbers);
+  free(sums);
+  heed_pass_free(pass);
+  heed_model_free(model);
+  free(all);
 }
 END_TEST
 
@@ -408,6 +460,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, test_again, 0, MODELS);
   tcase_add_loop_test(tests, test_alone, 0, MODELS);
+  tcase_add_loop_test(tests, test_gradients, 0, SPECS);
   tcase_add_loop_test(tests, test_capacity, 0, MODELS);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

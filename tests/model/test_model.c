@@ -1029,25 +1029,20 @@ START_TEST(test_graph_errors) {
   must_fail(heed_model_edges(m, -1), HEED_RANGE, "-1 features");
   block.edges = HEED_EDGES_BIAS;
   refused(m, heed_model_block(m, "b", 0, &block), HEED_ARGUMENT, "heed_model_edges()");
-  m = empty();
   must(heed_model_edges(m, 3));
   ck_assert_int_gt(heed_model_block(m, "b", 0, &block), 0);
   must_fail(heed_model_edges(m, 4), HEED_ARGUMENT, "layer b has taken");
   heed_value seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
   refused(m, heed_model_block(m, "c", seeds, &block), HEED_SHAPE, "after pooling");
-  m = empty();
   refused(m, heed_model_pool_attention(m, "p", 0, 0, &block), HEED_RANGE, "0 seeds");
-  m = empty();
   seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
   refused(m, heed_model_pool_attention(m, "q", seeds, 2, &block), HEED_SHAPE, "pooled already");
-  m = empty();
   seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
   refused(m, heed_model_pool(m, seeds, HEED_POOLING_SUM), HEED_SHAPE, "pooled already");
-  m = empty();
   refused(m, heed_model_join_seeds(m, 0), HEED_SHAPE, "over nodes");
-  m = empty();
   seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
   refused(m, heed_model_add(m, seeds, 0), HEED_SHAPE, "0: its nodes");
+  heed_model_free(m);
 }
 END_TEST
 
