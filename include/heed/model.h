@@ -187,7 +187,8 @@ HEED_API heed_value heed_model_pool(heed_model *model, heed_value x, heed_poolin
 /** Pooling by multi-head attention (Lee et al. 2019, equation 11): `seeds` learned queries, `name`.seeds [seeds,
  *  width of x], each attend to all nodes of a graph, as a transformer block whose residual starts from the
  *  seeds (the names of heed_model_block()). [G * seeds, width of x], the seeds of a graph one after the other;
- *  later layers of full scope see the seeds of their own graph (the decoder of Lee et al., S after P).
+ *  later layers of full scope see the seeds of their own graph (the decoder of Lee et al., S after P). With
+ *  pre_norm .norm1 is of x; the seeds, being learned, need none.
  *  options->scope and ->edges are not read. */
 HEED_API heed_value heed_model_pool_attention(heed_model *model, const char *name, heed_value x,
                                               int32_t seeds, const heed_block_options *options);
@@ -229,8 +230,8 @@ enum { HEED_MAX_BLOCKS = 64 };
  *  A model of whole graphs has a `pooling`, or a transformer a P among its blocks: "MSMSP" pools by
  *  attention with `seeds` seeds, blocks after P are S (Lee et al. 2019); the seeds are joined before the last
  *  linear layer. Without P the pooling stands before the last linear layer of the frames with residual
- *  and transformers, and of gat and gatv2 without residual after the last layer, which then gives `hidden`
- *  and is followed by linear "output".
+ *  and transformers, and without residual after the last layer, which then is like those before it, gives
+ *  `hidden`, and is followed by linear "output".
  *
  *  mlp: the same two frames with the attention left out (and its linear, where there is a feed-forward
  *  part). transformer: linear, dropout, activation, blocks, norm if pre_norm, linear.
@@ -338,7 +339,7 @@ typedef struct heed_model_inputs {
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
   const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
-                                  has no use for them; not with `wanted` */
+                                  has no use for them; not with `wanted`, not under a full mask */
 } heed_model_inputs;
 
 /** The most that a pass is to be bound to; all at least 0. */
@@ -368,8 +369,11 @@ HEED_API HEED_CHECKED heed_status heed_pass_reserve(heed_pass **pass, heed_model
                                                     bool training);
 
 /** Binds a reserved pass to other inputs, which must outlive its calls until it is bound again. Allocates
- *  nothing. Every graph gives the bits it gives in a batch of its own.
- *  @return HEED_SHAPE if they are beyond the capacity; else as heed_pass_new() */
+ *  nothing. In mode EVALUATE every graph gives the bits it gives in a batch of its own, with kernels AUTO,
+ *  SPARSE and REFERENCE and products by oneDNN or built in. Where pairs are edges with features the rows of
+ *  `edges` must lie without gaps. After a failure the pass is bound to nothing.
+ *  @return HEED_SHAPE if they are beyond the capacity, HEED_ARGUMENT for a pass that heed_pass_new() made;
+ *          else as heed_pass_new() */
 HEED_API HEED_CHECKED heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *inputs);
 
 /** Ends it; NULL is fine. */

@@ -24,7 +24,15 @@ EXTRA_DIST += tests/model/fixtures/README.md tests/model/fixtures/make_fixtures.
   tests/model/fixtures/transformer-concat-h3-d5.npz \
   tests/model/fixtures/transformer-concat-h8-d8-loops.npz \
   tests/model/fixtures/transformer-mean-h2-d7-loops.npz \
-  tests/model/fixtures/transformer-mean-h3-d5.npz
+  tests/model/fixtures/transformer-mean-h3-d5.npz \
+  tests/model/fixtures/gat-edges-concat-h3-d5.npz \
+  tests/model/fixtures/gat-edges-mean-h2-d7.npz \
+  tests/model/fixtures/gatv2-edges-concat-h3-d5.npz \
+  tests/model/fixtures/gatv2-edges-mean-h2-d8.npz \
+  tests/model/fixtures/pool-post-h1-s1.npz \
+  tests/model/fixtures/pool-pre-h7-s3.npz \
+  tests/model/fixtures/transformer-edges-concat-h3-d5.npz \
+  tests/model/fixtures/transformer-edges-mean-h8-d8.npz
 
 check_PROGRAMS += tests/model/test_field
 TESTS += tests/model/test_field

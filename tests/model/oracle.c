@@ -116,20 +116,26 @@ static void normalize(const run *r, const heed__layer *layer, const double *x, d
   }
 }
 
+/* Where graph g begins among the rows of a value that has so many a graph (0: its nodes). */
+static int64_t start_of(const run *r, int32_t per_graph, int64_t g) {
+  if (per_graph > 0) return per_graph * g;
+  return r->in->n_graphs > 0 ? r->in->graph_ptr[g] : g * r->in->n_nodes;
+}
+
 static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, int64_t *pair) {
   if (layer->scope == HEED_SCOPE_FULL) {
-    if (r->in->n_graphs < 2) {
-      *pair = i * r->in->n_nodes + j;
-      return true;
-    }
-    int64_t before = 0;
-    for (int64_t g = 0; g < r->in->n_graphs; g++) {
-      int64_t first = r->in->graph_ptr[g], end = r->in->graph_ptr[g + 1];
-      if (i >= first && i < end) {
-        *pair = before + (i - first) * (end - first) + j - first;
-        return j >= first && j < end;
+    int32_t per_query = r->model->values[layer->output].per_graph;
+    int32_t per_key = r->model->values[layer->inputs[1]].per_graph;
+    int64_t graphs = r->in->n_graphs == 0 ? 1 : r->in->n_graphs;
+    *pair = 0;
+    for (int64_t g = 0; g < graphs; g++) {
+      int64_t first = start_of(r, per_query, g), end = start_of(r, per_query, g + 1);
+      int64_t key = start_of(r, per_key, g), last_key = start_of(r, per_key, g + 1);
+      if (i < end) {
+        *pair += (i - first) * (last_key - key) + j - key;
+        return j >= key && j < last_key;
       }
-      before += (end - first) * (end - first);
+      *pair += (end - first) * (last_key - key);
     }
     return false;
   }
@@ -148,28 +154,28 @@ static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, i
  */
 static float *weight_factors(const run *r, int number) {
   const heed__layer *layer = r->model->layers + number;
-  int64_t n = r->in->n_nodes;
+  int64_t n = r->rows[layer->output], m = r->rows[layer->inputs[1]];
   heed_attention_spec spec = heed_attention_spec_default(layer->spec.heads, 1);
   spec.kernel = HEED_KERNEL_REFERENCE;
   uint64_t stream;
   heed__dropout_key(r->seed, r->step, number, &spec.seed, &stream);
   spec.dropout = layer->spec.dropout;
   int64_t *indptr = room(n + 1, sizeof *indptr);
-  int32_t *indices = room(n * n, sizeof *indices);
+  int32_t *indices = room(n * m, sizeof *indices);
   int64_t pairs = 0;
   for (int64_t i = 0; i < n; i++) {
-    for (int64_t j = 0; j < n; j++) {
+    for (int64_t j = 0; j < m; j++) {
       int64_t pair;
       if (sees(r, layer, i, j, &pair)) indices[pairs++] = (int32_t)j;
     }
     indptr[i + 1] = pairs;
   }
   heed_mask mask;
-  float *zeros = room(3 * n * spec.heads, sizeof *zeros);
+  float *zeros = room((2 * n + m) * spec.heads, sizeof *zeros);
   float *weights = room(pairs * spec.heads, sizeof *weights);
-  heed_attention_inputs in = {.query = zeros, .key = zeros};
-  heed_attention_outputs out = {.out = zeros + 2 * n * spec.heads, .weights = weights};
-  if (heed_mask_view(&mask, n, n, indptr, indices) != HEED_OK ||
+  heed_attention_inputs in = {.query = zeros, .key = zeros + n * spec.heads};
+  heed_attention_outputs out = {.out = zeros + (n + m) * spec.heads, .weights = weights};
+  if (heed_mask_view(&mask, n, m, indptr, indices) != HEED_OK ||
       heed_attend(&spec, &mask, &in, &out) != HEED_OK) {
     abort();
   }
@@ -214,31 +220,61 @@ static double logit_of(const run *r, const heed__layer *layer, const double *q, 
   return spec->score == HEED_SCORE_GAT ? leaky(sum, slope) : sum;
 }
 
+/* What features of pair p add to dimension d of head h of its key or value, or (of_bias) to its logit. */
+static double of_edge(const run *r, const heed__layer *layer, int64_t p, int32_t h, int32_t d) {
+  double sum = 0;
+  int32_t heads = layer->spec.heads, dim = layer->spec.key_dim, features = layer->spec.edge_dim;
+  bool bias = layer->edges == HEED_EDGES_BIAS, by_head = layer->edge_tensors[1] >= 0;
+  int64_t inner = by_head ? r->model->tensors[layer->edge_tensors[1]].is.shape[2] : 0;
+  const double *weight = tensor(r, layer->edge_tensors[0]);
+  for (int32_t f = 0; f < features; f++) {
+    double e = (double)r->in->edges->data[p * features + f], w = 0;
+    if (by_head) {
+      for (int64_t c = 0; c < inner; c++) {
+        w += weight[(f * heads + h) * inner + c] * tensor(r, layer->edge_tensors[1])[h * inner + c];
+      }
+    } else {
+      w = weight[bias ? f * heads + h : (f * heads + h) * dim + d];
+    }
+    sum += e * w;
+  }
+  return sum;
+}
+
 static void attention(const run *r, int number, double *y) {
   const heed__layer *layer = r->model->layers + number;
   const double *q = r->values[layer->inputs[0]], *k = r->values[layer->inputs[1]];
   const double *v = r->values[layer->inputs[2]];
   int32_t heads = layer->spec.heads, dim = layer->spec.key_dim, dim_v = layer->spec.value_dim;
-  int64_t n = r->in->n_nodes;
+  int64_t n = r->rows[layer->output], m = r->rows[layer->inputs[1]];
+  bool adds = layer->edges == HEED_EDGES_ADD, of_values = adds && layer->spec.score == HEED_SCORE_DOT;
+  double *with_edge = room(dim, sizeof *with_edge);
   bool drops = r->mode == HEED_MODE_TRAIN && layer->spec.dropout > 0;
   float *factors = drops ? weight_factors(r, number) : NULL;
   for (int64_t i = 0; i < n; i++) {
     for (int32_t h = 0; h < heads; h++) {
       double sum = 0, *out = y + (i * heads + h) * dim_v;
-      for (int64_t j = 0; j < n; j++) {
+      for (int64_t j = 0; j < m; j++) {
         int64_t pair;
         if (!sees(r, layer, i, j, &pair)) continue;
-        double e = exp(logit_of(r, layer, q + (i * heads + h) * dim, k + (j * heads + h) * dim, h));
+        for (int32_t d = 0; d < dim; d++) {
+          with_edge[d] = k[(j * heads + h) * dim + d] + (adds ? of_edge(r, layer, pair, h, d) : 0);
+        }
+        double logit = logit_of(r, layer, q + (i * heads + h) * dim, with_edge, h);
+        if (layer->edges == HEED_EDGES_BIAS) logit += of_edge(r, layer, pair, h, 0);
+        double e = exp(logit);
         sum += e;
         for (int32_t d = 0; d < dim_v; d++) {
           double kept = drops ? (double)factors[pair * heads + h] : 1;
-          out[d] += e * kept * v[(j * heads + h) * dim_v + d];
+          double add = of_values ? of_edge(r, layer, pair, h, d) : 0;
+          out[d] += e * kept * (v[(j * heads + h) * dim_v + d] + add);
         }
       }
       for (int32_t d = 0; d < dim_v && sum > 0; d++) out[d] /= sum;
     }
   }
   free(factors);
+  free(with_edge);
 }
 
 static void pool(const run *r, const heed__layer *layer, const double *x, double *y, int64_t graphs,
@@ -311,6 +347,19 @@ static void layer_forward(run *r, int number) {
           y[i] += x[i / width * from + h * width + i % width] / layer->heads;
         }
       }
+      break;
+    case HEED__HEAD_DOT:
+      for (int64_t i = 0; i < rows * from; i++) {
+        y[i / (from / width)] += x[i] * tensor(r, layer->tensors[0])[i % from];
+      }
+      break;
+    case HEED__SEEDS:
+      for (int64_t i = 0; i < rows * width; i++) {
+        y[i] = tensor(r, layer->tensors[0])[i % (per_graph * width)];
+      }
+      break;
+    case HEED__JOIN:
+      for (int64_t i = 0; i < rows * width; i++) y[i] = x[i];
       break;
     case HEED__POOL:
       pool(r, layer, x, y, rows, width);

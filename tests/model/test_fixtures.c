@@ -37,10 +37,21 @@ static void near(const char *what, const float *got, const float *expected, int6
 static heed_value build(heed_model *model, const char *name) {
   int heads, dim;
   heed_value x = heed_model_features(model);
+  if (strncmp(name, "pool-", 5) == 0) {
+    heed_block_options block = {.norm = HEED_NORM_LAYER,
+                                .pre_norm = strncmp(name, "pool-pre", 8) == 0,
+                                .activation = HEED_ACTIVATION_GELU,
+                                .expansion = 2};
+    ck_assert_int_eq(sscanf(strstr(name, "-h"), "-h%d-s%d", &heads, &dim), 2);
+    block.heads = heads;
+    return heed_model_pool_attention(model, "layer", x, dim, &block);
+  }
+  heed_edge_use edges = strstr(name, "-edges-") != NULL ? HEED_EDGES_ADD : HEED_EDGES_NONE;
   ck_assert_int_eq(sscanf(strstr(name, "-h"), "-h%d-d%d", &heads, &dim), 2);
   heed_merge merge = strstr(name, "-mean-") != NULL ? HEED_MERGE_MEAN : HEED_MERGE_CONCAT;
   if (strncmp(name, "transformer-", 12) == 0) {
-    return heed_model_transformer_conv(model, "layer", x, heads, dim, merge, HEED_SCOPE_MASKED, 0, HEED_EDGES_NONE);
+    return heed_model_transformer_conv(model, "layer", x, heads, dim, merge, HEED_SCOPE_MASKED, 0,
+                                       edges);
   }
   heed_gat_options options = {
       .score = strncmp(name, "gatv2-", 6) == 0 ? HEED_SCORE_GATV2 : HEED_SCORE_GAT,
@@ -49,7 +60,8 @@ static heed_value build(heed_model *model, const char *name) {
       .merge = merge,
       .slope = 0.2F,
       .share_weights = strstr(name, "-shared-") != NULL,
-      .bias = true};
+      .bias = true,
+      .edges = edges};
   return heed_model_gat(model, "layer", x, &options);
 }
 
@@ -83,8 +95,23 @@ START_TEST(test_layer) {
   heed_mask mask;
   must(heed_mask_view(&mask, x.rows, x.rows, indptr, indices));
 
+  heed_matrix edges = {0};
+  void *graph_ptr = NULL;
+  int64_t graphs = 0;
+  if (strstr(names[_i], "-edges-") != NULL) {
+    int64_t edge_shape[2] = {pairs, -1};
+    float *data = read_floats(npz, "edges", 2, edge_shape);
+    edges = heed_matrix_view(data, pairs, edge_shape[1]);
+  }
+  if (strncmp(names[_i], "pool-", 5) == 0) {
+    int64_t ends = -1;
+    must(heed_npz_read(npz, "graph_ptr", HEED_DTYPE_INT64, false, 1, &ends, &graph_ptr));
+    graphs = ends - 1;
+  }
+
   heed_model *model;
   must(heed_model_new(&model, x.cols));
+  must(heed_model_edges(model, edges.cols));
   must(heed_model_finish(model, build(model, names[_i]), 1));
   int tensors = heed_model_tensors(model), expected = 0;
   for (int i = 0; i < heed_npz_count(npz); i++) {
@@ -98,7 +125,8 @@ START_TEST(test_layer) {
     heed_npz_free(from);
   }
 
-  heed_model_inputs inputs = {.n_nodes = x.rows, .dense = &x, .mask = &mask};
+  heed_model_inputs inputs = {.n_nodes = x.rows, .dense = &x, .mask = &mask,
+                              .edges = &edges, .n_graphs = graphs, .graph_ptr = graph_ptr};
   heed_pass *pass;
   heed_matrix output;
   must(heed_pass_new(&pass, model, &inputs, true));
@@ -119,7 +147,7 @@ START_TEST(test_layer) {
     float *got = malloc((size_t)is.size * sizeof *got);
     is.data = heed_pass_gradients(pass) + is.offset;
     heed_parameter_export(&is, got);
-    if (strcmp(is.name, "layer.lin_key.bias") == 0) {
+    if (strcmp(is.name, "layer.lin_key.bias") == 0 || strcmp(is.name, "layer.key.bias") == 0) {
       for (int64_t j = 0; j < is.size; j++) {
         ck_assert(fabs((double)got[j] - (double)gradient[j]) <= TOLERANCE * (double)whole);
       }
@@ -132,6 +160,8 @@ START_TEST(test_layer) {
   heed_npz_free(out);
   heed_npz_free(d_out);
   heed_npz_free(x.data);
+  heed_npz_free(edges.data);
+  heed_npz_free(graph_ptr);
   heed_npz_free(indptr);
   heed_npz_free(indices);
   heed_npz_close(npz);

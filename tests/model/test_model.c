@@ -25,7 +25,7 @@
                   heed_message());                                                             \
   } while (0)
 
-enum { NODES = 23, FEATURES = 9, GRAPHS = 4 };
+enum { NODES = 23, FEATURES = 9, GRAPHS = 4, EDGE_FEATURES = 3 };
 
 static const int64_t graph_ptr[GRAPHS + 1] = {0, 8, 8, 9, NODES}; /* one graph is empty */
 
@@ -40,6 +40,8 @@ typedef struct inputs {
   float values[NODES * FEATURES];
   int64_t rows[NODES + 1];
   int32_t keys[NODES * NODES];
+  float e[NODES * NODES * EDGE_FEATURES];
+  heed_matrix edges;
 } inputs;
 
 /* Some features are zero; node 5 sees nobody and has no features; pairs stay within graphs. */
@@ -72,6 +74,9 @@ static void make_inputs(inputs *in, bool graphs) {
   in->matrix = heed_matrix_view(in->x, NODES, FEATURES);
   in->csr = (heed_csr){NODES, FEATURES, in->indptr, in->indices, in->values};
   in->dense = (heed_model_inputs){.n_nodes = NODES, .dense = &in->matrix, .mask = &in->mask};
+  heed_random_uniform(1, 3, in->e, pairs * EDGE_FEATURES, -1, 1);
+  in->edges = heed_matrix_view(in->e, pairs, EDGE_FEATURES);
+  in->dense.edges = &in->edges;
   if (graphs) {
     in->dense.n_graphs = GRAPHS;
     in->dense.graph_ptr = graph_ptr;
@@ -238,6 +243,68 @@ static heed_value pool_mean(heed_model *m) { return pooled(m, HEED_POOLING_MEAN)
 static heed_value pool_sum(heed_model *m) { return pooled(m, HEED_POOLING_SUM); }
 static heed_value pool_max(heed_model *m) { return pooled(m, HEED_POOLING_MAX); }
 
+static heed_value pooled_by_attention(heed_model *m, bool pre_norm, int32_t seeds, int after) {
+  heed_block_options options = {.heads = 2,
+                                .scope = HEED_SCOPE_FULL,
+                                .norm = HEED_NORM_LAYER,
+                                .pre_norm = pre_norm,
+                                .activation = HEED_ACTIVATION_GELU,
+                                .expansion = 1.5F,
+                                .dropout = 0.2F,
+                                .attention_dropout = 0.3F};
+  heed_value x = heed_model_linear(m, "in", heed_model_features(m), 8, true);
+  x = heed_model_pool_attention(m, "pool", x, seeds, &options);
+  for (int i = 0; i < after; i++) x = heed_model_block(m, i == 0 ? "d0" : "d1", x, &options);
+  x = heed_model_activate(m, heed_model_join_seeds(m, x), HEED_ACTIVATION_ELU);
+  return heed_model_linear(m, "last", x, 2, true);
+}
+static heed_value pool_one_seed(heed_model *m) { return pooled_by_attention(m, true, 1, 0); }
+static heed_value pool_seeds(heed_model *m) { return pooled_by_attention(m, false, 3, 0); }
+static heed_value pool_decoder(heed_model *m) { return pooled_by_attention(m, true, 3, 2); }
+/* Seeds that are the output themselves. */
+static heed_value pool_only(heed_model *m) {
+  heed_block_options options = {.heads = 3, .score = HEED_SCORE_ADDITIVE};
+  return heed_model_pool_attention(m, "pool", heed_model_features(m), 2, &options);
+}
+
+static heed_value gat_of_edges(heed_model *m, heed_score score, heed_edge_use edges) {
+  heed_gat_options options = {.score = score,
+                              .heads = 2,
+                              .dim = 3,
+                              .merge = HEED_MERGE_CONCAT,
+                              .slope = 0.2F,
+                              .attention_dropout = 0.2F,
+                              .value_dropout = score == HEED_SCORE_GAT ? 0.3F : 0,
+                              .bias = true,
+                              .edges = edges};
+  must(heed_model_edges(m, EDGE_FEATURES));
+  heed_value x = heed_model_gat(m, "a", heed_model_features(m), &options);
+  options.merge = HEED_MERGE_MEAN;
+  return heed_model_gat(m, "b", heed_model_activate(m, x, HEED_ACTIVATION_ELU), &options);
+}
+static heed_value gat_add(heed_model *m) { return gat_of_edges(m, HEED_SCORE_GAT, HEED_EDGES_ADD); }
+static heed_value gat_bias(heed_model *m) {
+  return gat_of_edges(m, HEED_SCORE_GAT, HEED_EDGES_BIAS);
+}
+static heed_value gatv2_add(heed_model *m) {
+  return gat_of_edges(m, HEED_SCORE_GATV2, HEED_EDGES_ADD);
+}
+static heed_value gatv2_bias(heed_model *m) {
+  return gat_of_edges(m, HEED_SCORE_GATV2, HEED_EDGES_BIAS);
+}
+static heed_value conv_add(heed_model *m) {
+  must(heed_model_edges(m, EDGE_FEATURES));
+  heed_value x = linear(m);
+  return heed_model_transformer_conv(m, "t", x, 2, 3, HEED_MERGE_MEAN, HEED_SCOPE_MASKED, 0.2F,
+                                     HEED_EDGES_ADD);
+}
+static heed_value conv_bias(heed_model *m) {
+  must(heed_model_edges(m, EDGE_FEATURES));
+  heed_value x = linear(m);
+  return heed_model_transformer_conv(m, "t", x, 2, 3, HEED_MERGE_CONCAT, HEED_SCOPE_MASKED, 0,
+                                     HEED_EDGES_BIAS);
+}
+
 static const struct {
   const char *name;
   heed_value (*build)(heed_model *); /* NULL: the name is a spec's text */
@@ -283,6 +350,35 @@ static const struct {
      true},
     {"kind=transformer features=9 outputs=1 hidden=6 heads=3 blocks=SM pre-norm=no expansion=1",
      NULL, false},
+    {"pooling by one seed", pool_one_seed, true},
+    {"pooling by one seed, one graph", pool_one_seed, false},
+    {"pooling by seeds", pool_seeds, true},
+    {"pooling, then a decoder", pool_decoder, true},
+    {"pooling, then a decoder, one graph", pool_decoder, false},
+    {"pooling alone", pool_only, true},
+    {"gat, edges added", gat_add, false},
+    {"gat, edges a bias", gat_bias, false},
+    {"gatv2, edges added", gatv2_add, true},
+    {"gatv2, edges a bias", gatv2_bias, false},
+    {"transformer conv, edges added", conv_add, false},
+    {"transformer conv, edges a bias", conv_bias, true},
+    {"kind=gat features=9 outputs=3 hidden=6 heads=2 pooling=mean edges=add edge-features=3", NULL,
+     true},
+    {"kind=gat features=9 outputs=2 hidden=6 heads=2 residual=yes norm=layer pooling=max edges=add "
+     "edge-features=3",
+     NULL, true},
+    {"kind=gatv2 features=9 outputs=2 hidden=6 heads=2 residual=yes norm=layer pooling=sum "
+     "edges=bias edge-features=3",
+     NULL, true},
+    {"kind=mlp features=9 outputs=3 hidden=5 layers=2 pooling=sum", NULL, true},
+    {"kind=mlp features=9 outputs=3 hidden=5 residual=yes norm=layer pooling=mean", NULL, true},
+    {"kind=transformer features=9 outputs=3 hidden=8 heads=2 blocks=MSPS seeds=3 edges=add "
+     "edge-features=3 attention-dropout=0.3",
+     NULL, true},
+    {"kind=transformer features=9 outputs=2 hidden=6 heads=3 blocks=MP seeds=2 edges=bias "
+     "edge-features=3 pre-norm=no",
+     NULL, false},
+    {"kind=transformer features=9 outputs=2 hidden=6 heads=3 blocks=SM pooling=mean", NULL, true},
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -608,7 +704,7 @@ START_TEST(test_build_errors) {
   (void)heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0);
   refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_ARGUMENT, "twice");
   heed_value graphs = heed_model_pool(m, 0, HEED_POOLING_SUM);
-  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, graphs, 0, 0), HEED_SHAPE,
+  refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_MASKED, graphs, 0, 0), HEED_SHAPE,
           "queries over graphs");
   spec.heads = 0;
   refused(m, heed_model_attention(m, "x", &spec, HEED_SCOPE_FULL, 0, 0, 0), HEED_RANGE, "0 heads");
@@ -826,6 +922,24 @@ START_TEST(test_spec_text) {
   spec_read_fails(again, "bytes");
   memcpy(again + 24 + HEED_MAX_BLOCKS + 1, "", 1);
   spec_read_fails(again, "blocks=MMM");
+  must(heed_model_spec_read(&spec, "kind=transformer blocks=MSPS seeds=5 edges=add edge-features=7"));
+  ck_assert_str_eq(spec.blocks, "MSPS");
+  ck_assert(spec.seeds == 5 && spec.edges == HEED_EDGES_ADD && spec.edge_features == 7);
+  ck_assert(spec.pooling == HEED_POOLING_NONE);
+  must(heed_model_spec_write(&spec, text, sizeof text));
+  ck_assert_ptr_nonnull(strstr(text, "pooling=none seeds=5 edge-features=7 edges=add"));
+  must(heed_model_spec_read(&spec, "kind=mlp pooling=max"));
+  ck_assert(spec.pooling == HEED_POOLING_MAX && spec.edges == HEED_EDGES_NONE && spec.seeds == 1);
+  spec_read_fails("kind=mlp pooling=middle", "pooling=middle");
+  spec_read_fails("kind=gat edges=both", "edges=both");
+  ck_assert_str_eq(heed_pooling_name(HEED_POOLING_NONE), "none");
+  ck_assert_str_eq(heed_pooling_name((heed_pooling)3), "?");
+  ck_assert_str_eq(heed_edge_use_name(HEED_EDGES_BIAS), "bias");
+  ck_assert_str_eq(heed_edge_use_name((heed_edge_use)3), "?");
+  heed_pooling pooling;
+  heed_edge_use use;
+  must_fail(heed_pooling_from_name("all", &pooling), HEED_ARGUMENT, "mean, sum or max");
+  must_fail(heed_edge_use_from_name("all", &use), HEED_ARGUMENT, "bias or add");
   /* A program in a locale with decimal commas. */
   if (setlocale(LC_ALL, "de_DE.UTF-8") != NULL) {
     must(heed_model_spec_read(&spec, "kind=gat dropout=0.25"));
@@ -879,6 +993,131 @@ START_TEST(test_spec_errors) {
   must_fail(heed_norm_from_name("x", &norm), HEED_ARGUMENT, "batch");
   ck_assert_str_eq(heed_model_kind_name((heed_model_kind)17), "?");
   ck_assert_str_eq(heed_norm_name((heed_norm)17), "?");
+}
+END_TEST
+
+/* Specs of whole graphs, and layers that cannot be. */
+START_TEST(test_graph_errors) {
+  static const struct {
+    const char *text, *words;
+    heed_status status;
+  } bad[] = {
+      {"blocks=MPP", "block 3 is P", HEED_ARGUMENT},
+      {"blocks=MPM", "block 3 is M", HEED_ARGUMENT},
+      {"blocks=MPS pooling=mean", "pooling mean", HEED_ARGUMENT},
+      {"blocks=MPS seeds=0", "seeds 0", HEED_RANGE},
+      {"edges=add", "edge-features is 0", HEED_ARGUMENT},
+      {"edge-features=-1", "edge-features -1", HEED_RANGE},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    char text[200];
+    heed_model_spec spec;
+    snprintf(text, sizeof text, "kind=transformer features=9 outputs=2 %s", bad[i].text);
+    must(heed_model_spec_read(&spec, text));
+    build_fails(&spec, bad[i].status, bad[i].words);
+  }
+  heed_model_spec spec = heed_model_spec_default(HEED_MODEL_MLP);
+  spec.features = spec.outputs = 2;
+  spec.pooling = (heed_pooling)7;
+  build_fails(&spec, HEED_ARGUMENT, "pooling");
+  spec.pooling = HEED_POOLING_NONE;
+  spec.edges = (heed_edge_use)7;
+  build_fails(&spec, HEED_ARGUMENT, "edges 7");
+
+  heed_block_options block = {.heads = 3};
+  heed_model *m = empty();
+  must_fail(heed_model_edges(m, -1), HEED_RANGE, "-1 features");
+  block.edges = HEED_EDGES_BIAS;
+  refused(m, heed_model_block(m, "b", 0, &block), HEED_ARGUMENT, "heed_model_edges()");
+  must(heed_model_edges(m, 3));
+  ck_assert_int_gt(heed_model_block(m, "b", 0, &block), 0);
+  must_fail(heed_model_edges(m, 4), HEED_ARGUMENT, "layer b has taken");
+  heed_value seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_block(m, "c", seeds, &block), HEED_SHAPE, "after pooling");
+  refused(m, heed_model_pool_attention(m, "p", 0, 0, &block), HEED_RANGE, "0 seeds");
+  seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_pool_attention(m, "q", seeds, 2, &block), HEED_SHAPE, "pooled already");
+  seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_pool(m, seeds, HEED_POOLING_SUM), HEED_SHAPE, "pooled already");
+  refused(m, heed_model_join_seeds(m, 0), HEED_SHAPE, "over nodes");
+  seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
+  refused(m, heed_model_add(m, seeds, 0), HEED_SHAPE, "0: its nodes");
+  heed_model_free(m);
+}
+END_TEST
+
+/* Features of pairs that do not fit, and a mask of runs whose nodes are wanted. */
+START_TEST(test_edge_inputs) {
+  inputs in;
+  make_inputs(&in, false);
+  heed_model *model;
+  must(heed_model_new(&model, FEATURES));
+  must(heed_model_finish(model, conv_add(model), 1));
+  must_fail(heed_model_edges(model, 3), HEED_ARGUMENT, "finished");
+  heed_model_inputs bad = in.dense;
+  heed_pass *pass;
+  bad.edges = NULL;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "edges are not there");
+  ck_assert_ptr_null(pass);
+  heed_matrix edges = in.edges;
+  bad.edges = &edges;
+  edges.rows--;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
+  edges = in.edges;
+  edges.cols--;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
+  edges = in.edges;
+  edges.stride++;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "with stride 4");
+  edges = in.edges;
+  uint8_t wanted[NODES] = {1};
+  bad.wanted = wanted;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "wanted");
+  bad.wanted = NULL;
+  heed_mask full;
+  must(heed_mask_full(&full, NODES, NODES));
+  bad.mask = &full;
+  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "full mask");
+  heed_model_free(model);
+
+  /* The same window as runs and as pairs, all nodes and wanted ones. */
+  must(heed_model_new(&model, FEATURES));
+  must(heed_model_finish(model, gatv2(model), 1));
+  heed_mask runs, listed;
+  must(heed_mask_window(&runs, NODES, 2, 1));
+  must(heed_mask_explicit(&listed, &runs));
+  for (int with = 0; with < 2; with++) {
+    heed_matrix output;
+    float *first = NULL;
+    for (int form = 0; form < 2; form++) {
+      bad = in.dense;
+      bad.mask = form == 0 ? &listed : &runs;
+      bad.wanted = with == 1 ? wanted : NULL;
+      must(heed_pass_new(&pass, model, &bad, true));
+      must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+      int64_t n = output.rows * output.cols, all = n + heed_model_parameter_count(model);
+      float *got = malloc((size_t)all * sizeof *got);
+      memcpy(got, output.data, (size_t)n * sizeof *got);
+      float *d_output = malloc((size_t)n * sizeof *d_output);
+      heed_random_uniform(4, 4, d_output, n, -1, 1);
+      must(heed_pass_backward(pass, d_output));
+      memcpy(got + n, heed_pass_gradients(pass), (size_t)(all - n) * sizeof *got);
+      if (form == 0) {
+        first = got;
+      } else {
+        double *expected = doubles(first, all);
+        near("runs", got, expected, all, 1e-5, largest_of(expected, all));
+        free(expected);
+        free(first);
+        free(got);
+      }
+      free(d_output);
+      heed_pass_free(pass);
+    }
+  }
+  heed_mask_free(&runs);
+  heed_mask_free(&listed);
+  heed_model_free(model);
 }
 END_TEST
 
@@ -1095,7 +1334,8 @@ START_TEST(test_weights) {
       double sum = 0, whole = 0;
       for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1]; p++) {
         double w = (double)weights[p * 3 + j / 3];
-        sum += w * (double)in.x[mask->indices[p] * FEATURES + j];
+        int64_t key = mask->starts[i] + p - mask->indptr[i]; /* a mask of runs */
+        sum += w * (double)in.x[key * FEATURES + j];
         whole += w;
       }
       ck_assert(fabs(sum - (double)before[i * FEATURES + j]) < 1e-5 && fabs(whole - 1) < 1e-5);
@@ -1222,6 +1462,8 @@ int main(void) {
   tcase_add_test(tests, test_pass_errors);
   tcase_add_test(tests, test_spec_text);
   tcase_add_test(tests, test_spec_errors);
+  tcase_add_test(tests, test_graph_errors);
+  tcase_add_test(tests, test_edge_inputs);
   tcase_add_test(tests, test_parameters);
   tcase_add_test(tests, test_batch_norm_state);
   tcase_add_test(tests, test_dropout);
