@@ -37,6 +37,7 @@ typedef struct bench_case {
   int32_t dim;
   bench_pass pass;
   heed_kernel kernel;
+  heed_storage storage;
   int threads;
   double at; /* where on a curve */
   /* ...and what it came to. */

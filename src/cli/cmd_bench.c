@@ -27,7 +27,7 @@ typedef enum curve_kind {
 
 typedef struct bench_input {
   cli_global *global;
-  list scores, passes, kernels, heads, sizes, threads;
+  list scores, passes, kernels, storages, heads, sizes, threads;
   char *graphs[MOST_GRAPHS];
   int n_graphs;
   bench_limits limits;
@@ -47,6 +47,7 @@ enum {
   KEY_GRAPH,
   KEY_PASS,
   KEY_KERNEL,
+  KEY_STORAGE,
   KEY_REPEAT,
   KEY_BUDGET,
   KEY_MACHINE,
@@ -67,6 +68,9 @@ static const struct argp_option option_table[] = {
     {"pass", KEY_PASS, "LIST", 0,
      "forward, backward or both, one after the other (default forward,both)", 0},
     {"kernel", KEY_KERNEL, "LIST", 0, "auto, sparse, dense or reference (default auto)", 0},
+    {"storage", KEY_STORAGE, "LIST", 0,
+     "float or bfloat16: how keys and values are kept, the latter forward by the sparse kernel (default "
+     "float)", 0},
     {"threads", KEY_THREADS, "LIST", 0, "Threads (default: OMP_NUM_THREADS, else all cores)", 0},
     {"repeat", KEY_REPEAT, "R", 0,
      "Run each case R times, in turns (default: as often as the budget allows, from 3 to 15)", 0},
@@ -106,6 +110,10 @@ static int read_score(struct argp_state *state, const char *part) {
 
 static int read_kernel(struct argp_state *state, const char *part) {
   return (int)cli_parse_kernel(state, "--kernel", part);
+}
+
+static int read_storage(struct argp_state *state, const char *part) {
+  return (int)cli_parse_storage(state, part);
 }
 
 static int read_pass(struct argp_state *state, const char *part) {
@@ -156,8 +164,36 @@ static curve_kind parse_curve(struct argp_state *state, const char *text) {
   return CURVE_NONE;
 }
 
+static bool has(const list *numbers, int number) {
+  for (int i = 0; i < numbers->n; i++) {
+    if (numbers->at[i] == number) return true;
+  }
+  return false;
+}
+
+static void check_storage(struct argp_state *state, const bench_input *input) {
+  const char *name = heed_storage_name(HEED_STORAGE_BFLOAT16);
+  if (!has(&input->storages, HEED_STORAGE_BFLOAT16)) return;
+  for (int i = 0; i < input->passes.n; i++) {
+    if (input->passes.at[i] == BENCH_FORWARD) continue;
+    argp_error(state, "--storage %s has no place beside --pass %s", name,
+               bench_pass_name((bench_pass)input->passes.at[i]));
+  }
+  for (int i = 0; i < input->kernels.n; i++) {
+    heed_kernel kernel = (heed_kernel)input->kernels.at[i];
+    if (kernel == HEED_KERNEL_AUTO || kernel == HEED_KERNEL_SPARSE) continue;
+    argp_error(state, "--storage %s has no place beside --kernel %s", name,
+               heed_kernel_name(kernel));
+  }
+  if (input->curve == CURVE_DENSITY) {
+    argp_error(state, "--storage %s has no place beside --curve density", name);
+  }
+}
+
 static void check_usage(struct argp_state *state, const bench_input *input) {
-  bool shaped = input->scores.n || input->passes.n || input->kernels.n || input->heads.n ||
+  check_storage(state, input);
+  bool shaped = input->scores.n || input->passes.n || input->kernels.n ||
+                input->storages.n || input->heads.n ||
                 input->sizes.n || input->n_graphs;
   if (input->machine && (shaped || input->curve != CURVE_NONE || input->limits.repeat)) {
     argp_error(state, "--machine takes --threads, --budget, --json and --figure alone");
@@ -201,6 +237,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_KERNEL:
       parse_list(state, text, &input->kernels, read_kernel);
+      return 0;
+    case KEY_STORAGE:
+      parse_list(state, text, &input->storages, read_storage);
       return 0;
     case KEY_THREADS:
       parse_list(state, text, &input->threads, read_threads);
@@ -273,16 +312,18 @@ static void fill_in(bench_input *input) {
   static const int passes[] = {BENCH_FORWARD, BENCH_BOTH};
   static const int automatic[] = {HEED_KERNEL_AUTO}, sparse[] = {HEED_KERNEL_SPARSE};
   static const int both[] = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE};
+  static const int floats[] = {HEED_STORAGE_FLOAT};
   static const int eight[] = {8};
   const int threads[] = {heed_threads()};
   bool density = input->curve == CURVE_DENSITY;
   fill_list(&input->scores, input->curve == CURVE_NONE ? 4 : density ? 1 : 2, scores);
-  fill_list(&input->passes, 2, passes);
+  fill_list(&input->passes, has(&input->storages, HEED_STORAGE_BFLOAT16) ? 1 : 2, passes);
   if (density) {
     fill_list(&input->kernels, 2, both);
   } else {
     fill_list(&input->kernels, 1, input->curve == CURVE_NONE ? automatic : sparse);
   }
+  fill_list(&input->storages, 1, floats);
   fill_list(&input->heads, 1, eight);
   fill_list(&input->sizes, 1, eight);
   fill_list(&input->threads, 1, threads);
@@ -304,7 +345,8 @@ static double gflops(const bench_case *c) { return 1e-9 * c->operations / c->med
 
 static double intensity(const bench_case *c) { return c->operations / bytes_of(c); }
 
-static void report_case(heed_report *report, const bench_case *c, const char *curve) {
+static void report_case(heed_report *report, const bench_case *c, const char *curve,
+                        bool storages) {
   const heed_mask *mask = &c->graph->mask;
   char text[64];
   heed_report *row = heed_report_row(report, "cases", "cases");
@@ -319,6 +361,7 @@ static void report_case(heed_report *report, const bench_case *c, const char *cu
   heed_report_text(row, "pass", "pass", bench_pass_name(c->pass));
   heed_report_text(row, "kernel", "kernel", heed_kernel_name(c->ran));
   heed_report_text(row, "asked", NULL, heed_kernel_name(c->kernel));
+  heed_report_text(row, "storage", storages ? "storage" : NULL, heed_storage_name(c->storage));
   heed_report_integer(row, "threads", "threads", c->threads);
   heed_report_integer(row, "repeats", NULL, c->repeats);
   heed_report_number(row, "ms", "ms", 1e3 * c->median, 4);
@@ -468,6 +511,9 @@ static int draw_curve(const bench_input *input, const bench_case *cases, int n) 
     char label[LABEL], more[LABEL] = "";
     int end = 0;
     if (input->kernels.n > 1) end = snprintf(more, sizeof more, ", %s", heed_kernel_name(c->kernel));
+    if (input->storages.n > 1) {
+      end += snprintf(more + end, sizeof more - (size_t)end, ", %s", heed_storage_name(c->storage));
+    }
     if (input->threads.n > 1) {
       end += snprintf(more + end, sizeof more - (size_t)end, ", %d threads", c->threads);
     }
@@ -498,17 +544,19 @@ static int add_cases(const bench_input *input, const bench_graph *graph, double 
       for (int s = 0; s < input->scores.n; s++)
         for (int p = 0; p < input->passes.n; p++)
           for (int k = 0; k < input->kernels.n; k++)
-            for (int t = 0; t < input->threads.n; t++) {
-              if (n == MOST_CASES) return n + 1;
-              cases[n++] = (bench_case){.graph = graph,
-                                        .score = (heed_score)input->scores.at[s],
-                                        .heads = input->heads.at[h],
-                                        .dim = input->sizes.at[d],
-                                        .pass = (bench_pass)input->passes.at[p],
-                                        .kernel = (heed_kernel)input->kernels.at[k],
-                                        .threads = input->threads.at[t],
-                                        .at = at};
-            }
+            for (int b = 0; b < input->storages.n; b++)
+              for (int t = 0; t < input->threads.n; t++) {
+                if (n == MOST_CASES) return n + 1;
+                cases[n++] = (bench_case){.graph = graph,
+                                          .score = (heed_score)input->scores.at[s],
+                                          .heads = input->heads.at[h],
+                                          .dim = input->sizes.at[d],
+                                          .pass = (bench_pass)input->passes.at[p],
+                                          .kernel = (heed_kernel)input->kernels.at[k],
+                                          .storage = (heed_storage)input->storages.at[b],
+                                          .threads = input->threads.at[t],
+                                          .at = at};
+              }
   return n;
 }
 
@@ -533,6 +581,7 @@ static int measure_machine(int threads, double seconds, heed_machine *machine) {
 
 static int run_list(bench_input *input, heed_report *report, bench_case *cases) {
   bench_graph graphs[MOST_GRAPHS] = {{0}};
+  bool storages = has(&input->storages, HEED_STORAGE_BFLOAT16);
   int n_graphs = input->n_graphs > 0 ? input->n_graphs : DEFAULT_GRAPHS;
   int n = 0, opened = 0, failed = CLI_OK;
   for (; opened < n_graphs && !failed; opened++) {
@@ -542,7 +591,7 @@ static int run_list(bench_input *input, heed_report *report, bench_case *cases) 
   }
   if (!failed && n > MOST_CASES) failed = cli_fail("more than %d cases", MOST_CASES);
   if (!failed) failed = bench_run(cases, n, &input->limits);
-  for (int i = 0; i < n && !failed; i++) report_case(report, cases + i, NULL);
+  for (int i = 0; i < n && !failed; i++) report_case(report, cases + i, NULL, storages);
   if (!failed && input->figure != NULL) {
     heed_machine machine;
     failed = measure_machine(most_of(&input->threads), input->limits.budget / 8, &machine);
@@ -709,11 +758,12 @@ static int run_points(bench_input *input, bench_graph *graphs, bench_case *cases
 
 static int run_curve(bench_input *input, heed_report *report, bench_case *cases) {
   bench_graph graphs[MOST_POINTS] = {{0}};
+  bool storages = has(&input->storages, HEED_STORAGE_BFLOAT16);
   int n = 0;
   heed_report_text(report, "curve", "cost over", curve_names[input->curve]);
   int failed = run_points(input, graphs, cases, &n);
   for (int i = 0; i < n && !failed; i++) {
-    report_case(report, cases + i, curve_label(input->curve));
+    report_case(report, cases + i, curve_label(input->curve), storages);
   }
   if (!failed && input->curve == CURVE_DENSITY) failed = report_density(report, cases, n);
   if (!failed && input->figure != NULL) failed = draw_curve(input, cases, n);
