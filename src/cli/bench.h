@@ -37,6 +37,7 @@ typedef struct bench_case {
   int32_t dim;
   bench_pass pass;
   heed_kernel kernel;
+  heed_storage storage;
   int threads;
   double at; /* where on a curve */
   /* ...and what it came to. */
@@ -81,7 +82,7 @@ typedef enum bench_curve {
 
 typedef struct bench_input {
   cli_global *global;
-  bench_list scores, passes, kernels, heads, sizes, threads;
+  bench_list scores, passes, kernels, storages, heads, sizes, threads;
   char *graphs[BENCH_MOST_GRAPHS];
   int n_graphs;
   bench_limits limits;
@@ -98,8 +99,12 @@ int bench_add_cases(const bench_input *input, const bench_graph *graph, double a
 
 /* --- Reports and figures (bench_report.c) ---------------------------------------------------- */
 
-/* A row of the table; `curve` is what its points are called, NULL without a curve. */
-void bench_report_case(heed_report *report, const bench_case *c, const char *curve);
+/* Whether numbers of an option hold this one. */
+bool bench_has(const bench_list *numbers, int number);
+
+/* A row of the table; `curve` is what its points are called, NULL without a curve; `storages` says whether
+ * the table has a column of them. */
+void bench_report_case(heed_report *report, const bench_case *c, const char *curve, bool storages);
 void bench_report_machine(heed_report *report, const heed_machine *machine);
 
 int bench_draw_roofline(const bench_input *input, const heed_machine *machine,

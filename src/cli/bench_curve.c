@@ -161,11 +161,12 @@ static int run_points(bench_input *input, bench_graph *graphs, bench_case *cases
 
 int bench_run_curve(bench_input *input, heed_report *report, bench_case *cases) {
   bench_graph graphs[MOST_POINTS] = {{0}};
+  bool storages = bench_has(&input->storages, HEED_STORAGE_BFLOAT16);
   int n = 0;
   heed_report_text(report, "curve", "cost over", bench_curve_name(input->curve));
   int failed = run_points(input, graphs, cases, &n);
   for (int i = 0; i < n && !failed; i++) {
-    bench_report_case(report, cases + i, bench_curve_label(input->curve));
+    bench_report_case(report, cases + i, bench_curve_label(input->curve), storages);
   }
   if (!failed && input->curve == BENCH_CURVE_DENSITY) failed = report_density(report, cases, n);
   if (!failed && input->figure != NULL) failed = bench_draw_curve(input, cases, n);

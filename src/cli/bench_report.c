@@ -20,7 +20,8 @@ static double gflops(const bench_case *c) { return 1e-9 * c->operations / c->med
 
 static double intensity(const bench_case *c) { return c->operations / bytes_of(c); }
 
-void bench_report_case(heed_report *report, const bench_case *c, const char *curve) {
+void bench_report_case(heed_report *report, const bench_case *c, const char *curve,
+                       bool storages) {
   const heed_mask *mask = &c->graph->mask;
   char text[64];
   heed_report *row = heed_report_row(report, "cases", "cases");
@@ -35,6 +36,7 @@ void bench_report_case(heed_report *report, const bench_case *c, const char *cur
   heed_report_text(row, "pass", "pass", bench_pass_name(c->pass));
   heed_report_text(row, "kernel", "kernel", heed_kernel_name(c->ran));
   heed_report_text(row, "asked", NULL, heed_kernel_name(c->kernel));
+  heed_report_text(row, "storage", storages ? "storage" : NULL, heed_storage_name(c->storage));
   heed_report_integer(row, "threads", "threads", c->threads);
   heed_report_integer(row, "repeats", NULL, c->repeats);
   heed_report_number(row, "ms", "ms", 1e3 * c->median, 4);
@@ -179,6 +181,9 @@ int bench_draw_curve(const bench_input *input, const bench_case *cases, int n) {
     int end = 0;
     if (input->kernels.n > 1)
       end = snprintf(more, sizeof more, ", %s", heed_kernel_name(c->kernel));
+    if (input->storages.n > 1) {
+      end += snprintf(more + end, sizeof more - (size_t)end, ", %s", heed_storage_name(c->storage));
+    }
     if (input->threads.n > 1) {
       end += snprintf(more + end, sizeof more - (size_t)end, ", %d threads", c->threads);
     }

@@ -117,6 +117,7 @@ static int start(runner *r) {
   r->spec = heed_attention_spec_default(c->heads, c->dim);
   r->spec.score = c->score;
   r->spec.kernel = c->kernel;
+  r->spec.storage = c->storage;
   if (use_threads(c->threads)) return CLI_FAILED;
   if (c->kernel == HEED_KERNEL_AUTO) { /* what it measures, once, is not of the case */
     heed_attention_cost cost;

@@ -140,6 +140,7 @@ void cli_parse_masks(const struct argp_state *state, const char *option, const c
                      cli_mask_list *masks);
 heed_score cli_parse_score(const struct argp_state *state, const char *text);
 heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option, const char *text);
+heed_storage cli_parse_storage(const struct argp_state *state, const char *text);
 
 const char *cli_direction_name(heed_direction direction);
 const char *cli_loops_name(heed_loops loops);

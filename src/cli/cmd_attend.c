@@ -11,6 +11,7 @@ typedef struct attend_input {
   cli_mask mask;
   bool mask_given;
   heed_kernel kernel;
+  heed_storage storage;
   float dropout;
   heed_order reorder;
   int repeat;
@@ -31,7 +32,8 @@ enum {
   KEY_INPUT,
   KEY_GRAPHML,
   KEY_EDGE_WEIGHT,
-  KEY_REORDER
+  KEY_REORDER,
+  KEY_STORAGE
 };
 
 static const struct argp_option option_table[] = {
@@ -40,6 +42,9 @@ static const struct argp_option option_table[] = {
     {"edge-weight", KEY_EDGE_WEIGHT, "ATTR[:log]", 0,
      "Add this edge attribute, or its logarithm, to the logits", 0},
     {"kernel", KEY_KERNEL, "NAME", 0, "auto (default), sparse, dense or reference", 0},
+    {"storage", KEY_STORAGE, "NAME", 0,
+     "float (default), or bfloat16: keys and values rounded to 16 bits each for the pairs to gather, "
+     "sparse kernel", 0},
     {"dropout", KEY_DROPOUT, "P", 0, "Drop weights with this probability (default 0)", 0},
     {"input", KEY_INPUT, "FILE.npz", 0,
      "Read the projected arrays from here, see heed(1) (default: project the features by seeded "
@@ -76,6 +81,11 @@ static void check_usage(struct argp_state *state, const attend_input *input) {
       }
     }
   }
+  if (input->storage != HEED_STORAGE_FLOAT && input->kernel != HEED_KERNEL_AUTO &&
+      input->kernel != HEED_KERNEL_SPARSE) {
+    argp_error(state, "--storage %s has no place beside --kernel %s",
+               heed_storage_name(input->storage), heed_kernel_name(input->kernel));
+  }
   if (input->graph.source == NULL || strcmp(input->graph.source, "-") != 0) return;
   if (input->input == NULL) argp_error(state, "GRAPH '-' needs --input");
   if (input->graphml != NULL) argp_error(state, "--graphml needs a GRAPH other than '-'");
@@ -97,6 +107,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_KERNEL:
       input->kernel = cli_parse_kernel(state, "--kernel", text);
+      return 0;
+    case KEY_STORAGE:
+      input->storage = cli_parse_storage(state, text);
       return 0;
     case KEY_DROPOUT:
       input->dropout = (float)cli_number(state, "--dropout", text);
@@ -418,12 +431,14 @@ static int fill_report(heed_report *report, const attend *run) {
   heed_report_text(report, "kernel", "kernel", heed_kernel_name(times->cost.kernel));
   heed_report_text(report, "kernel_asked", automatic ? "chosen by" : NULL,
                    heed_kernel_name(options->kernel));
-  if (automatic) {
+  if (automatic && spec->storage == HEED_STORAGE_FLOAT) { /* else there is no choice */
     heed_report_seconds(report, "sparse_seconds_predicted", "sparse would take",
                         times->cost.sparse_seconds);
     heed_report_seconds(report, "dense_seconds_predicted", "dense would take",
                         times->cost.dense_seconds);
   }
+  heed_report_text(report, "storage", spec->storage == HEED_STORAGE_FLOAT ? NULL : "keys and values as",
+                   heed_storage_name(spec->storage));
   cli_reorder_report(report, &run->reorder);
   heed_report_integer(report, "repeat", "repeats", options->repeat);
   heed_report_seconds(report, "seconds_median", "time, median", times->median);
@@ -471,6 +486,7 @@ int cmd_attend(cli_global *global, int argc, char **argv) {
   attend run = {.options = &options, .spec = cli_spec(&options.shape, global->seed)};
   run.spec.kernel = options.kernel;
   run.spec.dropout = options.dropout;
+  run.spec.storage = options.storage;
   heed_report *report = NULL;
   double *values = NULL, *columns[N_COLUMNS] = {NULL};
   int failed = open_inputs(&run);

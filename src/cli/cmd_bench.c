@@ -16,6 +16,7 @@ enum {
   KEY_GRAPH,
   KEY_PASS,
   KEY_KERNEL,
+  KEY_STORAGE,
   KEY_REPEAT,
   KEY_BUDGET,
   KEY_MACHINE,
@@ -36,6 +37,9 @@ static const struct argp_option option_table[] = {
     {"pass", KEY_PASS, "LIST", 0,
      "forward, backward or both, one after the other (default forward,both)", 0},
     {"kernel", KEY_KERNEL, "LIST", 0, "auto, sparse, dense or reference (default auto)", 0},
+    {"storage", KEY_STORAGE, "LIST", 0,
+     "float or bfloat16: how keys and values are kept, the latter forward by the sparse kernel "
+     "(default float)", 0},
     {"threads", KEY_THREADS, "LIST", 0, "Threads (default: OMP_NUM_THREADS, else all cores)", 0},
     {"repeat", KEY_REPEAT, "R", 0,
      "Run each case R times, in turns (default: as often as the budget allows, from 3 to 15)", 0},
@@ -75,6 +79,10 @@ static int read_score(struct argp_state *state, const char *part) {
 
 static int read_kernel(struct argp_state *state, const char *part) {
   return (int)cli_parse_kernel(state, "--kernel", part);
+}
+
+static int read_storage(struct argp_state *state, const char *part) {
+  return (int)cli_parse_storage(state, part);
 }
 
 static int read_pass(struct argp_state *state, const char *part) {
@@ -123,8 +131,36 @@ static bench_curve parse_curve(struct argp_state *state, const char *text) {
   return BENCH_CURVE_NONE;
 }
 
+bool bench_has(const bench_list *numbers, int number) {
+  for (int i = 0; i < numbers->n; i++) {
+    if (numbers->at[i] == number) return true;
+  }
+  return false;
+}
+
+static void check_storage(struct argp_state *state, const bench_input *input) {
+  const char *name = heed_storage_name(HEED_STORAGE_BFLOAT16);
+  if (!bench_has(&input->storages, HEED_STORAGE_BFLOAT16)) return;
+  for (int i = 0; i < input->passes.n; i++) {
+    if (input->passes.at[i] == BENCH_FORWARD) continue;
+    argp_error(state, "--storage %s has no place beside --pass %s", name,
+               bench_pass_name((bench_pass)input->passes.at[i]));
+  }
+  for (int i = 0; i < input->kernels.n; i++) {
+    heed_kernel kernel = (heed_kernel)input->kernels.at[i];
+    if (kernel == HEED_KERNEL_AUTO || kernel == HEED_KERNEL_SPARSE) continue;
+    argp_error(state, "--storage %s has no place beside --kernel %s", name,
+               heed_kernel_name(kernel));
+  }
+  if (input->curve == BENCH_CURVE_DENSITY) {
+    argp_error(state, "--storage %s has no place beside --curve density", name);
+  }
+}
+
 static void check_usage(struct argp_state *state, const bench_input *input) {
-  bool shaped = input->scores.n || input->passes.n || input->kernels.n || input->heads.n ||
+  check_storage(state, input);
+  bool shaped = input->scores.n || input->passes.n || input->kernels.n ||
+                input->storages.n || input->heads.n ||
                 input->sizes.n || input->n_graphs;
   if (input->machine && (shaped || input->curve != BENCH_CURVE_NONE || input->limits.repeat)) {
     argp_error(state, "--machine takes --threads, --budget, --json and --figure alone");
@@ -168,6 +204,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_KERNEL:
       parse_list(state, text, &input->kernels, read_kernel);
+      return 0;
+    case KEY_STORAGE:
+      parse_list(state, text, &input->storages, read_storage);
       return 0;
     case KEY_THREADS:
       parse_list(state, text, &input->threads, read_threads);
@@ -240,16 +279,18 @@ static void fill_in(bench_input *input) {
   static const int passes[] = {BENCH_FORWARD, BENCH_BOTH};
   static const int automatic[] = {HEED_KERNEL_AUTO}, sparse[] = {HEED_KERNEL_SPARSE};
   static const int both[] = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE};
+  static const int floats[] = {HEED_STORAGE_FLOAT};
   static const int eight[] = {8};
   const int threads[] = {heed_threads()};
   bool density = input->curve == BENCH_CURVE_DENSITY;
   fill_list(&input->scores, input->curve == BENCH_CURVE_NONE ? 4 : density ? 1 : 2, scores);
-  fill_list(&input->passes, 2, passes);
+  fill_list(&input->passes, bench_has(&input->storages, HEED_STORAGE_BFLOAT16) ? 1 : 2, passes);
   if (density) {
     fill_list(&input->kernels, 2, both);
   } else {
     fill_list(&input->kernels, 1, input->curve == BENCH_CURVE_NONE ? automatic : sparse);
   }
+  fill_list(&input->storages, 1, floats);
   fill_list(&input->heads, 1, eight);
   fill_list(&input->sizes, 1, eight);
   fill_list(&input->threads, 1, threads);
@@ -267,17 +308,19 @@ int bench_add_cases(const bench_input *input, const bench_graph *graph, double a
       for (int s = 0; s < input->scores.n; s++)
         for (int p = 0; p < input->passes.n; p++)
           for (int k = 0; k < input->kernels.n; k++)
-            for (int t = 0; t < input->threads.n; t++) {
-              if (n == BENCH_MOST_CASES) return n + 1;
-              cases[n++] = (bench_case){.graph = graph,
-                                        .score = (heed_score)input->scores.at[s],
-                                        .heads = input->heads.at[h],
-                                        .dim = input->sizes.at[d],
-                                        .pass = (bench_pass)input->passes.at[p],
-                                        .kernel = (heed_kernel)input->kernels.at[k],
-                                        .threads = input->threads.at[t],
-                                        .at = at};
-            }
+            for (int b = 0; b < input->storages.n; b++)
+              for (int t = 0; t < input->threads.n; t++) {
+                if (n == BENCH_MOST_CASES) return n + 1;
+                cases[n++] = (bench_case){.graph = graph,
+                                          .score = (heed_score)input->scores.at[s],
+                                          .heads = input->heads.at[h],
+                                          .dim = input->sizes.at[d],
+                                          .pass = (bench_pass)input->passes.at[p],
+                                          .kernel = (heed_kernel)input->kernels.at[k],
+                                          .storage = (heed_storage)input->storages.at[b],
+                                          .threads = input->threads.at[t],
+                                          .at = at};
+              }
   return n;
 }
 
@@ -302,6 +345,7 @@ static int measure_machine(int threads, double seconds, heed_machine *machine) {
 
 static int run_list(bench_input *input, heed_report *report, bench_case *cases) {
   bench_graph graphs[BENCH_MOST_GRAPHS] = {{0}};
+  bool storages = bench_has(&input->storages, HEED_STORAGE_BFLOAT16);
   int n_graphs = input->n_graphs > 0 ? input->n_graphs : DEFAULT_GRAPHS;
   int n = 0, opened = 0, failed = CLI_OK;
   for (; opened < n_graphs && !failed; opened++) {
@@ -311,7 +355,7 @@ static int run_list(bench_input *input, heed_report *report, bench_case *cases) 
   }
   if (!failed && n > BENCH_MOST_CASES) failed = cli_fail("more than %d cases", BENCH_MOST_CASES);
   if (!failed) failed = bench_run(cases, n, &input->limits);
-  for (int i = 0; i < n && !failed; i++) bench_report_case(report, cases + i, NULL);
+  for (int i = 0; i < n && !failed; i++) bench_report_case(report, cases + i, NULL, storages);
   if (!failed && input->figure != NULL) {
     heed_machine machine;
     failed = measure_machine(most_of(&input->threads), input->limits.budget / 8, &machine);

@@ -111,6 +111,14 @@ heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option,
   return kernel;
 }
 
+heed_storage cli_parse_storage(const struct argp_state *state, const char *text) {
+  heed_storage storage = HEED_STORAGE_FLOAT;
+  if (heed_storage_from_name(text, &storage) != HEED_OK) {
+    argp_error(state, "--storage takes float or bfloat16, not '%s'", text);
+  }
+  return storage;
+}
+
 const char *cli_direction_name(heed_direction direction) {
   static const char *const names[] = {"in", "out", "all"};
   return names[direction];

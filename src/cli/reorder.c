@@ -60,7 +60,8 @@ int cli_reorder_make(cli_reorder *reorder, heed_order asked, const heed_mask *ma
 int64_t cli_row_bytes(const heed_attention_spec *spec) {
   bool values = spec->score == HEED_SCORE_DOT || spec->score == HEED_SCORE_ADDITIVE;
   int64_t width = values ? (int64_t)spec->key_dim + spec->value_dim : spec->key_dim;
-  return width * spec->heads * (int64_t)sizeof(float);
+  size_t bytes = spec->storage == HEED_STORAGE_BFLOAT16 ? sizeof(uint16_t) : sizeof(float);
+  return width * spec->heads * (int64_t)bytes;
 }
 
 /* --- Attention ----------------------------------------------------------------------------- */

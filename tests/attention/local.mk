@@ -13,6 +13,13 @@ tests_attention_test_backward_SOURCES = tests/attention/test_backward.c \
 tests_attention_test_backward_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_attention_test_backward_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/attention/test_storage
+TESTS += tests/attention/test_storage
+tests_attention_test_storage_SOURCES = tests/attention/test_storage.c \
+  tests/attention/oracle.c tests/attention/oracle.h
+tests_attention_test_storage_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_attention_test_storage_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/attention/test_machine
 TESTS += tests/attention/test_machine
 tests_attention_test_machine_SOURCES = tests/attention/test_machine.c

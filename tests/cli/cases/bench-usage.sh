@@ -8,6 +8,10 @@ try bench --size 8,x
 try bench --threads 0
 try bench --pass sideways
 try bench --kernel quick
+try bench --storage half
+try bench --storage float,bfloat16 --pass both
+try bench --storage bfloat16 --kernel dense
+try bench --storage bfloat16 --curve density
 try bench --graph karate,
 try bench --repeat 0
 try bench --budget -1

@@ -14,6 +14,8 @@ try attend karate --dim 99999999999999999999
 try attend karate --mask khop:0
 try attend karate --mask khop
 try attend karate --kernel quick
+try attend karate --storage half
+try attend karate --storage bfloat16 --kernel dense
 try attend karate --dropout 1
 try attend karate --dropout nan
 try attend karate --repeat 0
