@@ -53,6 +53,7 @@ struct heed_attention {
   int64_t n_cuts;
   float *partials;        /* [segments, partial_floats] */
   int64_t partial_floats; /* maximum, sum, accumulator of a segment */
+  heed__diagonal *diagonals;
   heed__reserve *reserve; /* NULL: not prepared for backward calls */
 };
 
@@ -79,6 +80,10 @@ size_t heed__padded_most(int32_t heads);
 
 /* GAT's scores of the nodes, from the inputs of the call. */
 void heed__node_scores(heed_attention *plan);
+
+/* Cuts a mask into its diagonals, into [heed__diagonals_most() + 1]; returns how many. */
+int64_t heed__diagonals_most(const heed_mask *mask);
+int64_t heed__cut_diagonals(const heed_mask *mask, heed__diagonal *diagonals);
 
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);
