@@ -110,9 +110,8 @@ static void close_to(const call *a, const call *b, double tolerance, const char 
   for (int i = 0; i < RESULTS; i++) {
     for (int64_t k = 0; k < a->n[i]; k++) {
       double x = (double)a->to[i][k], y = (double)b->to[i][k];
-      if (x == y) continue; /* infinities */
-      ck_assert_msg(fabs(x - y) <= tolerance * (1 + fabs(y)), "%s: array %d, number %lld: %g, %g",
-                    what, i, (long long)k, x, y);
+      if (x == y || fabs(x - y) <= tolerance * (1 + fabs(y))) continue; /* Check is slow */
+      ck_abort_msg("%s: array %d, number %lld: %g, %g", what, i, (long long)k, x, y);
     }
   }
 }
@@ -120,9 +119,9 @@ static void close_to(const call *a, const call *b, double tolerance, const char 
 static void same_bits(const call *a, const call *b, const char *what) {
   for (int i = 0; i < RESULTS; i++) {
     for (int64_t k = 0; k < a->n[i]; k++) {
-      ck_assert_msg(memcmp(a->to[i] + k, b->to[i] + k, sizeof(float)) == 0,
-                    "%s: array %d, number %lld: %a, %a", what, i, (long long)k,
-                    (double)a->to[i][k], (double)b->to[i][k]);
+      if (memcmp(a->to[i] + k, b->to[i] + k, sizeof(float)) == 0) continue;
+      ck_abort_msg("%s: array %d, number %lld: %a, %a", what, i, (long long)k,
+                   (double)a->to[i][k], (double)b->to[i][k]);
     }
   }
 }
@@ -197,12 +196,13 @@ static void check_case(int score, int kernel, int shape, const heed_mask *mask, 
   ok(heed_set_threads(1));
   ok(compute(&c, mask, weights));
   ok(compute(&listed, &pairs, weights));
-  ok(compute(&plain, &pairs, weights));
+  bool few = mask->n_pairs < 2500; /* the plain version is slow */
+  if (few) ok(compute(&plain, &pairs, weights));
   ok(heed_set_threads(2));
   ok(compute(&threads, mask, weights));
   if (kernel != HEED_KERNEL_DENSE) same_bits(&c, &listed, what);
   close_to(&c, &listed, 2e-5, what);
-  close_to(&c, &plain, 1e-4, what);
+  if (few) close_to(&c, &plain, 1e-4, what);
   same_bits(&c, &threads, what);
   free_all(c.in, INPUTS);
   free_all(c.to, RESULTS);
@@ -228,10 +228,10 @@ START_TEST(runs_are_their_pairs) {
     make_mask(&mask, which);
     for (int score = 0; score <= HEED_SCORE_ADDITIVE; score++) {
       for (int kernel = HEED_KERNEL_SPARSE; kernel <= HEED_KERNEL_REFERENCE; kernel++) {
-        bool large = mask.n_pairs > 5000;
+        bool large = mask.n_pairs > 2500;
         for (int shape = (3 * which + 2 * score + kernel) % 5; shape < SHAPES; shape += large ? 9 : 5) {
           int variant = (score + kernel + shape + which) % 3;
-          if (kernel == HEED_KERNEL_REFERENCE && (shape > 4 || large)) continue;
+          if (large ? score > 0 || kernel == HEED_KERNEL_REFERENCE : shape > 5) continue;
           bool alike = shapes[shape].dim == shapes[shape].value_dim;
           check_case(score, kernel, shape, &mask, variant, 0.3f, shape % 2 == 0, false);
           if (large && score > 0) continue;
@@ -382,6 +382,7 @@ START_TEST(a_graph_has_the_same_bits_in_any_batch) {
       heed_mask graph;
       make_graph(&graph, sizes[size], runs == 1);
       for (int score = 0; score <= HEED_SCORE_ADDITIVE; score++) {
+        if (size == 4 && score > 0) continue;
         for (int kernel = HEED_KERNEL_SPARSE; kernel <= HEED_KERNEL_DENSE; kernel++) {
           for (int shape = (size + score + 2 * runs) % 5; shape < SHAPES; shape += size == 4 ? 9 : 5) {
             int at = (shape + score + runs) % 4;
