@@ -438,11 +438,13 @@ static void backward_sparse(heed_attention *plan, const heed__backward *back) {
 /* What a thread of the dense kernel owns: the tiles of a head, of a stretch of queries or of keys. */
 typedef enum ownership { OWN_HEAD, OWN_QUERIES, OWN_KEYS } ownership;
 
-static void dense_pass(heed_attention *plan, const heed__backward *back, ownership what) {
+static void dense_pass(heed_attention *plan, const heed__backward *back,
+                       const heed__diagonal *diagonal, ownership what) {
   const heed__problem *problem = &plan->problem;
-  const heed_mask *mask = problem->mask;
   int64_t heads = problem->spec.heads, tile = what == OWN_QUERIES ? 4 * STEP_QUERIES : TILE_KEYS;
-  int64_t n = what == OWN_QUERIES ? mask->n_queries : mask->n_keys;
+  int64_t i0 = diagonal->first_row, i_end = diagonal[1].first_row;
+  int64_t j0 = diagonal->first_key, j_end = diagonal->end_key;
+  int64_t n = what == OWN_QUERIES ? i_end - i0 : j_end - j0;
   int64_t tiles = what == OWN_HEAD ? 1 : (n + tile - 1) / tile;
   /* All heads of a pair add to a bias they share: they then have one owner, in their order. */
   bool heads_share = what == OWN_QUERIES && back->to.bias != NULL && problem->in.bias_heads == 1;
@@ -453,16 +455,37 @@ static void dense_pass(heed_attention *plan, const heed__backward *back, ownersh
     int64_t own = owner % tiles * tile, own_end = n - own < tile ? n : own + tile;
     bool queries = what == OWN_QUERIES, keys = what == OWN_KEYS;
     for (; head < end; head++) {
-      plan->kernels->dense_backward(problem, back, (int32_t)head, queries ? own : 0,
-                                    queries ? own_end : mask->n_queries, keys ? own : 0,
-                                    keys ? own_end : mask->n_keys, !keys, !queries,
+      plan->kernels->dense_backward(problem, back, (int32_t)head, queries ? i0 + own : i0,
+                                    queries ? i0 + own_end : i_end, keys ? j0 + own : j0,
+                                    keys ? j0 + own_end : j_end, !keys, !queries,
                                     plan->scratch + heed__thread());
     }
   }
 }
 
-/* Where heads can be the owners, every tile is made once. Otherwise one pass owns queries and a second
- * one keys, each tile is made twice, and the sums and their order are the same. */
+/* Diagonals that are small have one owner each. */
+static void dense_small(heed_attention *plan, const heed__backward *back, bool by_queries,
+                        bool by_keys) {
+  const heed__problem *problem = &plan->problem;
+  enum { AT_ONCE = 8 };
+  int64_t n = problem->n_diagonals, blocks = n > 1 ? (n + AT_ONCE - 1) / AT_ONCE : 0;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, blocks))
+  for (int64_t block = 0; block < blocks; block++) {
+    for (int64_t d = block * AT_ONCE; d < n && d < (block + 1) * AT_ONCE; d++) {
+      if (!heed__is_small(problem, d)) continue;
+      const heed__diagonal *diagonal = problem->diagonals + d;
+      for (int32_t head = 0; head < problem->spec.heads; head++) {
+        plan->kernels->dense_backward(problem, back, head, diagonal->first_row,
+                                      diagonal[1].first_row, diagonal->first_key,
+                                      diagonal->end_key, by_queries, by_keys,
+                                      plan->scratch + heed__thread());
+      }
+    }
+  }
+}
+
+/* Where heads, or small diagonals, can be the owners, every tile is made once. Otherwise one pass owns queries
+ * and a second one keys, each tile is made twice, and the sums and their order are the same. */
 static void backward_dense(heed_attention *plan, const heed__backward *back) {
   const heed__problem *problem = &plan->problem;
   const heed_attention_gradients *to = &back->to;
@@ -479,12 +502,23 @@ static void backward_dense(heed_attention *plan, const heed__backward *back) {
   bool shared = back->add_key_below > 0 || back->add_value_below > 0;
   bool heads_share = to->bias != NULL && problem->in.bias_heads == 1;
   int threads = heed__threads_for_tasks(plan, INT32_MAX);
-  if (by_queries && by_keys && !shared && !heads_share && problem->spec.heads >= threads) {
-    dense_pass(plan, back, OWN_HEAD);
-    return;
+  bool once = by_queries && by_keys && !shared;
+  if (once) {
+    dense_small(plan, back, true, true);
+  } else {
+    if (by_queries) dense_small(plan, back, true, false);
+    if (by_keys) dense_small(plan, back, false, true);
   }
-  if (by_queries) dense_pass(plan, back, OWN_QUERIES);
-  if (by_keys) dense_pass(plan, back, OWN_KEYS);
+  for (int64_t d = 0; d < problem->n_diagonals; d++) {
+    if (heed__is_small(problem, d)) continue;
+    const heed__diagonal *diagonal = problem->diagonals + d;
+    if (once && !heads_share && problem->spec.heads >= threads) {
+      dense_pass(plan, back, diagonal, OWN_HEAD);
+      continue;
+    }
+    if (by_queries) dense_pass(plan, back, diagonal, OWN_QUERIES);
+    if (by_keys) dense_pass(plan, back, diagonal, OWN_KEYS);
+  }
 }
 
 /* The gradients of a_query, a_key and a: the groups' parts in their order. */

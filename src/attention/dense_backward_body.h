@@ -58,6 +58,33 @@ static void gradients_of_masked_row(const heed__problem *problem, const heed__ba
   scatter_row(s->tile_compact, columns, j0, pairs, products);
 }
 
+/* The same under a mask of runs. */
+static void gradients_of_run(const heed__problem *problem, const heed__backward *back, int32_t head,
+                             int64_t i, int64_t j0, int keys, int low, int high, float *logits,
+                             float *products, bool by_queries, const heed__scratch *s) {
+  int from, end;
+  int64_t pair;
+  run_in_tile(problem->mask, i, j0, keys, &from, &end, &pair);
+  int n = end - from;
+  size_t bytes = (size_t)n * sizeof(float);
+  if (n > 0 && from % LANES == 0) {
+    gradients_of_row(problem, back, head, i, pair, n, logits + from, products + from, by_queries, s);
+    for (int k = low; k < from; k++) logits[k] = products[k] = 0;
+    for (int k = end; k < high; k++) logits[k] = products[k] = 0;
+    return;
+  }
+  if (n > 0) {
+    memcpy(s->compact, logits + from, bytes);
+    memcpy(s->tile_compact, products + from, bytes);
+  }
+  memset(logits + low, 0, (size_t)(high - low) * sizeof(float));
+  memset(products + low, 0, (size_t)(high - low) * sizeof(float));
+  if (n == 0) return;
+  gradients_of_row(problem, back, head, i, pair, n, s->compact, s->tile_compact, by_queries, s);
+  memcpy(logits + from, s->compact, bytes);
+  memcpy(products + from, s->tile_compact, bytes);
+}
+
 /* to[rows, dim], `stride` from row to row, += scale times from[rows, heed__padded_row(dim)] */
 static void add_rows(const float *from, int64_t rows, int64_t dim, float scale, float *to,
                      int64_t stride) {
@@ -84,12 +111,16 @@ static bool step_gradients(const heed__problem *problem, const heed__backward *b
   const heed_mask *mask = problem->mask;
   *low = 0;
   *high = keys;
-  if (mask->indptr != NULL) {
+  if (mask->starts != NULL) {
+    runs_stretch(mask, i0 + at, rows, j0, keys, low, high);
+  } else if (mask->indptr != NULL) {
     for (int r = 0; r < rows; r++) {
       const int64_t *ends = mask->indptr + i0 + at + r;
       s->cursor[r] = pair_from(mask->indices, ends[0], ends[1], j0);
     }
     strip_pairs(mask, i0 + at, rows, j0, keys, s->cursor, s->cursor_end, low, high);
+  }
+  if (mask->indptr != NULL) {
     if (*high == 0) return false;
     *low = *low / 12 * 12; /* products take keys by the dozen */
     *high = (*high + 11) / 12 * 12 < keys ? (*high + 11) / 12 * 12 : keys;
@@ -108,6 +139,9 @@ static bool step_gradients(const heed__problem *problem, const heed__backward *b
     if (mask->indptr == NULL) {
       gradients_of_row(problem, back, head, i, i * mask->n_keys + j0, keys, logits, products,
                        by_queries, s);
+    } else if (mask->starts != NULL) {
+      gradients_of_run(problem, back, head, i, j0, keys, *low, *high, logits, products, by_queries,
+                       s);
     } else {
       gradients_of_masked_row(problem, back, head, i, s->cursor[r], s->cursor_end[r], j0, *low,
                               *high, logits, products, by_queries, s);
@@ -132,8 +166,14 @@ static void backward_tile(const heed__problem *problem, const heed__backward *ba
   if (to_query) copy_rows(problem->in.key + key_at, stride, keys, key_dim, 1, s->keys);
   memset(s->d_keys, 0, (size_t)(keys * key_row) * sizeof(float));
   memset(s->d_values, 0, (size_t)(keys * value_row) * sizeof(float));
-  for (int at = 0; at < queries; at += STEP_QUERIES) {
-    int rows = queries - at < STEP_QUERIES ? queries - at : STEP_QUERIES, low, high;
+  enum { LEAST_QUERIES = 24 };
+  const heed_mask *mask = problem->mask;
+  for (int at = 0, rows; at < queries; at += rows) {
+    int low, high;
+    rows = queries - at < STEP_QUERIES ? queries - at : STEP_QUERIES;
+    if (mask->starts != NULL) {
+      rows = runs_together(mask, i0 + at, queries - at, STEP_QUERIES, LEAST_QUERIES);
+    }
     if (!step_gradients(problem, back, head, i0, at, rows, j0, keys, by_queries, &low, &high, s)) {
       continue;
     }
@@ -170,6 +210,11 @@ static void dense_backward(const heed__problem *problem, const heed__backward *b
     memset(s->d_queries, 0, (size_t)(queries * heed__padded_row(key_dim)) * sizeof(float));
     for (int64_t j = j0; j < j_end; j += TILE_KEYS) {
       int keys = (int)(j_end - j < TILE_KEYS ? j_end - j : TILE_KEYS);
+      int low, high;
+      if (problem->mask->starts != NULL) { /* a window sees few of the tiles */
+        runs_stretch(problem->mask, i, queries, j, keys, &low, &high);
+        if (high == 0) continue;
+      }
       backward_tile(problem, back, head, i, queries, j, keys, by_queries, by_keys, s);
     }
     if (by_queries && back->to.query != NULL) {

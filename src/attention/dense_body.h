@@ -302,6 +302,47 @@ static void strip_pairs(const heed_mask *mask, int64_t i0, int rows, int64_t j0,
   }
 }
 
+/* How many of the next `rows` rows are computed together under a mask of runs: `most` where they see about the
+ * same keys, else `least`, so that not much is computed in vain. */
+static int runs_together(const heed_mask *mask, int64_t i, int rows, int most, int least) {
+  int n = rows < most ? rows : most;
+  if (n <= least) return n;
+  int64_t low = INT64_MAX, high = 0, pairs = 0;
+  for (int r = 0; r < n; r++) {
+    int64_t count = mask->indptr[i + r + 1] - mask->indptr[i + r], start = mask->starts[i + r];
+    if (count == 0) continue;
+    if (start < low) low = start;
+    if (start + count > high) high = start + count;
+    pairs += count;
+  }
+  return pairs == 0 || (high - low) * n <= pairs + pairs / 16 ? n : least;
+}
+
+/* What row i sees of a tile under a mask of runs: keys [from, end), the first of pair number `pair`. */
+INLINE void run_in_tile(const heed_mask *mask, int64_t i, int64_t j0, int keys, int *from, int *end,
+                        int64_t *pair) {
+  int64_t first = mask->indptr[i], start = mask->starts[i], stop = start + mask->indptr[i + 1] - first;
+  int64_t low = start > j0 ? start : j0, high = stop < j0 + keys ? stop : j0 + keys;
+  bool any = low < high;
+  *from = any ? (int)(low - j0) : 0;
+  *end = any ? (int)(high - j0) : 0;
+  *pair = first + low - start;
+}
+
+/* The stretch of keys that some rows see of a tile. */
+static void runs_stretch(const heed_mask *mask, int64_t i0, int rows, int64_t j0, int keys, int *low,
+                         int *high) {
+  *low = keys;
+  *high = 0;
+  for (int r = 0; r < rows; r++) {
+    int from, end;
+    int64_t pair;
+    run_in_tile(mask, i0 + r, j0, keys, &from, &end, &pair);
+    if (from < end && from < *low) *low = from;
+    if (end > *high) *high = end;
+  }
+}
+
 /* The strip's rows of a tile under a full mask: the logits become weights where they stand. */
 static void tile_rows_full(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
                            int64_t j0, int keys, const heed__scratch *s) {
@@ -344,13 +385,52 @@ static void tile_rows_masked(const heed__problem *problem, int32_t head, int at,
   }
 }
 
+/* The same under a mask of runs: where they stand if they begin with a vector. What else is in the stretch
+ * becomes zeros. */
+static void tile_rows_runs(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
+                           int64_t j0, int keys, int low, int high, const heed__scratch *s) {
+  int64_t value_row = heed__padded_row(problem->spec.value_dim), pair;
+  int from, end;
+  for (int r = 0; r < rows; r++) {
+    float *logits = s->tile + (int64_t)r * TILE_KEYS;
+    float *maximum = s->row_maximum + at + r, *sum = s->row_sum + (at + r) * WIDEST;
+    float *result = s->result + (at + r) * value_row;
+    run_in_tile(problem->mask, i0 + at + r, j0, keys, &from, &end, &pair);
+    int n = end - from;
+    if (n > 0 && from % LANES == 0) {
+      tile_bias(problem, head, pair, n, logits + from);
+      softmax_maximum(logits + from, n, maximum, sum, result, value_row);
+      continue;
+    }
+    if (n > 0) memcpy(s->compact, logits + from, (size_t)n * sizeof *logits);
+    memset(logits + low, 0, (size_t)(high - low) * sizeof *logits);
+    if (n == 0) continue;
+    tile_bias(problem, head, pair, n, s->compact);
+    softmax_maximum(s->compact, n, maximum, sum, result, value_row);
+    softmax_weights(s->compact, n, *maximum, sum);
+    if (problem->drop_below > 0) tile_drop(problem, head, pair, n, s->compact);
+    memcpy(logits + from, s->compact, (size_t)n * sizeof *logits);
+  }
+  for (int r = 0; r < rows; r++) {
+    float *logits = s->tile + (int64_t)r * TILE_KEYS;
+    run_in_tile(problem->mask, i0 + at + r, j0, keys, &from, &end, &pair);
+    if (from == end || from % LANES != 0) continue;
+    softmax_weights(logits + from, end - from, s->row_maximum[at + r],
+                    s->row_sum + (at + r) * WIDEST);
+    if (problem->drop_below > 0) tile_drop(problem, head, pair, end - from, logits + from);
+    for (int k = low; k < from; k++) logits[k] = 0;
+    for (int k = end; k < high; k++) logits[k] = 0;
+  }
+}
+
 /* Asks for part `at` of `rows` of the next tile. */
-static void ask_for_tile(const heed__problem *problem, int32_t head, int64_t j0, int at, int rows) {
-  int64_t keys = problem->mask->n_keys - j0 < TILE_KEYS ? problem->mask->n_keys - j0 : TILE_KEYS;
+static void ask_for_tile(const heed__problem *problem, int32_t head, int64_t j0, int64_t key_end,
+                         int at, int strip, int rows) {
+  int64_t keys = key_end - j0 < TILE_KEYS ? key_end - j0 : TILE_KEYS;
   if (keys <= 0) return;
   int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
   int64_t first = keys * at / rows;
-  int64_t end = at + STRIP_QUERIES < rows ? keys * (at + STRIP_QUERIES) / rows : keys;
+  int64_t end = at + strip < rows ? keys * (at + strip) / rows : keys;
   ask_for_rows(problem->in.key + j0 * problem->key_stride + head * key_dim, problem->key_stride,
                first, end, key_dim);
   ask_for_rows(problem->in.value + j0 * problem->value_stride + head * value_dim,
@@ -359,14 +439,20 @@ static void ask_for_tile(const heed__problem *problem, int32_t head, int64_t j0,
 
 /* The tile from j0 on for the queries from i0 on, a strip at a time. */
 static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, int rows,
-                        int64_t j0, int keys, const heed__scratch *s) {
-  bool full = problem->mask->indptr == NULL;
+                        int64_t j0, int keys, int64_t key_end, const heed__scratch *s) {
+  enum { LEAST_QUERIES = 12 };
+  bool full = problem->mask->indptr == NULL, runs = problem->mask->starts != NULL;
   int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
   int64_t key_row = heed__padded_row(problem->spec.key_dim);
-  for (int at = 0; at < rows; at += STRIP_QUERIES) {
-    int strip = rows - at < STRIP_QUERIES ? rows - at : STRIP_QUERIES, low = 0, high = keys;
-    ask_for_tile(problem, head, j0 + TILE_KEYS, at, rows);
-    if (!full) {
+  for (int at = 0, strip; at < rows; at += strip) {
+    int low = 0, high = keys;
+    strip = rows - at < STRIP_QUERIES ? rows - at : STRIP_QUERIES;
+    if (runs) strip = runs_together(problem->mask, i0 + at, rows - at, STRIP_QUERIES, LEAST_QUERIES);
+    ask_for_tile(problem, head, j0 + TILE_KEYS, key_end, at, strip, rows);
+    if (runs) {
+      runs_stretch(problem->mask, i0 + at, strip, j0, keys, &low, &high);
+      if (high == 0) continue;
+    } else if (!full) {
       strip_pairs(problem->mask, i0 + at, strip, j0, keys, s->cursor + at, s->cursor_end + at,
                   &low, &high);
       if (high == 0) continue;
@@ -375,6 +461,8 @@ static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, 
     tile_logits(problem, head, i0 + at, strip, from, high, s->queries + at * key_row, s);
     if (full) {
       tile_rows_full(problem, head, i0, at, strip, j0, keys, s);
+    } else if (runs) {
+      tile_rows_runs(problem, head, i0, at, strip, j0, keys, low, high, s);
     } else {
       tile_rows_masked(problem, head, at, strip, j0, low, high, s);
     }
@@ -384,10 +472,15 @@ static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, 
 }
 
 /* The first key from j0 on that any of the rows sees. */
-static int64_t next_key(const heed_mask *mask, int64_t i0, int rows, int64_t j0,
+static int64_t next_key(const heed_mask *mask, int64_t i0, int rows, int64_t j0, int64_t key_end,
                         const heed__scratch *s) {
   if (mask->indptr == NULL) return j0;
-  int64_t next = mask->n_keys;
+  int64_t next = key_end;
+  for (int r = 0; mask->starts != NULL && r < rows; r++) {
+    int64_t start = mask->starts[i0 + r], end = start + mask->indptr[i0 + r + 1] - mask->indptr[i0 + r];
+    if (end > j0 && start < end && start < next) next = start > j0 ? start : j0;
+  }
+  if (mask->starts != NULL) return next;
   for (int r = 0; r < rows; r++) {
     int64_t p = s->cursor[r];
     if (p < mask->indptr[i0 + r + 1] && mask->indices[p] < next) next = mask->indices[p];
@@ -411,9 +504,10 @@ static void tile_weights(const heed__problem *problem, int32_t head, int64_t i, 
   }
 }
 
-static void dense(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
-                  const heed__scratch *s) {
+static void dense(const heed__problem *problem, const heed__diagonal *diagonal, int32_t head,
+                  int64_t first, int64_t end, const heed__scratch *s) {
   const heed_mask *mask = problem->mask;
+  int64_t key_first = diagonal->first_key, key_end = diagonal->end_key;
   bool full = mask->indptr == NULL;
   int rows = (int)(end - first);
   int32_t heads = problem->spec.heads;
@@ -429,12 +523,12 @@ static void dense(const heed__problem *problem, int32_t head, int64_t first, int
     copy_rows(problem->in.query + first * problem->key_stride + head * key_dim,
               problem->key_stride, rows, key_dim, problem->spec.scale, s->queries);
   }
-  for (int64_t j = next_key(mask, first, rows, 0, s); j < mask->n_keys;) {
-    int64_t j0 = j / TILE_KEYS * TILE_KEYS;
-    int keys = (int)(mask->n_keys - j0 < TILE_KEYS ? mask->n_keys - j0 : TILE_KEYS);
+  for (int64_t j = next_key(mask, first, rows, key_first, key_end, s); j < key_end;) {
+    int64_t j0 = key_first + (j - key_first) / TILE_KEYS * TILE_KEYS;
+    int keys = (int)(key_end - j0 < TILE_KEYS ? key_end - j0 : TILE_KEYS);
     pack_tile(problem, head, j0, keys, s);
-    tile_strips(problem, head, first, rows, j0, keys, s);
-    j = next_key(mask, first, rows, j0 + keys, s);
+    tile_strips(problem, head, first, rows, j0, keys, key_end, s);
+    j = next_key(mask, first, rows, j0 + keys, key_end, s);
   }
   for (int r = 0; r < rows; r++) {
     int64_t i = first + r;

@@ -142,17 +142,42 @@ static int64_t queries_of_task(int64_t queries, int64_t heads) {
   return (each + STRIP_QUERIES - 1) / STRIP_QUERIES * STRIP_QUERIES;
 }
 
-static void forward_dense(heed_attention *plan) {
+/* One diagonal, by heads and stretches of queries. */
+static void forward_diagonal(heed_attention *plan, const heed__diagonal *diagonal) {
   const heed__problem *problem = &plan->problem;
-  int64_t n = problem->mask->n_queries, heads = problem->spec.heads;
+  int64_t n = diagonal[1].first_row - diagonal->first_row, heads = problem->spec.heads;
   int64_t each = queries_of_task(n, heads), tasks = (n + each - 1) / each;
   /* A head's tasks follow one another, so that its keys and values stay in the cache. */
 #pragma omp parallel for schedule(dynamic, 1) \
     num_threads(heed__threads_for_tasks(plan, tasks *heads))
   for (int64_t t = 0; t < tasks * heads; t++) {
     int64_t first = t % tasks * each, end = n - first < each ? n : first + each;
-    plan->kernels->dense(problem, (int32_t)(t / tasks), first, end,
-                         plan->scratch + heed__thread());
+    plan->kernels->dense(problem, diagonal, (int32_t)(t / tasks), diagonal->first_row + first,
+                         diagonal->first_row + end, plan->scratch + heed__thread());
+  }
+}
+
+static void forward_dense(heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  enum { AT_ONCE = 8 };
+  int64_t n = problem->n_diagonals, blocks = n > 1 ? (n + AT_ONCE - 1) / AT_ONCE : 0;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, blocks))
+  for (int64_t block = 0; block < blocks; block++) {
+    for (int64_t d = block * AT_ONCE; d < n && d < (block + 1) * AT_ONCE; d++) {
+      if (!heed__is_small(problem, d)) continue;
+      const heed__diagonal *diagonal = problem->diagonals + d;
+      for (int32_t head = 0; head < problem->spec.heads; head++) {
+        for (int64_t i = diagonal->first_row; i < diagonal[1].first_row; i += TILE_QUERIES) {
+          int64_t left = diagonal[1].first_row - i;
+          plan->kernels->dense(problem, diagonal, head, i,
+                               i + (left < TILE_QUERIES ? left : TILE_QUERIES),
+                               plan->scratch + heed__thread());
+        }
+      }
+    }
+  }
+  for (int64_t d = 0; d < n; d++) {
+    if (!heed__is_small(problem, d)) forward_diagonal(plan, problem->diagonals + d);
   }
 }
 

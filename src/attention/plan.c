@@ -335,11 +335,45 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
     HEED__TRY(heed__table_numbers(spec, mask, &numbers));
     *bytes += 2 * numbers;
   }
+  if (kernel == HEED_KERNEL_DENSE) {
+    *bytes += (size_t)(heed__diagonals_most(mask) + 1) * sizeof(heed__diagonal);
+  }
   if (kernel != HEED_KERNEL_DENSE && mask->indices == NULL) *bytes += 4 * (size_t)mask->n_keys;
   size_t edge_bytes;
   HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
   *bytes += edge_bytes;
   return HEED_OK;
+}
+
+int64_t heed__diagonals_most(const heed_mask *mask) {
+  return mask->indptr != NULL ? mask->n_queries : mask->n_queries > 0;
+}
+
+/* A stack: a row that sees a key before the end of the last diagonal joins it, and others with it. */
+int64_t heed__cut_diagonals(const heed_mask *mask, heed__diagonal *to) {
+  int64_t n = 0;
+  if (mask->indptr == NULL) {
+    if (mask->n_queries > 0) to[n++] = (heed__diagonal){0, 0, (int32_t)mask->n_keys};
+  }
+  for (int64_t i = 0; mask->indptr != NULL && i < mask->n_queries; i++) {
+    int64_t p = mask->indptr[i], end = mask->indptr[i + 1];
+    int32_t last = n > 0 ? to[n - 1].end_key : 0; /* a row that sees nothing */
+    heed__diagonal row = {i, last, last};
+    if (end > p && mask->starts != NULL) {
+      row = (heed__diagonal){i, mask->starts[i], (int32_t)(mask->starts[i] + (end - p))};
+    } else if (end > p) {
+      row = (heed__diagonal){i, mask->indices[p], mask->indices[end - 1] + 1};
+    }
+    while (n > 0 && row.first_key < to[n - 1].end_key) {
+      n--;
+      row.first_row = to[n].first_row;
+      if (to[n].first_key < row.first_key) row.first_key = to[n].first_key;
+      if (to[n].end_key > row.end_key) row.end_key = to[n].end_key;
+    }
+    to[n++] = row;
+  }
+  to[n] = (heed__diagonal){mask->n_queries, 0, 0};
+  return n;
 }
 
 int64_t heed__spread_new(int32_t heads, int32_t dim, int lanes, int32_t **head_of,
@@ -447,6 +481,15 @@ static heed_status plan_fill(heed_attention *plan) {
   if (kernel != HEED_KERNEL_DENSE && problem->mask->indices == NULL && !plan_all_keys(plan)) {
     return HEED_NOMEM;
   }
+  if (kernel == HEED_KERNEL_DENSE) {
+    int64_t most = plan->reserved ? problem->mask->n_queries : heed__diagonals_most(problem->mask);
+    plan->diagonals = heed__alloc((size_t)most + 1, sizeof *plan->diagonals);
+    if (plan->diagonals == NULL) return HEED_NOMEM;
+    problem->diagonals = plan->diagonals;
+    if (!plan->reserved) {
+      problem->n_diagonals = heed__cut_diagonals(problem->mask, plan->diagonals);
+    }
+  }
   HEED__TRY(plan_node_scores(plan));
   HEED__TRY(heed__edges_new(plan));
   HEED__TRY(heed__table_new(plan));
@@ -522,6 +565,9 @@ heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
     plan->n_tasks = division.n_tasks;
     plan->n_cuts = division.n_cuts;
   }
+  if (plan->diagonals != NULL) {
+    plan->problem.n_diagonals = heed__cut_diagonals(mask, plan->diagonals);
+  }
   plan_prefetch(&plan->problem);
   return plan->reserve == NULL ? HEED_OK : heed__reserve_rebind(plan, transposed, pairs);
 }
@@ -553,6 +599,7 @@ void heed_attention_free(heed_attention *plan) {
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);
+  heed__free(plan->diagonals);
   heed__free(plan->head_of);
   heed__free(plan->spread);
   heed__free(plan->tasks);

@@ -62,6 +62,7 @@ struct heed_attention {
   int64_t n_cuts;
   float *partials;        /* [segments, partial_floats] */
   int64_t partial_floats; /* maximum, sum, accumulator of a segment */
+  heed__diagonal *diagonals;
   heed__reserve *reserve; /* NULL: not prepared for backward calls */
   bool reserved;          /* bound again and again, to masks within the sizes it was made for */
   bool whole_rows;        /* then: rows are never cut */
@@ -127,6 +128,9 @@ heed_status heed__table_new(heed_attention *plan);
 
 /* Fills it from the inputs of a call; with GAT only lays it out, for heed__node_scores() to fill. */
 void heed__table_fill(heed_attention *plan);
+/* Cuts a mask into its diagonals, into [heed__diagonals_most() + 1]; returns how many. */
+int64_t heed__diagonals_most(const heed_mask *mask);
+int64_t heed__cut_diagonals(const heed_mask *mask, heed__diagonal *diagonals);
 
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);

@@ -39,6 +39,15 @@ typedef struct heed__cut {
   int64_t n_tasks;
 } heed__cut;
 
+/* The dense kernel: rows whose keys no other row sees, up to the first row of the next one. Tiles are counted
+ * from the first key and steps from the first row, so that the bits of a graph do not depend on where in a
+ * batch it lies. */
+typedef struct heed__diagonal {
+  int64_t first_row;
+  int32_t first_key;
+  int32_t end_key;
+} heed__diagonal;
+
 /* What is the same for every task; set up by the plan, completed by the forward call. */
 typedef struct heed__problem {
   heed_attention_spec spec; /* scale filled in, kernel chosen */
@@ -57,6 +66,8 @@ typedef struct heed__problem {
   float keep_scale;         /* 1 / (1 - dropout) */
   heed_attention_inputs in; /* value is never NULL here */
   heed_attention_outputs to;
+  const heed__diagonal *diagonals; /* dense: [n_diagonals + 1], the last one's first row is behind all */
+  int64_t n_diagonals;
   float *query_scores;      /* GAT: [n_queries, padded] a_query . query */
   float *key_scores;        /* GAT: [n_keys, padded] a_key . key */
   uint16_t *table;          /* bfloat16 storage: a row a node, its key (not with GAT) and its value;
@@ -196,9 +207,9 @@ typedef struct heed__kernels {
                         const heed__scratch *scratch);
   /* The rows [first, end) of problem->table, rounded. */
   void (*store_rows)(const heed__problem *problem, int64_t first, int64_t end);
-  /* Head `head` of the queries [first, end), at most TILE_QUERIES. */
-  void (*dense)(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
-                const heed__scratch *scratch);
+  /* Head `head` of the queries [first, end), at most TILE_QUERIES, of a diagonal. */
+  void (*dense)(const heed__problem *problem, const heed__diagonal *diagonal, int32_t head,
+                int64_t first, int64_t end, const heed__scratch *scratch);
   /* scores[n, padded] = a [H, D] . rows [n, H, D] */
   void (*node_scores)(const heed__problem *problem, const float *rows, const float *a, int64_t first,
                       int64_t end, float *scores, const heed__scratch *scratch);
@@ -306,6 +317,14 @@ static inline int64_t heed__wide_keys(const heed_attention_spec *spec) {
 static inline int64_t heed__tile_queries(const heed_mask *mask) {
   int64_t all = (mask->n_queries + STEP_QUERIES - 1) / STEP_QUERIES * STEP_QUERIES;
   return all < TILE_QUERIES ? all : TILE_QUERIES;
+}
+
+/* Whether one owner does all heads of a diagonal, because there are others beside it and it is small. */
+static inline bool heed__is_small(const heed__problem *problem, int64_t d) {
+  enum { MOST_CELLS = 1 << 16 };
+  const heed__diagonal *diagonal = problem->diagonals + d;
+  int64_t rows = diagonal[1].first_row - diagonal->first_row;
+  return problem->n_diagonals > 1 && rows * (diagonal->end_key - diagonal->first_key) <= MOST_CELLS;
 }
 
 /* Pairs of a row: where they start, how many there are and their keys. */

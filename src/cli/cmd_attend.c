@@ -329,6 +329,10 @@ static int write_output(const attend *run) {
 static int64_t find_pair(const heed_mask *mask, int64_t i, int32_t j) {
   if (mask->indptr == NULL) return i * mask->n_keys + j;
   int64_t low = mask->indptr[i], high = mask->indptr[i + 1];
+  if (mask->starts != NULL) {
+    int64_t at = j - (int64_t)mask->starts[i];
+    return at >= 0 && at < high - low ? low + at : -1;
+  }
   while (low < high) {
     int64_t middle = low + (high - low) / 2;
     if (mask->indices[middle] < j) {

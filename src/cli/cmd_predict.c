@@ -256,7 +256,7 @@ static int write_output(const predict *run) {
   for (int a = 0; a < run->n_attentions && a < MOST; a++) {
     const heed_mask *mask;
     arrays[n++] = attention(run, a, names[a], sizeof names[a], &mask);
-    if (mask->indptr != NULL) pairs = mask;
+    if (mask->indices != NULL) pairs = mask;
   }
   if (pairs != NULL) {
     arrays[n++] =

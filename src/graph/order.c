@@ -113,8 +113,9 @@ heed_status heed_mask_order(const heed_mask *mask, heed_order order, int64_t *no
   if (order == HEED_ORDER_METIS && !heed_order_has_metis()) {
     return heed__fail(HEED_UNSUPPORTED, "order metis: this build is without METIS");
   }
-  if (order == HEED_ORDER_NONE || mask->n_pairs == 0 || heed_mask_is_full(mask)) {
-    keep_order(mask->n_queries, nodes); /* as good as any */
+  if (order == HEED_ORDER_NONE || mask->n_pairs == 0 || heed_mask_is_full(mask) ||
+      mask->starts != NULL) {
+    keep_order(mask->n_queries, nodes); /* as good as any; of runs, the best there is */
     return HEED_OK;
   }
   if (order == HEED_ORDER_DEGREE) return order_by_use(mask, nodes);
@@ -138,7 +139,7 @@ heed_status heed_mask_order_auto(const heed_mask *mask, size_t row_bytes, double
   double table = (double)mask->n_keys * (double)row_bytes, before, after;
   *order = HEED_ORDER_NONE;
   keep_order(mask->n_queries, nodes);
-  if (mask->n_queries != mask->n_keys || heed_mask_is_full(mask) || mask->n_pairs == 0 ||
+  if (mask->n_queries != mask->n_keys || heed_mask_is_full(mask) || mask->starts != NULL || mask->n_pairs == 0 ||
       row_bytes == 0 || table < small_table) {
     return HEED_OK;
   }
