@@ -204,6 +204,19 @@ static heed_status gather_rate(double *gbytes) {
   return status;
 }
 
+/* Tiles of a head under a mask of runs, whose cells are about its pairs: one for each block at least. */
+static double tiles_of_runs(const heed_mask *mask) {
+  int64_t blocks = 0, end = 0;
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t start = mask->starts[i], count = mask->indptr[i + 1] - mask->indptr[i];
+    if (count == 0) continue;
+    if (blocks == 0 || start >= end) blocks++;
+    if (start + count > end) end = start + count;
+  }
+  double whole = (double)mask->n_pairs / ((double)TILE_QUERIES * TILE_KEYS);
+  return whole > (double)blocks ? whole : (double)blocks;
+}
+
 heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask,
                           double *sparse_seconds, double *dense_seconds) {
   fit f;
@@ -212,13 +225,16 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
   *sparse_seconds = f.pair * (double)mask->n_pairs + f.row * (double)mask->n_queries;
   *dense_seconds =
       f.cell * cells + f.tile * tiles((double)mask->n_queries, (double)mask->n_keys);
+  if (mask->starts != NULL) {
+    *dense_seconds = f.cell * (double)mask->n_pairs + f.tile * tiles_of_runs(mask);
+  }
   bool gat = spec->score == HEED_SCORE_GAT;
   int threads = heed__threads_worth(spec, mask, heed_threads());
   *sparse_seconds /= threads;
   *dense_seconds /= threads;
   double row = spec->heads * (gat ? spec->value_dim : spec->key_dim + spec->value_dim);
   row = row * heed__number_bytes(spec) + (gat ? 4.0 * spec->heads : 0);
-  if (mask->indptr != NULL && row * (double)mask->n_keys > beyond_cache) {
+  if (mask->indices != NULL && row * (double)mask->n_keys > beyond_cache) {
     double gbytes;
     HEED__TRY(gather_rate(&gbytes));
     double gathering = row * (double)mask->n_pairs / (1e9 * gbytes);
@@ -234,7 +250,7 @@ heed_status heed__choose(const heed_attention_spec *spec, const heed_mask *mask,
     return HEED_OK;
   }
   double cells = (double)mask->n_queries * (double)mask->n_keys;
-  if ((double)mask->n_pairs <= plainly_sparse * cells) {
+  if (mask->starts == NULL && (double)mask->n_pairs <= plainly_sparse * cells) {
     *kernel = HEED_KERNEL_SPARSE;
     return HEED_OK;
   }
