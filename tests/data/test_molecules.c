@@ -499,7 +499,7 @@ START_TEST(the_same_molecule_is_on_one_side) {
   for (int i = 0; i < 30; i++) smiles[i] = ways[i % 10][i / 10];
   for (int i = 30; i < 90; i++) {
     memset(long_ones[i - 30], 'C', (size_t)i - 26);
-    strcpy(long_ones[i - 30] + i - 26, "O");
+    strcpy(long_ones[i - 30] + (i - 26), "O");
     smiles[i] = long_ones[i - 30];
   }
   heed_collection *c = table_of(smiles, 90);
@@ -538,7 +538,7 @@ START_TEST(scaffolds_stay_together) {
   for (int k = 0; k < 4; k++) {
     for (int i = 0; i < counts[k]; i++, n++) {
       memset(text[n], 'C', (size_t)i + 1);
-      strcpy(text[n] + i + 1, tails[k]);
+      strcpy(text[n] + (i + 1), tails[k]);
       group[n] = k;
     }
   }
