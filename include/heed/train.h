@@ -284,6 +284,7 @@ typedef struct heed_experiment {
   const uint8_t *const *validation;
   const uint8_t *const *test;
   int n_splits;
+  bool paired;              /**< split i is for seed i alone: n_seeds runs, and n_splits is n_seeds */
   const char *checkpoint;   /**< NULL, or a file to save the fit in progress to every `checkpoint_every`
                                  epochs and when stopped; only with one run */
   int checkpoint_every;

@@ -59,4 +59,59 @@ typedef struct bench_limits {
  * once. Leaves heed_threads() as it was. */
 int bench_run(bench_case *cases, int n, const bench_limits *limits);
 
+/* --- The command (cmd_bench.c) -------------------------------------------------------------- */
+
+enum { BENCH_MOST_GRAPHS = 32, BENCH_MOST_LISTED = 32, BENCH_MOST_CASES = 4096 };
+
+/* Numbers of an option, separated by commas. */
+typedef struct bench_list {
+  int n;
+  int at[BENCH_MOST_LISTED];
+} bench_list;
+
+typedef enum bench_curve {
+  BENCH_CURVE_NONE,
+  BENCH_CURVE_NODES,
+  BENCH_CURVE_DEGREE,
+  BENCH_CURVE_SIZE,
+  BENCH_CURVE_HEADS,
+  BENCH_CURVE_DENSITY,
+  BENCH_CURVES
+} bench_curve;
+
+typedef struct bench_input {
+  cli_global *global;
+  bench_list scores, passes, kernels, heads, sizes, threads;
+  char *graphs[BENCH_MOST_GRAPHS];
+  int n_graphs;
+  bench_limits limits;
+  double most_pairs;
+  bool budget_given;
+  bool machine;
+  bench_curve curve;
+  const char *figure;
+} bench_input;
+
+/* Every combination on one graph, into cases[]; returns how many there are then. */
+int bench_add_cases(const bench_input *input, const bench_graph *graph, double at,
+                    bench_case *cases, int n);
+
+/* --- Reports and figures (bench_report.c) ---------------------------------------------------- */
+
+/* A row of the table; `curve` is what its points are called, NULL without a curve. */
+void bench_report_case(heed_report *report, const bench_case *c, const char *curve);
+void bench_report_machine(heed_report *report, const heed_machine *machine);
+
+int bench_draw_roofline(const bench_input *input, const heed_machine *machine,
+                        const bench_case *cases, int n);
+int bench_draw_curve(const bench_input *input, const bench_case *cases, int n);
+
+/* --- Curves (bench_curve.c) ------------------------------------------------------------------ */
+
+/* As --curve takes them, and as a figure calls what grows. */
+const char *bench_curve_name(bench_curve curve);
+const char *bench_curve_label(bench_curve curve);
+
+int bench_run_curve(bench_input *input, heed_report *report, bench_case *cases);
+
 #endif

@@ -34,6 +34,7 @@ int cmd_attend(cli_global *global, int argc, char **argv);
 int cmd_compare(cli_global *global, int argc, char **argv);
 int cmd_train(cli_global *global, int argc, char **argv);
 int cmd_predict(cli_global *global, int argc, char **argv);
+int cmd_draw(cli_global *global, int argc, char **argv);
 int cmd_demo(cli_global *global, int argc, char **argv);
 int cmd_bench(cli_global *global, int argc, char **argv);
 
@@ -60,10 +61,21 @@ typedef struct cli_mask_list {
   cli_mask at[CLI_MOST_MASKS];
 } cli_mask_list;
 
-/* The graph and how to read it. */
+/* How a collection of graphs is read. */
+typedef struct cli_collection {
+  const char *smiles;
+  const char *targets; /* columns, separated by commas */
+  heed_target_kind kind;
+  bool skip_bad;
+  bool edge_set;       /* the nodes are the edges */
+  const char *given;   /* one of these options, if any was given */
+} cli_collection;
+
+/* The graph, or the collection, and how to read it. */
 typedef struct cli_graph {
   const char *source; /* GRAPH */
   heed_data_options options;
+  cli_collection collection;
   heed_direction direction;
   heed_loops loops;
   bool direction_given;
@@ -93,6 +105,7 @@ extern const struct argp_child cli_children[];
 
 /* They alone; the last are also for what stands before the subcommand. */
 extern const struct argp cli_graph_argp;
+extern const struct argp cli_collection_argp; /* its input is a cli_collection */
 extern const struct argp cli_shape_argp;
 extern const struct argp cli_global_argp;
 
@@ -104,6 +117,13 @@ void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
                    cli_global *global);
 
 cli_graph cli_graph_default(void);
+
+/* Whether it is a collection: by the format that was given, else by its name. */
+bool cli_graph_many(const cli_graph *graph);
+
+/* Leaves through argp_error() where options of one graph were given with a collection or the other way
+ * round. Once the source is known. */
+void cli_graph_check(const struct argp_state *state, const cli_graph *graph);
 cli_shape cli_shape_default(void);
 
 /* The spec of a shape; kernel AUTO. */
@@ -157,6 +177,9 @@ int cli_inputs_read_bias(cli_inputs *inputs, heed_npz *npz, int32_t heads, int64
 /* The mask of the graph that `which` names. */
 int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                   const heed_data *data);
+
+/* The mask of n nodes that see themselves alone. */
+int cli_mask_alone(heed_mask *mask, int64_t n);
 
 /* Reads the mask `indptr`, `indices` of an archive, for n_keys keys. The arrays join `inputs`. */
 int cli_mask_read(heed_mask *mask, cli_inputs *inputs, heed_npz *npz, const char *path,

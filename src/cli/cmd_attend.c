@@ -123,6 +123,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       input->graphml = text;
       return 0;
     case ARGP_KEY_END:
+      if (cli_graph_many(&input->graph)) {
+        argp_error(state, "attend takes one graph, and %s is a collection", input->graph.source);
+      }
       check_usage(state, input);
       return 0;
     default:

@@ -87,6 +87,11 @@ static void parse_kernels(struct argp_state *state, const char *text, compare_in
 static void check_usage(struct argp_state *state, compare_input *input) {
   cli_trained_comparison *trained = &input->trained;
   if (!input->train) {
+    cli_graph_check(state, &input->graph);
+    if (cli_graph_many(&input->graph)) {
+      argp_error(state, "%s is a collection: what is compared on it is learning, with --train",
+                 input->graph.source);
+    }
     if (trained->training.any || trained->blocks != NULL || trained->output != NULL ||
         input->graph.normalize != NULL) {
       argp_error(state, "options of training, --blocks and --output need --train");
@@ -114,6 +119,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_INIT:
       cli_hand_down(state, &input->graph, &input->shape, input->global);
       state->child_inputs[3] = &input->trained.training;
+      state->child_inputs[4] = &input->graph.collection;
       return 0;
     case KEY_MASKS:
       cli_parse_masks(state, "--masks", text, &input->masks);
@@ -532,6 +538,7 @@ int cmd_compare(cli_global *global, int argc, char **argv) {
   options.trained.global = global;
   const struct argp_child children[] = {cli_children[0], cli_children[1], cli_children[2],
                                         {cli_training_argp(false), 0, "With --train:", 3},
+                                        {&cli_collection_argp, 0, "A collection of graphs:", 4},
                                         {0}};
   const struct argp argp = {
       .options = option_table,

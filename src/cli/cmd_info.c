@@ -1,5 +1,5 @@
 /* heed info: what a graph is, and what attention on it would cost. */
-#include "cli/cli.h"
+#include "cli/learn.h"
 
 typedef struct info_input {
   cli_global *global;
@@ -22,6 +22,14 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT:
       cli_hand_down(state, &input->graph, &input->shape, input->global);
+      state->child_inputs[3] = &input->graph.collection;
+      return 0;
+    case ARGP_KEY_END:
+      cli_graph_check(state, &input->graph);
+      if (cli_graph_many(&input->graph) && input->machine) {
+        argp_error(state, "--machine is for one graph, and %s is a collection",
+                   input->graph.source);
+      }
       return 0;
     case KEY_MASKS:
       cli_parse_masks(state, "--masks", text, &input->masks);
@@ -34,12 +42,19 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
+static const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
+                                             {&cli_shape_argp, 0, "The attention:", 3},
+                                             {&cli_global_argp, 0, "Global options:", 5},
+                                             {&cli_collection_argp, 0, "A collection of graphs:", 4},
+                                             {0}};
+
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "GRAPH",
-    .doc = "Describes a graph, the masks it gives and what attention over them costs.",
-    .children = cli_children};
+    .doc = "Describes a graph, the masks it gives and what attention over them costs; or a "
+           "collection of graphs, their features and what is known of them.",
+    .children = children};
 
 static int64_t count_split(const heed_data *data, heed_part part) {
   const uint8_t *in = heed_data_split(data, 0, part);
@@ -152,6 +167,9 @@ int cmd_info(cli_global *global, int argc, char **argv) {
   };
   if (cli_parse(&argp, argc, argv, &input)) return CLI_FAILED;
   input.graph.options.seed = global->seed;
+  if (cli_graph_many(&input.graph)) {
+    return cli_info_collection(global, &input.graph, &input.masks);
+  }
 
   heed_data *data = NULL;
   heed_report *report = NULL;

@@ -20,7 +20,8 @@ enum { KEY_MODEL = 0x300, KEY_MASK, KEY_WEIGHTS };
 
 static const struct argp_option option_table[] = {
     {"model", KEY_MODEL, "FILE.safetensors", 0, "The model, as 'heed train' wrote it", 0},
-    {"output", 'o', "FILE.npz", 0, "Write the predictions here", 0},
+    {"output", 'o', "FILE.npz", 0,
+     "Write the predictions here; of a collection also FILE.csv, a row a graph", 0},
     {"weights", KEY_WEIGHTS, NULL, 0, "Write the attention of every layer too", 0},
     {"mask", KEY_MASK, "MASK", 0, "graph, khop:K, full or none (default: that of the training)", 0},
     {0}};
@@ -30,7 +31,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT:
       state->child_inputs[0] = &input->graph;
-      state->child_inputs[1] = input->global;
+      state->child_inputs[1] = &input->graph.collection;
+      state->child_inputs[2] = input->global;
       return 0;
     case KEY_MODEL:
       input->model = text;
@@ -46,6 +48,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       input->mask_given = true;
       return 0;
     case ARGP_KEY_END:
+      cli_graph_check(state, &input->graph);
+      if (input->weights && cli_graph_many(&input->graph)) {
+        argp_error(state, "--weights is for one graph, and %s is a collection",
+                   input->graph.source);
+      }
       if (input->model == NULL) argp_error(state, "--model FILE.safetensors is missing");
       if (input->weights && input->output == NULL) argp_error(state, "--weights needs --output");
       if (input->output != NULL && input->output[0] == '\0') {
@@ -62,15 +69,18 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 }
 
 static const struct argp_child children[] = {
-    {&cli_graph_argp, 0, "The graph:", 2}, {&cli_global_argp, 0, "Global options:", 3}, {0}};
+    {&cli_graph_argp, 0, "The graph:", 2},
+    {&cli_collection_argp, 0, "A collection of graphs:", 3},
+    {&cli_global_argp, 0, "Global options:", 4},
+    {0}};
 
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "DATA",
     .doc =
-        "Predicts the labels of nodes by a trained model. How the data is read is as it was in "
-        "training, where the options do not say otherwise.",
+        "Predicts the labels of nodes, or of the graphs of a collection, by a trained model. How the "
+        "data is read is as it was in training, where the options do not say otherwise.",
     .children = children};
 
 /* Everything a prediction holds. */
@@ -102,6 +112,10 @@ static int take_over(predict *run) {
   const char *mask = metadata(run, "heed.mask"), *seed = metadata(run, "heed.seed");
   const char *direction = metadata(run, "heed.direction"), *loops = metadata(run, "heed.loops");
   const char *directed = metadata(run, "heed.directed");
+  if (metadata(run, "heed.graphs") != NULL) {
+    return cli_fail("%s: was trained on a collection, but %s is one graph", options->model,
+                    graph->source);
+  }
   for (int i = HEED_DIRECTION_IN; direction != NULL && i <= HEED_DIRECTION_ALL; i++) {
     bool same = strcmp(direction, cli_direction_name((heed_direction)i)) == 0;
     if (same && !graph->direction_given) graph->direction = (heed_direction)i;
@@ -142,7 +156,7 @@ static int open_all(predict *run) {
   cli_recipe recipe = {.mask = options->mask};
   if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
   recipe.model = *spec;
-  return cli_recipe_mask(&run->mask, &recipe, &options->graph, run->task.data);
+  return cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task);
 }
 
 /* --- Predicting ---------------------------------------------------------------------------- */
@@ -333,6 +347,15 @@ int cmd_predict(cli_global *global, int argc, char **argv) {
       .global = global, .graph = cli_graph_default(), .mask = {CLI_MASK_GRAPH, 1, "graph"}};
   options.graph.training = true;
   if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
+  if (cli_graph_many(&options.graph)) {
+    cli_prediction of_graphs = {.global = global,
+                                .graph = &options.graph,
+                                .model = options.model,
+                                .output = options.output,
+                                .mask = &options.mask,
+                                .mask_given = options.mask_given};
+    return cli_predict_collection(&of_graphs);
+  }
   predict run = {.options = &options};
   heed_report *report = NULL;
   int failed = open_all(&run);

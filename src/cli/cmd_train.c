@@ -18,6 +18,7 @@ typedef struct train_input {
   int n_splits;
   const char *output;
   heed_order reorder;
+  bool reorder_given;
   int checkpoint_every;
   bool resume;
 } train_input;
@@ -42,6 +43,9 @@ static void finish_options(struct argp_state *state, train_input *input) {
     argp_error(state, "--output DIR is missing");
   }
   cli_training_resolve(state, training, &input->graph, &input->recipe);
+  if (input->recipe.of_graphs && input->reorder_given) {
+    argp_error(state, "--reorder is for one graph, and %s is a collection", input->graph.source);
+  }
   if (training->seeds != NULL) {
     input->seeds = cli_list(state, "--seeds", training->seeds, &input->n_seeds);
   }
@@ -49,8 +53,9 @@ static void finish_options(struct argp_state *state, train_input *input) {
   if (training->splits != NULL && !all) {
     input->splits = cli_list(state, "--splits", training->splits, &input->n_splits);
   }
+  bool folds = input->recipe.split == HEED_SPLIT_FOLDS && training->splits == NULL;
   if ((input->resume || input->checkpoint_every > 0) &&
-      (all || input->n_splits > 1 || input->n_seeds > 1)) {
+      (all || folds || input->n_splits > 1 || input->n_seeds > 1)) {
     argp_error(state, "--resume and --checkpoint-every are for a single seed and split");
   }
 }
@@ -61,7 +66,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_INIT:
       state->child_inputs[0] = &input->graph;
       state->child_inputs[1] = &input->training;
-      state->child_inputs[2] = input->global;
+      state->child_inputs[2] = &input->graph.collection;
+      state->child_inputs[3] = input->global;
       return 0;
     case 'o':
       input->output = text;
@@ -71,6 +77,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_REORDER:
       input->reorder = cli_parse_order(state, text);
+      input->reorder_given = true;
       return 0;
     case KEY_RESUME:
       input->resume = true;
@@ -122,22 +129,28 @@ static int prepare(train *run) {
   const char *source = options->graph.source;
   uint64_t seed = options->global->seed;
   if (name_files(run)) return CLI_FAILED;
-  if (cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed) ||
-      cli_task_open(&run->task, &options->graph, options->recipe.normalize) ||
-      cli_task_prepare(&run->task, &options->recipe, source, seed, options->training.splits,
-                       options->splits, options->n_splits)) {
+  if (cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed)) {
     return CLI_FAILED;
   }
-  if (cli_recipe_mask(&run->mask, &options->recipe, &options->graph, run->task.data)) {
+  cli_runs runs = {.seed = seed,
+                   .seeds = run->seeds,
+                   .n_seeds = run->n_seeds,
+                   .splits = options->training.splits,
+                   .numbers = options->splits,
+                   .n_numbers = options->n_splits};
+  if (cli_task_open(&run->task, &options->graph, options->recipe.normalize) ||
+      cli_task_prepare(&run->task, &options->recipe, source, &runs) ||
+      cli_recipe_mask(&run->mask, &options->recipe, &options->graph, &run->task)) {
     return CLI_FAILED;
   }
+  if (run->task.collection != NULL) return CLI_OK;
   return cli_reorder_training(&run->reorder, options->reorder, &run->mask, &options->recipe,
                               run->n_seeds * run->task.n_splits);
 }
 
 static int compute(train *run) {
   const train_input *options = run->options;
-  bool single = run->n_seeds * run->task.n_splits == 1;
+  bool single = cli_task_runs(&run->task, run->n_seeds) == 1;
   cli_checkpoint checkpoint = {.path = run->checkpoint,
                                .history = run->csv,
                                .every = options->checkpoint_every,
@@ -157,25 +170,43 @@ static int write_model(const train *run) {
   const cli_graph *graph = &options->graph;
   char seed[24], split[16], classes[16];
   const heed_run *best = &result->runs[result->best_run];
-  snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->global->seed);
+  uint64_t drawn_by = run->task.paired ? best->seed : options->global->seed;
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)drawn_by);
   snprintf(split, sizeof split, "%d", best->split);
   snprintf(classes, sizeof classes, "%d", run->task.classes);
-  const char *extra[] = {
+  const char *common[] = {
       "heed.dataset", graph->source,
       "heed.mask", options->recipe.mask.name,
-      "heed.direction", cli_direction_name(graph->direction),
       "heed.loops", cli_loops_name(graph->loops),
-      "heed.directed", graph->options.directed ? "yes" : "no",
       "heed.attributes", graph->options.features != NULL ? graph->options.features : "",
-      "heed.label", graph->options.label != NULL ? graph->options.label : "",
-      "heed.features", options->recipe.normalize ? "row-normalize" : "none",
-      "heed.classes", classes,
       "heed.metric", heed_metric_name(options->recipe.fit.metric),
       "heed.seed", seed,
       "heed.split", split,
+      NULL};
+  const char *of_nodes[] = {
+      "heed.direction", cli_direction_name(graph->direction),
+      "heed.directed", graph->options.directed ? "yes" : "no",
+      "heed.label", graph->options.label != NULL ? graph->options.label : "",
+      "heed.features", options->recipe.normalize ? "row-normalize" : "none",
+      "heed.classes", classes,
       "heed.splits_drawn", run->task.drawn ? "yes" : "no",
       NULL};
-  return cli_check(heed_model_save(result->best, run->model, extra), NULL);
+  const char *extra[CLI_MOST_METADATA];
+  int n = 0;
+  for (int i = 0; common[i] != NULL; i++) extra[n++] = common[i];
+  cli_collection_metadata of_graphs;
+  if (run->task.collection != NULL) {
+    if (cli_collection_describe(&of_graphs, &run->task, &options->recipe, graph)) {
+      return CLI_FAILED;
+    }
+    for (int i = 0; of_graphs.pairs[i] != NULL; i++) extra[n++] = of_graphs.pairs[i];
+  } else {
+    for (int i = 0; of_nodes[i] != NULL; i++) extra[n++] = of_nodes[i];
+  }
+  extra[n] = NULL;
+  int failed = cli_check(heed_model_save(result->best, run->model, extra), NULL);
+  if (run->task.collection != NULL) cli_collection_metadata_free(&of_graphs);
+  return failed;
 }
 
 /* The curves of the best run. */
@@ -239,8 +270,11 @@ static int report_config(heed_report *report, const train *run) {
   } else {
     fprintf(stream, "%llu", (unsigned long long)options->global->seed);
   }
-  fprintf(stream, " --splits %s", options->training.splits ? options->training.splits : "0");
-  fprintf(stream, " --reorder %s", heed_order_name(run->reorder.order));
+  bool many = run->task.collection != NULL;
+  if (options->training.splits != NULL || !many) {
+    fprintf(stream, " --splits %s", options->training.splits ? options->training.splits : "0");
+  }
+  if (!many) fprintf(stream, " --reorder %s", heed_order_name(run->reorder.order));
   fclose(stream);
   heed_report_text(config, "command", NULL, command);
   free(command);
@@ -253,14 +287,14 @@ static int fill_report(heed_report *report, const train *run) {
   heed_report_text(report, "dataset", "data", options->graph.source);
   heed_report_text(report, "model", "model", heed_model_kind_name(options->recipe.model.kind));
   if (report_config(report, run)) return CLI_FAILED;
-  heed_report_integer(report, "nodes", "nodes", run->task.n_nodes);
-  heed_report_integer(report, "features", "features", options->recipe.model.features);
-  heed_report_integer(report, "classes", "classes", run->task.classes);
+  cli_task_report(report, &run->task, &options->recipe);
   if (run->mask.n_queries > 0) {
     heed_report_text(report, "mask", "mask", options->recipe.mask.name);
     heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
-    heed_report_text(report, "order", run->reorder.order ? "order of nodes" : NULL,
-                     heed_order_name(run->reorder.order));
+    if (run->task.collection == NULL) {
+      heed_report_text(report, "order", run->reorder.order ? "order of nodes" : NULL,
+                       heed_order_name(run->reorder.order));
+    }
   }
   heed_report_integer(report, "parameters", "parameters", result->parameters);
   heed_report_text(report, "metric", "metric", heed_metric_name(options->recipe.fit.metric));
@@ -304,12 +338,14 @@ int cmd_train(cli_global *global, int argc, char **argv) {
   options.graph.training = true;
   const struct argp_child children[] = {{&cli_graph_argp, 0, "The graph:", 2},
                                         {cli_training_argp(true), 0, "Model and training:", 3},
-                                        {&cli_global_argp, 0, "Global options:", 4},
+                                        {&cli_collection_argp, 0, "A collection of graphs:", 4},
+                                        {&cli_global_argp, 0, "Global options:", 5},
                                         {0}};
   const struct argp argp = {.options = option_table,
                             .parser = parse,
                             .args_doc = "DATA",
-                            .doc = "Trains a model to tell the labels of nodes.",
+                            .doc = "Trains a model to tell the labels of nodes; on a collection of "
+                                   "graphs, such as molecules, what is known of each graph.",
                             .children = children};
   if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
   options.graph.options.seed = global->seed;

@@ -42,8 +42,8 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
                part);
       if (!cli_blocks_valid(blocks)) {
         argp_error(state,
-                   "--blocks takes blocks separated by commas, each 1 to %d letters M and "
-                   "S, not '%.*s'",
+                   "--blocks takes blocks separated by commas, each " CLI_BLOCKS_RULE
+                   ", not '%.*s'",
                    HEED_MAX_BLOCKS, (int)n, part);
       }
       if (part == options->blocks) memcpy(options->first, blocks, sizeof options->first);
@@ -92,17 +92,20 @@ static void add(comparison *run, const cli_mask *mask, const char *blocks) {
   run->n_variants++;
 }
 
-/* What is tried without --blocks: the model's own, M and S in turn from either, S at the end. */
+/* What is tried without --blocks: the model's own, M and S in turn from either, S at the end.
+ * Blocks from a P on stay as they are. */
 static void add_interleavings(comparison *run, const cli_mask *graph) {
   const heed_model_spec *model = &run->options->recipe.model;
-  char blocks[HEED_MAX_BLOCKS + 1] = "";
-  if (strchr(model->blocks, 'S') != NULL) add(run, graph, model->blocks);
-  if (model->layers < 2) return;
+  int n = (int)strcspn(model->blocks, "P");
+  char blocks[HEED_MAX_BLOCKS + 1];
+  memcpy(blocks, model->blocks, sizeof blocks);
+  if (memchr(blocks, 'S', (size_t)n) != NULL) add(run, graph, blocks);
+  if (n < 2) return;
   for (int first = 0; first < 2; first++) {
-    for (int i = 0; i < model->layers; i++) blocks[i] = (i + first) % 2 == 0 ? 'M' : 'S';
+    for (int i = 0; i < n; i++) blocks[i] = (i + first) % 2 == 0 ? 'M' : 'S';
     add(run, graph, blocks);
   }
-  for (int i = 0; i < model->layers; i++) blocks[i] = i + 1 < model->layers ? 'M' : 'S';
+  for (int i = 0; i < n; i++) blocks[i] = i + 1 < n ? 'M' : 'S';
   add(run, graph, blocks);
 }
 
@@ -111,8 +114,9 @@ static void make_variants(comparison *run) {
   const heed_model_spec *model = &options->recipe.model;
   const cli_mask graph = {CLI_MASK_GRAPH, 1, "graph"};
   bool transformer = model->kind == HEED_MODEL_TRANSFORMER;
-  char masked[HEED_MAX_BLOCKS + 1] = "";
-  for (int i = 0; i < model->layers && i < HEED_MAX_BLOCKS; i++) masked[i] = 'M';
+  char masked[HEED_MAX_BLOCKS + 1];
+  memcpy(masked, model->blocks, sizeof masked);
+  for (size_t i = 0; i < strcspn(model->blocks, "P"); i++) masked[i] = 'M';
   for (int m = 0; m < options->masks.n; m++) {
     add(run, &options->masks.at[m], transformer ? masked : NULL);
   }
@@ -139,9 +143,10 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
   cli_reorder reorder;
   char title[sizeof v->name + 64];
   snprintf(title, sizeof title, "%d of %d: %s", run->n_done + 1, run->n_variants, v->name);
-  if (cli_recipe_mask(&mask, &v->recipe, options->graph, run->task.data)) return CLI_FAILED;
-  int failed = cli_reorder_training(&reorder, options->reorder, &mask, &v->recipe,
-                                    run->n_seeds * run->task.n_splits);
+  if (cli_recipe_mask(&mask, &v->recipe, options->graph, &run->task)) return CLI_FAILED;
+  heed_order asked = run->task.collection != NULL ? HEED_ORDER_NONE : options->reorder;
+  int failed = cli_reorder_training(&reorder, asked, &mask, &v->recipe,
+                                    cli_task_runs(&run->task, run->n_seeds));
   if (!failed) {
     failed = cli_experiment_reordered(&outcome, &run->task, &v->recipe, &mask, &reorder, run->seeds,
                                       run->n_seeds, title, NULL, NULL);
@@ -155,7 +160,9 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     }
     heed_report_integer(row, "pairs", "pairs", mask.n_pairs);
     heed_report_integer(row, "parameters", "parameters", result->parameters);
-    heed_report_text(row, "order", NULL, heed_order_name(reorder.order));
+    if (run->task.collection == NULL) {
+      heed_report_text(row, "order", NULL, heed_order_name(reorder.order));
+    }
     heed_report_number(row, "test_mean", "test", result->test_mean, 4);
     heed_report_number(row, "test_std", "deviation", result->test_std, 3);
     heed_report_number(row, "val_mean", "validation", result->val_mean, 4);
@@ -207,7 +214,7 @@ static int draw_all(const comparison *run) {
   char title[400], label[64];
   snprintf(label, sizeof label, "test %s", heed_metric_name(options->recipe.fit.metric));
   snprintf(title, sizeof title, "%s on %.200s: mean and deviation of %d runs", model,
-           options->graph->source, run->n_seeds * run->task.n_splits);
+           options->graph->source, cli_task_runs(&run->task, run->n_seeds));
   if (draw(run, "comparison.svg", label, title, false)) return CLI_FAILED;
   snprintf(title, sizeof title, "%s on %.200s: time of an epoch", model, options->graph->source);
   return draw(run, "time.svg", "milliseconds", title, true);
@@ -217,15 +224,19 @@ static int draw_all(const comparison *run) {
 
 static int prepare(comparison *run) {
   cli_trained_comparison *options = run->options;
-  const char *source = options->graph->source;
   uint64_t seed = options->global->seed;
   if (options->output != NULL && cli_folder_make(options->output)) return CLI_FAILED;
-  return cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed) ||
-                 cli_task_open(&run->task, options->graph, options->recipe.normalize) ||
-                 cli_task_prepare(&run->task, &options->recipe, source, seed,
-                                  options->training.splits, options->splits, options->n_splits)
-             ? CLI_FAILED
-             : CLI_OK;
+  if (cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed)) {
+    return CLI_FAILED;
+  }
+  cli_runs runs = {.seed = seed,
+                   .seeds = run->seeds,
+                   .n_seeds = run->n_seeds,
+                   .splits = options->training.splits,
+                   .numbers = options->splits,
+                   .n_numbers = options->n_splits};
+  if (cli_task_open(&run->task, options->graph, options->recipe.normalize)) return CLI_FAILED;
+  return cli_task_prepare(&run->task, &options->recipe, options->graph->source, &runs);
 }
 
 static int compare_all(comparison *run, heed_report *report) {
@@ -238,9 +249,7 @@ static int compare_all(comparison *run, heed_report *report) {
   cli_recipe_report(config, &options->recipe);
   cli_graph_report(config, options->graph);
   heed_report_integer(config, "seed", NULL, (int64_t)options->global->seed);
-  heed_report_integer(report, "nodes", "nodes", run->task.n_nodes);
-  heed_report_integer(report, "features", "features", options->recipe.model.features);
-  heed_report_integer(report, "classes", "classes", run->task.classes);
+  cli_task_report(report, &run->task, &options->recipe);
   heed_report_text(report, "metric", "metric", heed_metric_name(options->recipe.fit.metric));
   heed_report_integer(report, "seeds", "seeds", run->n_seeds);
   heed_report_integer(report, "splits", "splits", run->task.n_splits);

@@ -1,5 +1,4 @@
 /* Runs of a recipe: progress, history, stopping. */
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -67,32 +66,21 @@ static void put_number(FILE *file, double number, const char *end) {
 }
 
 int cli_history_write(const cli_history *history, const char *path) {
-  size_t size = strlen(path) + 32;
-  char *temporary = malloc(size);
-  if (temporary == NULL) return cli_fail("out of memory for the name of a file");
-  snprintf(temporary, size, "%s.%ld.part", path, (long)getpid());
+  char *temporary;
+  FILE *file = cli_file_begin(path, &temporary);
+  if (file == NULL) return CLI_FAILED;
   /* Runs that ran at once lie mixed. */
   if (history->n > 0) qsort(history->epochs, history->n, sizeof *history->epochs, in_order);
-  FILE *file = fopen(temporary, "w");
-  bool good = file != NULL;
-  if (good) {
-    fputs("run,seed,split,epoch,train_loss,val_loss,val_metric,rate\n", file);
-    for (size_t i = 0; i < history->n; i++) {
-      const heed_epoch *e = &history->epochs[i];
-      fprintf(file, "%d,%llu,%d,%d,", e->run, (unsigned long long)e->seed, e->split, e->epoch);
-      put_number(file, e->train_loss, ",");
-      put_number(file, e->val_loss, ",");
-      put_number(file, e->val, ",");
-      put_number(file, e->rate, "\n");
-    }
-    good = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
-    good = fclose(file) == 0 && good;
-    good = good && rename(temporary, path) == 0;
+  fputs("run,seed,split,epoch,train_loss,val_loss,val_metric,rate\n", file);
+  for (size_t i = 0; i < history->n; i++) {
+    const heed_epoch *e = &history->epochs[i];
+    fprintf(file, "%d,%llu,%d,%d,", e->run, (unsigned long long)e->seed, e->split, e->epoch);
+    put_number(file, e->train_loss, ",");
+    put_number(file, e->val_loss, ",");
+    put_number(file, e->val, ",");
+    put_number(file, e->rate, "\n");
   }
-  int error = errno;
-  if (!good && file != NULL) unlink(temporary);
-  free(temporary);
-  return good ? CLI_OK : cli_fail("%s: cannot be written: %s", path, strerror(error));
+  return cli_file_end(file, path, temporary);
 }
 
 void cli_history_read(cli_history *history, const char *path, int epoch) {
@@ -214,13 +202,15 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
                    const heed_mask *mask, const uint64_t *seeds, int n_seeds, const char *title,
                    cli_history *history, const cli_checkpoint *checkpoint) {
   *outcome = (cli_outcome){0};
-  size_t runs = (size_t)n_seeds * (size_t)task->n_splits;
+  size_t runs = (size_t)cli_task_runs(task, n_seeds);
   outcome->result.runs = calloc(runs + 1, sizeof *outcome->result.runs);
   if (outcome->result.runs == NULL) return cli_fail("out of memory for %zu runs", runs);
   heed_experiment experiment = {
       .model = &recipe->model,
       .fit = &recipe->fit,
-      .inputs = cli_task_inputs(task, mask),
+      .collection = task->collection,
+      .mask = task->collection != NULL ? mask : NULL,
+      .paired = task->paired,
       .targets = task->targets,
       .seeds = seeds,
       .n_seeds = n_seeds,
@@ -230,6 +220,7 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
       .test = task->parts[HEED_PART_TEST],
       .n_splits = task->n_splits,
   };
+  if (task->collection == NULL) experiment.inputs = cli_task_inputs(task, mask);
   if (checkpoint != NULL) {
     experiment.checkpoint = checkpoint->path;
     experiment.checkpoint_every = checkpoint->every;

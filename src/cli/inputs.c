@@ -152,8 +152,7 @@ int cli_inputs_read_bias(cli_inputs *inputs, heed_npz *npz, int32_t heads, int64
 
 /* --- Masks --------------------------------------------------------------------------------- */
 
-/* Every node alone. */
-static int make_none(heed_mask *mask, int64_t n) {
+int cli_mask_alone(heed_mask *mask, int64_t n) {
   heed_mask empty;
   int64_t *indptr = calloc((size_t)n + 1, sizeof *indptr);
   if (indptr == NULL) return cli_fail("out of memory for a mask of %lld nodes", (long long)n);
@@ -176,7 +175,7 @@ int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph
     heed_mask_free(&full);
     return cli_check(status, graph->source);
   }
-  if (which->kind == CLI_MASK_NONE) return make_none(mask, heed_data_nodes(data));
+  if (which->kind == CLI_MASK_NONE) return cli_mask_alone(mask, heed_data_nodes(data));
   heed_mask edges;
   heed_status status =
       heed_mask_from_graph(&edges, heed_data_graph(data), graph->direction, graph->loops);

@@ -14,9 +14,15 @@ typedef struct cli_recipe {
   int loss;   /* a heed_loss, or -1: what the metric asks for */
   cli_mask mask;
   bool normalize; /* divide the features of a node by their sum */
+  bool of_graphs; /* of a collection; what follows is for those alone, each -1 for what the data asks for */
+  heed_target_kind kind;
+  int pooling;    /* a heed_pooling or CLI_POOLING_NONE */
+  int edges;      /* a heed_edge_use */
+  int split;      /* a heed_collection_split_kind */
+  int folds;      /* where it is that of folds */
 } cli_recipe;
 
-enum { CLI_MOST_SETTINGS = 40 };
+enum { CLI_POOLING_NONE = HEED_POOLING_MAX + 1, CLI_MOST_SETTINGS = 64 };
 
 /* The options as they were given. */
 typedef struct cli_training {
@@ -35,15 +41,17 @@ const struct argp *cli_training_argp(bool whole);
 /* As if --name=text had been given. */
 void cli_training_give(cli_training *training, const char *name, const char *text);
 
-/* Puts together defaults, preset and options; leaves through argp_error() where they disagree. */
+/* Puts together defaults, preset and options, those of reading a collection too; leaves through
+ * argp_error() where they disagree. */
 void cli_training_resolve(const struct argp_state *state, const cli_training *training,
-                          const cli_graph *graph, cli_recipe *recipe);
+                          cli_graph *graph, cli_recipe *recipe);
 
 /* Gives a transformer its blocks and its layers, their number. */
 void cli_recipe_set_blocks(cli_recipe *recipe, const char *blocks);
 
-/* Whether text is blocks: M and S, not too many. */
+/* Whether text is blocks: M and S, a P with S after it, not too many. */
 bool cli_blocks_valid(const char *text);
+#define CLI_BLOCKS_RULE "1 to %d letters M and S, one P at most and only S after it"
 
 /* Adds every setting to a record, under the names of their options. */
 void cli_recipe_report(heed_report *record, const cli_recipe *recipe);
@@ -51,8 +59,18 @@ void cli_recipe_report(heed_report *record, const cli_recipe *recipe);
 /* Writes them as options. */
 void cli_recipe_options(FILE *stream, const cli_recipe *recipe);
 
-/* The settings of a preset, "name=value ..."; NULL if there is none of that name. */
-const char *cli_preset(const char *name);
+typedef struct cli_preset_entry {
+  const char *name;
+  const char *settings; /* "name=value ..." */
+  bool of_graphs;       /* for collections, whose columns follow; NULL, NONE: what the source asks for */
+  const char *targets;
+  heed_target_kind kind;
+} cli_preset_entry;
+
+/* A preset; NULL if there is none of that name. */
+const cli_preset_entry *cli_preset(const char *name);
+/* The settings that every training on a collection starts from. */
+extern const char *const cli_graphs_settings;
 /* The name of preset number `index`; NULL after the last. */
 const char *cli_preset_name(int index);
 
@@ -65,10 +83,13 @@ int64_t *cli_list(const struct argp_state *state, const char *option, const char
 
 /* --- The task (task.c) --------------------------------------------------------------------- */
 
-/* A data set made ready: features, labels, splits. */
+/* A data set made ready: features, labels, splits. Of nodes of one graph, or of the graphs of a
+ * collection. */
 typedef struct cli_task {
   heed_data *data;
+  heed_collection *collection; /* in its place; then there are neither features below nor orders */
   int64_t n_nodes;
+  int64_t n_rows; /* nodes or graphs: what has labels and is in splits */
   int32_t classes;
   heed_targets targets;
   float *one_hot; /* of the labels, where a loss goes by columns */
@@ -76,6 +97,7 @@ typedef struct cli_task {
   int *splits;
   const uint8_t **parts[3]; /* by heed_part: [n_splits] */
   bool drawn;               /* the splits are ours, not the data's */
+  bool paired;              /* split i is for seed i alone, which drew it */
   const heed_matrix *dense; /* features: one of the two */
   const heed_csr *sparse;
   heed_matrix own_dense; /* of a task in another order: what it owns */
@@ -85,13 +107,32 @@ typedef struct cli_task {
 } cli_task;
 
 /* Opens the data with features to learn from: its own, divided if asked for, or the nodes
- * themselves. */
+ * themselves; or a collection. */
 int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize);
 
+/* Which seeds and splits, as the command line says it. */
+typedef struct cli_runs {
+  uint64_t seed;          /* of all random numbers but those of training */
+  const uint64_t *seeds;  /* [n_seeds] */
+  int n_seeds;
+  const char *splits;     /* --splits, or NULL */
+  const int64_t *numbers; /* [n_numbers] that it lists; 0 where it does not */
+  int n_numbers;
+} cli_runs;
+
 /* Makes labels and splits ready, and settles what the recipe left to the data: metric, loss, sizes.
- * The splits drawn, where the data has none, are those of `seed`. */
-int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, uint64_t seed,
-                     const char *splits, const int64_t *numbers, int n_numbers);
+ * The splits drawn, where the data has none, are those of the seed. */
+int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, const cli_runs *runs);
+
+/* The rest of it, for labels or targets of any rows: n_splits and room for their numbers and parts. */
+int cli_task_room(cli_task *task, int n_splits);
+int cli_task_one_hot(cli_task *task);
+
+/* How many runs that makes. */
+int cli_task_runs(const cli_task *task, int n_seeds);
+
+/* What the task is made of, for a report. */
+void cli_task_report(heed_report *report, const cli_task *task, const cli_recipe *recipe);
 
 /* Draws random splits 0 to `last` for data without any: the same for the same seed and number. */
 int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last);
@@ -99,6 +140,64 @@ int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t las
 void cli_task_close(cli_task *task);
 
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
+
+/* --- Collections (collection.c) ------------------------------------------------------------- */
+
+/* The graphs that the command line names, or the graphs over their edges. */
+int cli_collection_open(heed_collection **collection, const cli_graph *graph);
+
+/* As cli_task_prepare(), for a task that has a collection. */
+int cli_collection_prepare(cli_task *task, cli_recipe *recipe, const char *source,
+                           const cli_runs *runs);
+
+/* The mask a recipe asks for, of all graphs; and its model made to match: edge features where there are
+ * pairs that have them. */
+int cli_collection_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
+                        const heed_collection *collection);
+
+/* A mask of all graphs by itself. */
+int cli_collection_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
+                             const heed_collection *collection);
+
+/* Draws the splits of a training again, up to `number`. */
+int cli_collection_redraw(cli_task *task, const char *source, const char *kind, int folds,
+                          uint64_t seed, int number);
+
+/* Sizes and what was skipped; and the splits. */
+void cli_collection_report(heed_report *report, const heed_collection *collection);
+void cli_collection_report_splits(heed_report *report, const cli_task *task,
+                                  const cli_recipe *recipe);
+
+enum { CLI_MOST_METADATA = 40 };
+
+/* What a model file says of the collection it was trained on. */
+typedef struct cli_collection_metadata {
+  const char *pairs[CLI_MOST_METADATA / 2]; /* key, value, ..., NULL */
+  char graphs[24], folds[16];
+  char *names, *columns;
+} cli_collection_metadata;
+
+int cli_collection_describe(cli_collection_metadata *data, const cli_task *task,
+                            const cli_recipe *recipe, const cli_graph *graph);
+void cli_collection_metadata_free(cli_collection_metadata *data);
+
+/* The name of a kind of targets, as --task takes it: "auto" for NONE. */
+const char *cli_kind_name(heed_target_kind kind);
+
+/* Commands on a collection, where others of theirs are on a graph. */
+int cli_info_collection(const cli_global *global, const cli_graph *graph,
+                        const cli_mask_list *masks);
+
+typedef struct cli_prediction {
+  cli_global *global;
+  cli_graph *graph;
+  const char *model;  /* file */
+  const char *output; /* file, or NULL */
+  cli_mask *mask;
+  bool mask_given;
+} cli_prediction;
+
+int cli_predict_collection(cli_prediction *options);
 
 /* --- Experiments (experiment.c) ------------------------------------------------------------ */
 
@@ -136,7 +235,7 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
 /* The mask a recipe asks for; none, all zero, where its model looks at none. A full mask without a
  * kernel of its own gets the dense one. */
 int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
-                    const heed_data *data);
+                    const cli_task *task);
 
 /* The seeds of a list, or the one; for free(). */
 int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one);
@@ -172,7 +271,7 @@ void cli_history_read(cli_history *history, const char *path, int epoch);
 
 typedef struct cli_trained_comparison {
   cli_global *global;
-  const cli_graph *graph;
+  cli_graph *graph;
   cli_training training;
   cli_recipe recipe;
   cli_mask_list masks;
@@ -196,6 +295,11 @@ int cli_folder_make(const char *path);
 
 /* "folder/name" for free(); NULL after saying why. */
 char *cli_join(const char *folder, const char *name);
+
+/* Opens a file beside `path` for text, and puts it into its place; NULL and CLI_FAILED after saying why
+ * not. `temporary` is the name on the way, which the second call frees. */
+FILE *cli_file_begin(const char *path, char **temporary);
+int cli_file_end(FILE *file, const char *path, char *temporary);
 
 /* Draws a figure. Where there is no gnuplot it says so, once, and goes on. */
 int cli_draw(const heed_figure *figure, const char *path, bool *drawn);

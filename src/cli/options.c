@@ -161,8 +161,8 @@ enum { KEY_FORMAT = 0x100, KEY_DIRECTED, KEY_FEATURES, KEY_LABEL, KEY_DIRECTION,
 
 static const struct argp_option graph_options[] = {
     {"format", KEY_FORMAT, "NAME", 0,
-     "Format of the file: graphml, gml, pajek, dl, dimacs, lgl, ncol, edgelist or graphdb "
-     "(default: told from the file)", 0},
+     "Format of the file: graphml, gml, pajek, dl, dimacs, lgl, ncol, edgelist or graphdb; of a "
+     "collection: csv, sdf, tudataset or list (default: told from the file)", 0},
     {"directed", KEY_DIRECTED, NULL, 0, "Edge lists, NCOL and GraphDB hold directed edges", 0},
     {"features", KEY_FEATURES, "ATTR,...", 0,
      "Vertex attributes to use as features. In training also: row-normalize, to divide each node's "
@@ -227,6 +227,108 @@ static error_t parse_graph(int key, char *text, struct argp_state *state) {
 }
 
 const struct argp cli_graph_argp = {.options = graph_options, .parser = parse_graph};
+
+/* --- Collections --------------------------------------------------------------------------- */
+
+enum { KEY_SMILES = 0x180, KEY_TARGET, KEY_TASK, KEY_SKIP_BAD, KEY_EDGE_SET };
+
+static const struct argp_option collection_options[] = {
+    {"smiles", KEY_SMILES, "COLUMN", 0,
+     "The column of SMILES of a CSV (default: the one called smiles)", 0},
+    {"target", KEY_TARGET, "COLUMN,...", 0,
+     "Columns or properties to learn; may be given again (default: of a CSV every column of "
+     "numbers)", 0},
+    {"targets", 0, NULL, OPTION_ALIAS, NULL, 0},
+    {"task", KEY_TASK, "NAME", 0,
+     "What the targets are: regression (numbers), classes, binary (yes or no in every column), or "
+     "auto (default): told from them", 0},
+    {"skip-bad", KEY_SKIP_BAD, NULL, 0, "Leave out what cannot be read, and count it", 0},
+    {"edge-set", KEY_EDGE_SET, NULL, 0,
+     "Learn on the edges: the nodes of a graph are its edges, joined where they share an end", 0},
+    {0}};
+
+/* More than one --target is a list. */
+static const char *add_targets(const struct argp_state *state, const char *before,
+                               const char *text) {
+  static char *joined; /* until the end: there is one source */
+  if (before == NULL) return text;
+  size_t size = strlen(before) + strlen(text) + 2;
+  char *longer = malloc(size);
+  if (longer == NULL) argp_failure(state, CLI_FAILED, 0, "out of memory for --target");
+  snprintf(longer, size, "%s,%s", before, text);
+  free(joined);
+  joined = longer;
+  return joined;
+}
+
+const char *cli_kind_name(heed_target_kind kind) {
+  static const char *const names[] = {"auto", "classes", "binary", "regression"};
+  return names[kind];
+}
+
+static error_t parse_collection(int key, char *text, struct argp_state *state) {
+  cli_collection *collection = state->input;
+  switch (key) {
+    case KEY_SMILES:
+      collection->given = "--smiles";
+      collection->smiles = text;
+      return 0;
+    case KEY_TARGET:
+      collection->given = "--target";
+      if (text[0] == '\0') argp_error(state, "--target takes names of columns, not ''");
+      collection->targets = add_targets(state, collection->targets, text);
+      return 0;
+    case KEY_TASK:
+      collection->given = "--task";
+      for (int i = HEED_TARGET_NONE; i <= HEED_TARGET_NUMBER; i++) {
+        collection->kind = (heed_target_kind)i;
+        if (strcmp(text, cli_kind_name(collection->kind)) == 0) return 0;
+      }
+      argp_error(state, "--task takes auto, classes, binary or regression, not '%s'", text);
+      return 0;
+    case KEY_SKIP_BAD:
+      collection->given = "--skip-bad";
+      collection->skip_bad = true;
+      return 0;
+    case KEY_EDGE_SET:
+      collection->given = "--edge-set";
+      collection->edge_set = true;
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+const struct argp cli_collection_argp = {.options = collection_options,
+                                         .parser = parse_collection};
+
+bool cli_graph_many(const cli_graph *graph) {
+  static const char *const formats[] = {"csv", "sdf", "tudataset", "list"};
+  const char *format = graph->options.format;
+  if (graph->source == NULL) return false;
+  if (format == NULL) return heed_collection_is(graph->source);
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    if (strcmp(format, formats[i]) == 0) return true;
+  }
+  return false;
+}
+
+void cli_graph_check(const struct argp_state *state, const cli_graph *graph) {
+  const char *of_collections = graph->collection.given;
+  const char *of_graph = graph->options.directed        ? "--directed"
+                         : graph->options.label != NULL ? "--label"
+                         : graph->direction_given       ? "--direction"
+                         : graph->normalize != NULL     ? "--features row-normalize or none"
+                                                        : NULL;
+  if (cli_graph_many(graph) && of_graph != NULL) {
+    argp_error(state, "%s is for one graph, and %s is a collection", of_graph, graph->source);
+  } else if (!cli_graph_many(graph) && of_collections != NULL) {
+    argp_error(state, "%s is for a collection, and %s is one graph", of_collections,
+               graph->source);
+  }
+}
+
+/* --- Both ---------------------------------------------------------------------------------- */
 
 cli_graph cli_graph_default(void) {
   return (cli_graph){.direction = HEED_DIRECTION_IN, .loops = HEED_LOOPS_ADD};
@@ -317,12 +419,22 @@ void cli_hand_down(struct argp_state *state, cli_graph *graph, cli_shape *shape,
 
 void cli_graph_report(heed_report *record, const cli_graph *graph) {
   const heed_data_options *options = &graph->options;
-  heed_report_text(record, "direction", NULL, cli_direction_name(graph->direction));
+  const cli_collection *collection = &graph->collection;
+  bool many = cli_graph_many(graph);
+  if (!many) {
+    heed_report_text(record, "direction", NULL, cli_direction_name(graph->direction));
+  }
   heed_report_text(record, "loops", NULL, cli_loops_name(graph->loops));
   if (options->format != NULL) heed_report_text(record, "format", NULL, options->format);
   if (options->directed) heed_report_flag(record, "directed", NULL, true);
   if (options->features != NULL) heed_report_text(record, "attributes", NULL, options->features);
   if (options->label != NULL) heed_report_text(record, "label", NULL, options->label);
+  if (!many) return;
+  heed_report_text(record, "task", NULL, cli_kind_name(collection->kind));
+  if (collection->smiles != NULL) heed_report_text(record, "smiles", NULL, collection->smiles);
+  if (collection->targets != NULL) heed_report_text(record, "target", NULL, collection->targets);
+  heed_report_flag(record, "skip_bad", NULL, collection->skip_bad);
+  heed_report_flag(record, "edge_set", NULL, collection->edge_set);
 }
 
 /* A word as a shell reads it. */
@@ -357,6 +469,13 @@ void cli_graph_options(FILE *stream, const cli_graph *graph) {
   if (graph->options.directed) fputs(" --directed", stream);
   put_option(stream, "features", graph->options.features);
   put_option(stream, "label", graph->options.label);
-  put_option(stream, "direction", cli_direction_name(graph->direction));
+  bool many = cli_graph_many(graph);
+  if (!many) put_option(stream, "direction", cli_direction_name(graph->direction));
   put_option(stream, "loops", cli_loops_name(graph->loops));
+  if (!many) return;
+  put_option(stream, "task", cli_kind_name(graph->collection.kind));
+  put_option(stream, "smiles", graph->collection.smiles);
+  put_option(stream, "target", graph->collection.targets);
+  if (graph->collection.skip_bad) fputs(" --skip-bad", stream);
+  if (graph->collection.edge_set) fputs(" --edge-set", stream);
 }

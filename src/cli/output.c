@@ -85,6 +85,32 @@ char *cli_join(const char *folder, const char *name) {
   return path;
 }
 
+FILE *cli_file_begin(const char *path, char **temporary) {
+  size_t size = strlen(path) + 32;
+  *temporary = malloc(size);
+  if (*temporary == NULL) {
+    cli_fail("out of memory for the name of a file");
+    return NULL;
+  }
+  snprintf(*temporary, size, "%s.%ld.part", path, (long)getpid());
+  FILE *file = fopen(*temporary, "w");
+  if (file == NULL) {
+    cli_fail("%s: cannot be written: %s", path, strerror(errno));
+    free(*temporary);
+  }
+  return file;
+}
+
+int cli_file_end(FILE *file, const char *path, char *temporary) {
+  bool good = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
+  good = fclose(file) == 0 && good;
+  good = good && rename(temporary, path) == 0;
+  int error = errno;
+  if (!good) unlink(temporary);
+  free(temporary);
+  return good ? CLI_OK : cli_fail("%s: cannot be written: %s", path, strerror(error));
+}
+
 int cli_draw(const heed_figure *figure, const char *path, bool *drawn) {
   static bool said;
   heed_status status = heed_figure_write(figure, path);

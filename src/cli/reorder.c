@@ -227,6 +227,7 @@ static int gather_task(cli_task *result, const cli_task *task, const int64_t *or
 
 int cli_task_reorder(cli_task *result, const cli_task *task, const cli_reorder *reorder) {
   *result = (cli_task){.n_nodes = task->n_nodes,
+                       .n_rows = task->n_rows,
                        .classes = task->classes,
                        .targets = task->targets,
                        .n_splits = task->n_splits,

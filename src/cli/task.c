@@ -26,10 +26,16 @@ static int open_features(cli_task *task, const char *source, bool normalize) {
 
 int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
   *task = (cli_task){0};
+  if (cli_graph_many(graph)) {
+    if (cli_collection_open(&task->collection, graph)) return CLI_FAILED;
+    task->n_nodes = heed_collection_nodes(task->collection);
+    task->n_rows = heed_collection_graphs(task->collection);
+    return CLI_OK;
+  }
   if (cli_check(heed_data_open(&task->data, graph->source, &graph->options), NULL)) {
     return CLI_FAILED;
   }
-  task->n_nodes = heed_data_nodes(task->data);
+  task->n_nodes = task->n_rows = heed_data_nodes(task->data);
   task->classes = heed_data_classes(task->data);
   task->targets.labels = heed_data_labels(task->data);
   return open_features(task, graph->source, normalize);
@@ -46,6 +52,7 @@ void cli_task_close(cli_task *task) {
   for (int i = 0; i < task->n_made; i++) free(task->made[i]);
   free(task->made);
   heed_data_free(task->data);
+  heed_collection_free(task->collection);
   *task = (cli_task){0};
 }
 
@@ -57,10 +64,10 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
 }
 
 /* Labels as a target for every column. */
-static int make_one_hot(cli_task *task) {
-  float *values = cli_floats(task->n_nodes, task->classes, 1);
+int cli_task_one_hot(cli_task *task) {
+  float *values = cli_floats(task->n_rows, task->classes, 1);
   if (values == NULL) return CLI_FAILED;
-  for (int64_t i = 0; i < task->n_nodes; i++) {
+  for (int64_t i = 0; i < task->n_rows; i++) {
     int32_t label = task->targets.labels[i];
     for (int32_t c = 0; c < task->classes; c++) {
       values[i * task->classes + c] = label < 0 ? NAN : label == c ? 1.0f : 0.0f;
@@ -91,18 +98,22 @@ static int draw_splits(cli_task *task, const char *source, uint64_t seed, bool a
   return cli_task_draw(task, source, seed, last);
 }
 
+int cli_task_room(cli_task *task, int n_splits) {
+  task->n_splits = n_splits;
+  size_t n = (size_t)n_splits + 1;
+  task->splits = calloc(n, sizeof *task->splits);
+  bool fits = task->splits != NULL;
+  for (int part = 0; part < 3; part++) {
+    task->parts[part] = calloc(n, sizeof *task->parts[part]);
+    fits = fits && task->parts[part] != NULL;
+  }
+  return fits ? CLI_OK : cli_fail("out of memory for %d splits", n_splits);
+}
+
 static int choose_splits(cli_task *task, const char *source, const int64_t *numbers,
                          int n_numbers) {
   int there = heed_data_splits(task->data);
-  task->n_splits = n_numbers > 0 ? n_numbers : there;
-  size_t n = (size_t)task->n_splits + 1;
-  task->splits = malloc(n * sizeof *task->splits);
-  bool fits = task->splits != NULL;
-  for (int part = 0; part < 3; part++) {
-    task->parts[part] = malloc(n * sizeof *task->parts[part]);
-    fits = fits && task->parts[part] != NULL;
-  }
-  if (!fits) return cli_fail("out of memory for %d splits", task->n_splits);
+  if (cli_task_room(task, n_numbers > 0 ? n_numbers : there)) return CLI_FAILED;
   for (int s = 0; s < task->n_splits; s++) {
     int64_t number = n_numbers > 0 ? numbers[s] : s;
     if (number >= there) {
@@ -115,6 +126,10 @@ static int choose_splits(cli_task *task, const char *source, const int64_t *numb
     }
   }
   return CLI_OK;
+}
+
+int cli_task_runs(const cli_task *task, int n_seeds) {
+  return task->paired ? n_seeds : n_seeds * task->n_splits;
 }
 
 /* --- What the data decides ----------------------------------------------------------------- */
@@ -133,10 +148,13 @@ static void settle(cli_task *task, cli_recipe *recipe) {
   if (two && recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY) recipe->model.outputs = 1;
 }
 
-int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, uint64_t seed,
-                     const char *splits, const int64_t *numbers, int n_numbers) {
+int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source,
+                     const cli_runs *runs) {
   static const int64_t first = 0;
-  bool all = splits != NULL && strcmp(splits, "all") == 0;
+  const int64_t *numbers = runs->numbers;
+  int n_numbers = runs->n_numbers;
+  bool all = runs->splits != NULL && strcmp(runs->splits, "all") == 0;
+  if (task->collection != NULL) return cli_collection_prepare(task, recipe, source, runs);
   if (task->targets.labels == NULL) {
     return cli_fail("%s: there are no labels to learn; --label names a vertex attribute", source);
   }
@@ -144,29 +162,30 @@ int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, uin
     return cli_fail("%s: labels: %d class, but there is something to learn from 2 on", source,
                     task->classes);
   }
-  if (splits == NULL) {
+  if (runs->splits == NULL) {
     numbers = &first;
     n_numbers = 1;
   }
   if (heed_data_splits(task->data) == 0 &&
-      draw_splits(task, source, seed, all, numbers, n_numbers)) {
+      draw_splits(task, source, runs->seed, all, numbers, n_numbers)) {
     return CLI_FAILED;
   }
   settle(task, recipe);
   bool by_columns = recipe->loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
-  if (recipe->model.outputs > 1 && by_columns && make_one_hot(task)) return CLI_FAILED;
+  if (recipe->model.outputs > 1 && by_columns && cli_task_one_hot(task)) return CLI_FAILED;
   return choose_splits(task, source, numbers, all ? 0 : n_numbers);
 }
 
 /* --- Masks and seeds ----------------------------------------------------------------------- */
 
 int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
-                    const heed_data *data) {
+                    const cli_task *task) {
   heed_model_spec *model = &recipe->model;
   *mask = (heed_mask){0};
+  if (task->collection != NULL) return cli_collection_mask(mask, recipe, graph, task->collection);
   if (model->kind == HEED_MODEL_MLP) return CLI_OK;
   if (model->kind == HEED_MODEL_TRANSFORMER && strchr(model->blocks, 'M') == NULL) return CLI_OK;
-  if (cli_mask_make(mask, &recipe->mask, graph, data)) return CLI_FAILED;
+  if (cli_mask_make(mask, &recipe->mask, graph, task->data)) return CLI_FAILED;
   if (heed_mask_is_full(mask) && model->kernel == HEED_KERNEL_AUTO) {
     model->kernel = HEED_KERNEL_DENSE;
   }
@@ -180,4 +199,15 @@ int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64
   **seeds = one;
   for (int i = 0; i < n; i++) (*seeds)[i] = (uint64_t)list[i];
   return CLI_OK;
+}
+
+void cli_task_report(heed_report *report, const cli_task *task, const cli_recipe *recipe) {
+  if (task->collection != NULL) {
+    cli_collection_report(report, task->collection);
+    cli_collection_report_splits(report, task, recipe);
+    return;
+  }
+  heed_report_integer(report, "nodes", "nodes", task->n_nodes);
+  heed_report_integer(report, "features", "features", recipe->model.features);
+  heed_report_integer(report, "classes", "classes", task->classes);
 }

@@ -44,6 +44,19 @@ heed_status heed__strings_print(heed__strings *strings, const char *format, ...)
   return heed__strings_add(strings, text, strlen(text));
 }
 
+heed_status heed__strings_split(heed__strings *strings, const char *list) {
+  for (const char *at = list;; at++) {
+    const char *end = at + strcspn(at, ",");
+    while (at < end && *at == ' ') at++;
+    const char *stop = end;
+    while (stop > at && stop[-1] == ' ') stop--;
+    if (at == stop) return heed__fail(HEED_ARGUMENT, "an empty name in '%s'", list);
+    HEED__TRY(heed__strings_add(strings, at, (size_t)(stop - at)));
+    if (*end == '\0') return HEED_OK;
+    at = end;
+  }
+}
+
 const char *heed__strings_get(const heed__strings *strings, int64_t index) {
   return index < 0 || index >= strings->n ? NULL : strings->bytes + strings->start[index];
 }
@@ -345,6 +358,7 @@ void heed_collection_free(heed_collection *c) {
   heed__strings_free(&c->target_names);
   heed__free(c->labels);
   heed__free(c->values.data);
+  heed__free(c->hashes);
   heed__free(c->molecule);
   heed__free(c->scaffold);
   heed__strings_free(&c->skips);

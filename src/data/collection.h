@@ -33,7 +33,11 @@ struct heed_collection {
   int64_t outputs;
   int32_t *labels;    /* [graphs], CLASS */
   heed_matrix values; /* [graphs, outputs], BINARY and NUMBER */
-  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: no molecules */
+  bool of_molecules;
+  uint64_t *hashes;   /* [graphs], of molecules: the same for the same molecule */
+  size_t room_hashes;
+  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: not known yet, or no
+                         molecules */
   int32_t *scaffold;  /* [graphs]: the same of scaffolds */
   int64_t skipped;
   heed__strings skips;
@@ -51,6 +55,9 @@ heed_status heed__strings_add(heed__strings *strings, const char *text, size_t l
 /* Adds a string as printf() makes it, cut at a thousand bytes. */
 heed_status heed__strings_print(heed__strings *strings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Adds the names that commas separate. */
+heed_status heed__strings_split(heed__strings *strings, const char *list);
 
 /* String number `index`, or NULL. */
 const char *heed__strings_get(const heed__strings *strings, int64_t index);
@@ -87,5 +94,31 @@ bool heed__collection_has_classes(const heed_collection *collection);
 /* One-hot degrees, the last column for all from 15 on, into the zeroed `x`. Features are named "degree=0", ... */
 enum { HEED__DEGREES = 16 };
 heed_status heed__collection_degrees(heed_collection *collection);
+
+/* A decimal number as files have them, in any locale: no infinity, no NaN, nothing behind it. */
+bool heed__data_number(const char *text, size_t length, double *value);
+
+/* Targets out of numbers, cells[row - 1][columns], NaN where unknown: classes (of one column, ascending), or
+ * values; kind NONE: whichever of BINARY and NUMBER they are. target_names has the columns. Messages begin with
+ * `source`. */
+heed_status heed__collection_numbers(heed_collection *collection, const char *source,
+                                     heed_target_kind kind, int64_t columns, const double *cells);
+
+/* Classes out of texts, cells[row - 1], numbered in ascending order: as numbers where all are, else by bytes;
+ * unknown where there is nothing. */
+heed_status heed__collection_classes(heed_collection *collection, const char *source,
+                                     const char *const *cells);
+
+/* The readers, each on its own. */
+heed_status heed__collection_read_tudataset(heed_collection **collection, const char *folder,
+                                            const heed_collection_options *options);
+heed_status heed__collection_read_csv(heed_collection **collection, const char *path,
+                                      const heed_collection_options *options);
+heed_status heed__collection_read_builtin(heed_collection **collection,
+                                          const heed_collection_options *options);
+heed_status heed__collection_read_sdf(heed_collection **collection, const char *path,
+                                      const heed_collection_options *options);
+heed_status heed__collection_read_list(heed_collection **collection, const char *path,
+                                       const heed_collection_options *options);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/names.h"
 #include "base/status.h"
 #include "data/collection.h"
+#include "data/molecule.h"
 
 static const char *const names[] = {"random", "stratified", "folds", "scaffold"};
 enum { KINDS = sizeof names / sizeof *names };
@@ -248,9 +249,12 @@ static heed_status split_all(splitter *s, uint8_t *parts[HEED__PARTS]) {
 
 heed_status heed_collection_split(heed_collection *c, const heed_collection_split_options *options) {
   HEED__TRY(check(c, options));
-  if (options->kind == HEED_SPLIT_SCAFFOLD && c->scaffold == NULL) {
-    return heed__fail(HEED_ARGUMENT, "scaffold splits are for molecules; these graphs were not read as such");
+  if (options->kind == HEED_SPLIT_SCAFFOLD && !c->of_molecules) {
+    return heed__fail(HEED_ARGUMENT,
+                      "scaffold splits are for molecules; these graphs were not read as such");
   }
+  HEED__TRY(heed__molecules_group(c, false));
+  if (options->kind == HEED_SPLIT_SCAFFOLD) HEED__TRY(heed__molecules_group(c, true));
   splitter s = {.collection = c, .options = options};
   uint8_t *parts[HEED__PARTS] = {NULL};
   heed_status status = split_all(&s, parts);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "data/molecule.h"
 #include "data/npy.h"
 
 enum {
@@ -465,7 +466,11 @@ heed_status heed_npz_read(heed_npz *npz, const char *name, heed_dtype dtype,
 void heed_npz_free(void *data) { heed__free(data); }
 
 const char *heed_data_library(void) {
-  static char text[64];
-  snprintf(text, sizeof text, "libzip %s", zip_libzip_version());
+  static char text[128];
+  const char *indigo = heed__molecules_library();
+  /* Indigo tells its platform behind its version. */
+  snprintf(text, sizeof text, "libzip %s, %s%.*s", zip_libzip_version(),
+           indigo == NULL ? "no Indigo" : "Indigo ", indigo == NULL ? 0 : (int)strcspn(indigo, " "),
+           indigo == NULL ? "" : indigo);
   return text;
 }

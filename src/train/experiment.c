@@ -50,9 +50,14 @@ static void single_free(single *one) {
   *one = (single){NULL, NULL};
 }
 
+/* Seed by seed within split by split, or each seed with its own split. */
+static int split_of(const heed_experiment *e, int number) {
+  return e->paired ? number : number / e->n_seeds;
+}
+
 static heed_status single_new(const campaign *x, int number, single *one) {
   const heed_experiment *e = x->of;
-  int split = number / e->n_seeds;
+  int split = split_of(e, number);
   uint64_t seed = e->seeds[number % e->n_seeds];
   heed_task task = {.inputs = e->inputs,
                     .collection = e->collection,
@@ -111,7 +116,7 @@ static heed_status epochs(campaign *x, int number, single *one, bool *stopped) {
       break;
     }
     HEED__TRY(heed_trainer_epoch(one->trainer, &epoch, &done));
-    int split = number / e->n_seeds;
+    int split = split_of(e, number);
     epoch.split = e->splits != NULL ? e->splits[split] : split;
     epoch.run = number;
     epoch.runs = x->n_runs;
@@ -139,7 +144,7 @@ static heed_status run(campaign *x, int number, single *one) {
     heed_run result;
     status = heed_trainer_finish(one->trainer, &result);
     if (status == HEED_OK) {
-      int split = number / e->n_seeds;
+      int split = split_of(e, number);
       result.split = e->splits != NULL ? e->splits[split] : split;
       result.stopped = stopped;
       heed_trainer_free(one->trainer); /* another run may end the model as soon as it is offered */
@@ -298,6 +303,10 @@ static heed_status check(const heed_experiment *e) {
   if (e->n_seeds < 1 || e->n_splits < 1 || e->n_seeds > INT32_MAX / e->n_splits) {
     return heed__fail(HEED_ARGUMENT, "experiment: %d seeds and %d splits", e->n_seeds, e->n_splits);
   }
+  if (e->paired && e->n_splits != e->n_seeds) {
+    return heed__fail(HEED_ARGUMENT, "experiment: %d splits, but %d seeds to pair them with",
+                      e->n_splits, e->n_seeds);
+  }
   if (e->model == NULL || e->fit == NULL) {
     return heed__fail(HEED_ARGUMENT, "experiment: there is no %s",
                       e->model == NULL ? "model" : "fit");
@@ -325,7 +334,7 @@ heed_status heed__experiment_run(const heed_experiment *e, heed_watcher *watcher
                 .watcher = watcher,
                 .context = context,
                 .runs = runs,
-                .n_runs = e->n_seeds * e->n_splits};
+                .n_runs = e->paired ? e->n_seeds : e->n_seeds * e->n_splits};
   x.failed = x.n_runs;
   for (int r = 0; r < x.n_runs; r++) runs[r] = (heed_run){.epochs = 0};
   double *room = heed__alloc((size_t)x.n_runs, sizeof *room);

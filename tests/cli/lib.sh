@@ -45,3 +45,56 @@ figure() {
     echo "$1 is missing"
   fi
 }
+
+# A TUDataset folder NAME of N graphs: rings (class 1) and stars (class -1) in turn, of 5 to 8 nodes, with
+# node labels that say nothing, edge labels where there is a third word.
+tudataset() {
+  mkdir -p "$1"
+  awk -v n="$2" -v base="$1/$1" -v edges="$3" 'BEGIN {
+    for (g = 1; g <= n; g++) {
+      size = 5 + int(g / 2) % 4
+      for (i = 0; i < size; i++) {
+        print g > (base "_graph_indicator.txt")
+        print (i * 7 + g) % 3 > (base "_node_labels.txt")
+        if (g % 2 == 0 && i == 0) continue
+        a = first + 1 + i
+        b = first + 1 + (g % 2 ? (i + 1) % size : 0)
+        print a ", " b > (base "_A.txt")
+        print b ", " a > (base "_A.txt")
+        if (edges == "") continue
+        print i % 2 > (base "_edge_labels.txt")
+        print i % 2 > (base "_edge_labels.txt")
+      }
+      first += size
+      print (g % 2 ? 1 : -1) > (base "_graph_labels.txt")
+    }
+  }'
+}
+
+# Molecules need Indigo. A build without it says so, and a case that needs it ends here: run.sh tells.
+need_indigo() {
+  printf 'smiles,y\nC,1\nCC,2\nCCC,3\n' > indigo.csv
+  if "$HEED" info indigo.csv > indigo.text 2>&1; then return; fi
+  if grep -q 'Indigo' indigo.text; then
+    echo "built without Indigo: $(cat indigo.text)"
+    exit 77
+  fi
+  cat indigo.text
+  exit 1
+}
+
+# Forty molecules: alkanes, alcohols, amines and rings of 1 to 10 carbons; how many carbons, and whether there
+# is an oxygen, with blanks.
+molecules() {
+  awk 'BEGIN {
+    print "name,smiles,carbons,\"oxygen, any\",note"
+    for (n = 1; n <= 10; n++) {
+      chain = ""
+      for (i = 0; i < n; i++) chain = chain "C"
+      printf "alkane %d,%s,%d,0,a\n", n, chain, n
+      printf "alcohol %d,%sO,%d,1,\"b, c\"\n", n, chain, n
+      printf "amine %d,N%s,%s,%s,\n", n, chain, n == 4 ? "" : n, n == 7 ? "" : 0
+      printf "\"ring \"\"%d\"\"\",C1%sC1,%d,0,d\n", n, chain, n + 2
+    }
+  }' > "$1"
+}

@@ -1,12 +1,14 @@
 #include <check.h>
+#include <dirent.h>
 #include <heed/data.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/random.h"
+#include "data/collection.h"
 
 /* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random, some of them
  * self-loops; features say which node, edge and graph they belong to. */
@@ -202,7 +204,7 @@ static void check_batch(const heed_collection *c, const heed_mask *all, const he
     ck_assert_ptr_null(in->mask);
     ck_assert_ptr_null(in->edges);
   } else {
-    if (all->starts == NULL) ck_assert_int_eq(heed_mask_check(in->mask), HEED_OK);
+    ck_assert_int_eq(heed_mask_check(in->mask), HEED_OK);
     ck_assert_int_eq(in->edges != NULL, all->edge_ids != NULL);
   }
   for (int64_t g = 0; g < n; g++) {
@@ -541,6 +543,203 @@ START_TEST(kinds_of_splits_have_names) {
 }
 END_TEST
 
+/* A folder of its own in which a TUDataset is written, file by file. */
+static char folder[64];
+
+static void make_folder(void) {
+  strcpy(folder, "/tmp/heed-test-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void) {
+  DIR *listing = opendir(folder);
+  ck_assert_ptr_nonnull(listing);
+  char path[400];
+  for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    unlink(path);
+  }
+  closedir(listing);
+  ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static void put(const char *name, const char *text) {
+  char path[200];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "wb");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_ne(fputs(text, file), EOF);
+  fclose(file);
+}
+
+/* Two graphs, a path 1-2-3 and an edge 4-5, and a node 6 of the first. */
+static void put_small(void) {
+  put("X_A.txt", "1, 2\n2, 1\r\n2,3\n3 , 2\n5, 4\n4, 5\n");
+  put("X_graph_indicator.txt", "1\n1\n1\n2\n2\n1\n\n");
+  put("X_graph_labels.txt", "7\n-1\n");
+}
+
+static heed_status open_folder(heed_collection **c, heed_target_kind kind) {
+  const heed_collection_options options = {.kind = kind};
+  return heed_collection_open(c, folder, &options);
+}
+
+START_TEST(folders_of_text_files) {
+  heed_collection *c;
+  put_small();
+  ck_assert_msg(open_folder(&c, HEED_TARGET_NONE) == HEED_OK, "%s", heed_message());
+  static const int64_t ptr[] = {0, 4, 6}, edges[] = {0, 1, 1, 2, 4, 5};
+  ck_assert_int_eq(heed_collection_graphs(c), 2);
+  ck_assert_mem_eq(heed_collection_graph_ptr(c), ptr, sizeof ptr);
+  ck_assert_int_eq(heed_collection_edge_count(c), 3);
+  ck_assert_mem_eq(heed_collection_edges(c), edges, sizeof edges);
+  ck_assert_int_eq(heed_collection_kind(c), HEED_TARGET_CLASS);
+  ck_assert_int_eq(heed_collection_labels(c)[0], 1);
+  ck_assert_int_eq(heed_collection_labels(c)[1], 0);
+  ck_assert_str_eq(heed_collection_target_name(c, 0), "-1");
+  ck_assert_str_eq(heed_collection_target_name(c, 1), "7");
+  ck_assert_str_eq(heed_collection_name(c, 1), "2");
+  ck_assert_int_eq(heed_collection_features(c), 16);
+  ck_assert_ptr_null(heed_collection_edge_matrix(c));
+  static const int degrees[] = {1, 2, 1, 0, 1, 1};
+  for (int i = 0; i < 6; i++) {
+    for (int k = 0; k < 16; k++) {
+      ck_assert_float_eq(heed_collection_node_matrix(c)->data[16 * i + k], k == degrees[i]);
+    }
+  }
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 15), "degree>=15");
+  heed_collection_free(c);
+  /* Everything there can be. */
+  put("X_node_labels.txt", "3,0\n-2,0\n3,1\n3,0\n-2,1\n-2,0\n");
+  put("X_node_attributes.txt", "0.5,1\n1.5,2\n2.5,3\n3.5,4\n4.5,5\n-5.5e-1,6\n");
+  put("X_edge_labels.txt", "1\n1\n2\n2\n0\n0\n");
+  put("X_edge_attributes.txt", ".5\n.5\n.25\n.25\n-1\n-1\n");
+  put("X_graph_attributes.txt", "0.5\n1e3\n");
+  ck_assert_msg(open_folder(&c, HEED_TARGET_NUMBER) == HEED_OK, "%s", heed_message());
+  static const float x[6][6] = {{0, 1, 1, 0, .5f, 1},  {1, 0, 1, 0, 1.5f, 2}, {0, 1, 0, 1, 2.5f, 3},
+                                {1, 0, 1, 0, -.55f, 6}, {0, 1, 1, 0, 3.5f, 4}, {1, 0, 0, 1, 4.5f, 5}};
+  static const float edge_x[3][4] = {{0, 1, 0, .5f}, {0, 0, 1, .25f}, {1, 0, 0, -1}};
+  ck_assert_int_eq(heed_collection_features(c), 6);
+  ck_assert_mem_eq(heed_collection_node_matrix(c)->data, x, sizeof x);
+  ck_assert_int_eq(heed_collection_edge_features(c), 4);
+  ck_assert_mem_eq(heed_collection_edge_matrix(c)->data, edge_x, sizeof edge_x);
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 0), "label0=-2");
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 5), "attribute1");
+  ck_assert_str_eq(heed_collection_feature_name(c, true, 2), "label=2");
+  ck_assert_int_eq(heed_collection_kind(c), HEED_TARGET_NUMBER);
+  ck_assert_float_eq(heed_collection_values(c)->data[1], 1000);
+  heed_collection_free(c);
+  /* What any allocation that fails leaves. */
+  for (int n = 0, passed = 0; !passed; n++) {
+    size_t held = heed_memory_held();
+    heed__alloc_fail_after(n);
+    heed_status status = open_folder(&c, HEED_TARGET_CLASS);
+    heed__alloc_fail_after(-1);
+    ck_assert(status == HEED_OK || status == HEED_NOMEM);
+    passed = status == HEED_OK;
+    heed_collection_free(c);
+    ck_assert_uint_eq(heed_memory_held(), held);
+  }
+}
+END_TEST
+
+static const struct {
+  const char *name, *text;
+  heed_status status;
+  const char *says;
+} bad_texts[] = {
+    {"X_A.txt", "1, 2\n2, x\n", HEED_FORMAT, "X_A.txt: row 2: 'x'"},
+    {"X_A.txt", "1, 2\n2\n", HEED_SHAPE, "X_A.txt: row 2 has 1 numbers, row 1 has 2"},
+    {"X_A.txt", "1, 2, 3\n", HEED_SHAPE, "X_A.txt: row 1 has 3 numbers, not 2"},
+    {"X_A.txt", "1, 2\n\n2, 1\n", HEED_FORMAT, "X_A.txt: row 2 is empty"},
+    {"X_A.txt", "1, 2\n2, 7\n", HEED_RANGE, "X_A.txt: row 2: node 7 of 6"},
+    {"X_A.txt", "1, 2\n0, 1\n", HEED_RANGE, "X_A.txt: row 2: node 0 of 6"},
+    {"X_A.txt", "1, 2\n2, 4\n", HEED_FORMAT,
+     "X_A.txt: row 2: node 2 is of graph 1, node 4 of graph 2"},
+    {"X_A.txt", "1, 2\n2, 1.5\n", HEED_FORMAT, "row 2: '1.5' where a whole number"},
+    {"X_A.txt", "1, 2\n2, 1e30\n", HEED_FORMAT, "row 2: '1e30'"},
+    {"X_A.txt", "\n\n", HEED_FORMAT, "X_A.txt: there is nothing in it"},
+    {"X_A.txt", "", HEED_FORMAT, "X_A.txt: the file is empty"},
+    {"X_graph_indicator.txt", "1\n1\n1\n2\n3\n1\n", HEED_RANGE, "row 5: graph 3 of 2"},
+    {"X_graph_indicator.txt", "1\n1\n1\n2\n0\n1\n", HEED_RANGE, "row 5: graph 0 of 2"},
+    {"X_graph_indicator.txt", "1\n1\n1\n2\n2\n", HEED_SHAPE, "X_node_labels.txt has 6 rows"},
+    {"X_graph_labels.txt", "1\n2\n3\n", HEED_FORMAT, "row 3: no node is of graph 3"},
+    {"X_graph_labels.txt", "1\n0.5\n", HEED_FORMAT, "X_graph_labels.txt: row 2: '0.5'"},
+    {"X_node_labels.txt", "1\n2\n", HEED_SHAPE, "has 2 rows"},
+    {"X_node_attributes.txt", "1\n2\nnan\n4\n5\n6\n", HEED_FORMAT, "row 3: 'nan'"},
+    {"X_node_attributes.txt", "1\n2\n1e99\n4\n5\n6\n", HEED_FORMAT, "row 3: '1e99'"},
+    {"X_edge_labels.txt", "1\n2\n", HEED_SHAPE, "X_edge_labels.txt has 2 rows"},
+    {"X_edge_labels.txt", "1\n1\n1\n2\n1\n1\n", HEED_FORMAT,
+     "X_edge_labels.txt: rows 3 and 4 are of the same edge, but have the labels 1 and 2"},
+    {"X_edge_attributes.txt", "1\n1\n1\n1\n1\n1.5\n", HEED_FORMAT, "rows 5 and 6"},
+    {"Y_A.txt", "1, 2\n", HEED_FORMAT, "several files"},
+};
+
+START_TEST(bad_folders_are_refused) {
+  heed_collection *c;
+  put_small();
+  put("X_node_labels.txt", "1\n1\n1\n1\n1\n2\n");
+  put(bad_texts[_i].name, bad_texts[_i].text);
+  size_t held = heed_memory_held();
+  ck_assert_msg(open_folder(&c, HEED_TARGET_NONE) == bad_texts[_i].status, "%s", heed_message());
+  ck_assert_msg(strstr(heed_message(), bad_texts[_i].says) != NULL, "%s", heed_message());
+  ck_assert_ptr_null(c);
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
+START_TEST(graphs_without_nodes_can_be_left_out) {
+  heed_collection *c;
+  const heed_collection_options options = {.skip_bad = true};
+  put_small();
+  put("X_graph_indicator.txt", "1\n1\n1\n3\n3\n1\n");
+  put("X_graph_labels.txt", "0\n1\n2\n");
+  ck_assert_msg(heed_collection_open(&c, folder, &options) == HEED_OK, "%s", heed_message());
+  ck_assert_int_eq(heed_collection_graphs(c), 2);
+  ck_assert_int_eq(heed_collection_row(c, 1), 3);
+  ck_assert_str_eq(heed_collection_name(c, 1), "3");
+  ck_assert_int_eq(heed_collection_outputs(c), 2);
+  ck_assert_int_eq(heed_collection_skipped(c), 1);
+  ck_assert_ptr_nonnull(strstr(heed_collection_skip(c, 0), "row 2: no node is of graph 2"));
+  heed_collection_free(c);
+  ck_assert_int_eq(heed_collection_open(&c, "/tmp", NULL), HEED_FORMAT);
+  ck_assert_int_eq(heed_collection_open(&c, "no-such-folder", NULL), HEED_UNSUPPORTED);
+  const heed_collection_options csb = {.format = "csb"};
+  ck_assert_int_eq(heed_collection_open(&c, folder, &csb), HEED_ARGUMENT);
+}
+END_TEST
+
+START_TEST(sources_are_told_apart) {
+  static const char *const are[] = {"molecules", "x.csv", "x.CSV.gz", "x.sdf", "a/x.sdf.gz", "x.tsv"};
+  static const char *const are_not[] = {"karate", "x.npz", "x.graphml", "csv", ".csvx", "sbm:n=10"};
+  for (int i = 0; i < 6; i++) {
+    ck_assert(heed_collection_is(are[i]));
+    ck_assert(!heed_collection_is(are_not[i]));
+  }
+  ck_assert(heed_collection_is(folder));
+}
+END_TEST
+
+START_TEST(numbers_in_files) {
+  static const struct {
+    const char *text;
+    double value;
+  } good[] = {{"0", 0},         {"-0.77", -0.77},  {"+3", 3},           {"1e3", 1000},
+              {"1E-3", 1e-3},   {".5", .5},        {"5.", 5},           {"12345678901234567890123", 12345678901234567890123.},
+              {"1e-310", 1e-310}, {"0.1", 0.1},    {"-1.5e+2", -150},   {"0.000000000000000000000000001", 1e-27}};
+  static const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", "nan", "inf", "0x10", "1,5", "1 ", " 1", "1.2.3"};
+  double value;
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    ck_assert(heed__data_number(good[i].text, strlen(good[i].text), &value));
+    ck_assert_msg(fabs(value - good[i].value) <= fabs(good[i].value) * 1e-15, "%s", good[i].text);
+  }
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    ck_assert_msg(!heed__data_number(bad[i], strlen(bad[i]), &value), "%s", bad[i]);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("collection");
   TCase *made_by_hand = tcase_create("made by hand");
@@ -555,6 +754,14 @@ int main(void) {
   tcase_add_loop_test(splits, splits_by_class, 0, 2);
   tcase_add_test(splits, kinds_of_splits_have_names);
   suite_add_tcase(suite, splits);
+  TCase *folders = tcase_create("folders");
+  tcase_add_checked_fixture(folders, make_folder, remove_folder);
+  tcase_add_test(folders, folders_of_text_files);
+  tcase_add_loop_test(folders, bad_folders_are_refused, 0, sizeof bad_texts / sizeof *bad_texts);
+  tcase_add_test(folders, graphs_without_nodes_can_be_left_out);
+  tcase_add_test(folders, sources_are_told_apart);
+  tcase_add_test(folders, numbers_in_files);
+  suite_add_tcase(suite, folders);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);
