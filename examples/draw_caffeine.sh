@@ -13,8 +13,10 @@ fi
 set -e
 mkdir -p "$into"
 
-if ! $heed draw caffeine --output "$into/caffeine.svg" > "$into/plain"; then
-  exit 77 # no Indigo, or no Graphviz: the command has said which
+if ! $heed draw caffeine --output "$into/caffeine.svg" > "$into/said" 2>&1; then
+  cat "$into/said"
+  grep -q -e Indigo -e Graphviz "$into/said" || exit 1
+  exit 77 # without one of them there are no molecules, or no drawings
 fi
 $heed train molecules --target boiling_point_celsius --model transformer --blocks MMP --hidden 32 \
   --epochs 40 --threads 1 --output "$into"

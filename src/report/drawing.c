@@ -266,7 +266,7 @@ static void put_page(FILE *script, const void *context) {
   bool widths = drawing->edge_legend != NULL && drawing->edge_weight != NULL;
   double edge = at.radius + 4, bottom = -edge, top = at.height + edge;
   fputs(
-      "graph {\n"
+      "graph drawing {\n"
       "graph [bgcolor=white pad=0.25 outputorder=edgesfirst "
       "fontname=\"Helvetica,Arial,sans-serif\"];\n"
       "node [shape=point style=invis width=0 height=0 label=\"\" margin=0 "
