@@ -51,10 +51,15 @@ typedef enum heed_kernel {
 typedef enum heed_storage {
   HEED_STORAGE_FLOAT = 0,
   /** bfloat16, 8 bits of significand, rounded to nearest, ties to even: half the bytes a pair. Keys and values
-   *  that are two arrays lie side by side, one row a node. Every product and sum stays float. A number is off by
-   *  at most 2^-9 of itself, so a value's mean is off by at most 2^-9 of the largest magnitude in it, plus what
-   *  the logits' error (at most 2^-9 times the sum of the magnitudes of the products) does to the weights.
-   *  Sparse kernel, forward calls alone; else heed_attention_new() refuses. */
+   *  that are two arrays lie side by side, one row a node; each forward call rounds them into a table of the
+   *  plan's. Every product and sum stays float. A number is off by at most u = 2^-8 of itself (below 2^-126 by
+   *  at most 2^-134; from 255.5 * 2^120 on it is infinite; what is not a number stays so). Where M is the
+   *  largest magnitude of a head's values in a row, and L the largest sum over the dimensions of |scale query
+   *  key| (dot) or |a key| (gatv2 with a slope within [-1, 1], additive) in it, out is off by at most
+   *  u M (1 + L), times 1 / (1 - dropout), beside what the rounding of floats does, and log_sum_exp by at most
+   *  u L. GAT's scores come from the floats: its L is 0.
+   *  Sparse kernel, forward calls alone; else heed_attention_new() and heed_attention_prepare_backward()
+   *  refuse. */
   HEED_STORAGE_BFLOAT16 = 1
 } heed_storage;
 
@@ -163,7 +168,8 @@ typedef struct heed_attention_gradients {
  *  @param transposed the mask's transpose with the pair numbers `pairs` that heed_mask_transpose()
  *         gave, both to outlive the plan, so that plans over one mask share them; NULL and NULL: the
  *         plan makes its own where it needs one. A full mask or one of runs needs no `pairs`
- *  @return HEED_SHAPE, HEED_OVERFLOW or HEED_NOMEM; the plan then serves forward calls as before */
+ *  @return HEED_ARGUMENT with a storage other than float, HEED_SHAPE, HEED_OVERFLOW or HEED_NOMEM; the plan
+ *          then serves forward calls as before */
 HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention *plan,
                                                                   const heed_mask *transposed,
                                                                   const int64_t *pairs);
@@ -292,6 +298,8 @@ typedef enum heed_call { HEED_CALL_FORWARD = 0, HEED_CALL_BACKWARD = 1 } heed_ca
  *  - Sparse backward: the same gathers for the gradients of the queries; then, in the order of the
  *    transposed mask, each pair gathers the row of its query, its row of d_out and two statistics a
  *    head, for the gradients of keys and values. Either way the weights are computed again.
+ *  - bfloat16: the rows that are gathered have half the bytes, but for GAT's number a head; keys and values
+ *    are read and the rows written one after the other before.
  *  - Dense: queries, keys, values, outputs and gradients pass by once and every pair is computed once,
  *    backward too (which is the sparse kernel's for any score but the dot product).
  *

@@ -402,6 +402,11 @@ HEED_API HEED_CHECKED heed_status heed_molecule_read(heed_collection **molecule,
 HEED_API HEED_CHECKED heed_status heed_molecule_layout(const char *smiles, int64_t atoms, double *xy,
                                                        char (*symbols)[8]);
 
+/** The SMILES of the built-in molecule of that name, such as "caffeine", in any case.
+ *  @param smiles [size], the caller's
+ *  @return HEED_ARGUMENT if there is none, HEED_RANGE if size is too small (400 is enough) */
+HEED_API HEED_CHECKED heed_status heed_molecule_find(const char *name, char *smiles, size_t size);
+
 /** @}
  *  @name Batches of a collection
  *  @{ */

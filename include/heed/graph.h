@@ -177,6 +177,13 @@ HEED_API HEED_CHECKED heed_status heed_graph_feature(const igraph_t *graph, cons
 HEED_API HEED_CHECKED heed_status heed_graph_labels(const igraph_t *graph, const char *attribute,
                                                     int32_t *labels, int32_t *n_classes);
 
+/** Places of the nodes in the plane for a drawing, in no unit: as far apart as they are in the graph
+ *  (Kamada and Kawai 1989) or, above 500 nodes, by springs (Fruchterman and Reingold 1991).
+ *  @param xy [nodes, 2], the caller's
+ *  @return HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_graph_layout(const igraph_t *graph, uint64_t seed,
+                                                    double *xy);
+
 /** Writes GraphML beside `path` and renames it: the graph with its attributes, and for each of
  *  `n_columns` a numeric edge attribute `names[c]` with values columns[c][edges].
  *  @return HEED_IO, and whatever stood at `path` is still there */

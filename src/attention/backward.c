@@ -254,6 +254,10 @@ static heed_status reserve_fill(heed_attention *plan, const heed_mask *transpose
 
 heed_status heed_attention_prepare_backward(heed_attention *plan, const heed_mask *transposed,
                                             const int64_t *pairs) {
+  if (plan->problem.spec.storage != HEED_STORAGE_FLOAT) {
+    return heed__fail(HEED_ARGUMENT, "storage %s: forward calls alone have it",
+                      heed_storage_name(plan->problem.spec.storage));
+  }
   HEED__TRY(check_transposed(plan->problem.mask, transposed, pairs));
   heed__reserve_free(plan);
   plan->reserve = heed__alloc_zero(1, sizeof *plan->reserve);

@@ -28,6 +28,7 @@ static const double beyond_cache = 16 << 20;
 typedef struct fit {
   heed_score score;
   int32_t heads, key_dim, value_dim;
+  heed_storage storage; /* of the sparse kernel */
   const char *isa;
   double pair; /* seconds, sparse */
   double row;
@@ -57,6 +58,7 @@ static heed_status time_kernel(const heed_attention_spec *spec, heed_kernel kern
   with.kernel = kernel;
   with.dropout = 0;
   with.edge_dim = 0;
+  if (kernel != HEED_KERNEL_SPARSE) with.storage = HEED_STORAGE_FLOAT;
   heed_attention *plan;
   HEED__TRY(heed__plan_new(&plan, &with, mask, 1));
   const heed_attention_outputs outputs = {.out = out};
@@ -158,7 +160,7 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
 
 static bool same_sizes(const fit *f, const heed_attention_spec *spec) {
   return f->score == spec->score && f->heads == spec->heads && f->key_dim == spec->key_dim &&
-         f->value_dim == spec->value_dim && strcmp(f->isa, heed_isa()) == 0;
+         f->value_dim == spec->value_dim && f->storage == spec->storage && strcmp(f->isa, heed_isa()) == 0;
 }
 
 /* The fit for these sizes, measured if need be. The lock is held while measuring, so that nobody
@@ -175,6 +177,7 @@ static heed_status fit_for(const heed_attention_spec *spec, fit *result) {
                     .heads = spec->heads,
                     .key_dim = spec->key_dim,
                     .value_dim = spec->value_dim,
+                    .storage = spec->storage,
                     .isa = heed_isa()};
     status = measure(spec, result);
     if (status == HEED_OK) {
@@ -213,7 +216,8 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
   int threads = heed__threads_worth(spec, mask, heed_threads());
   *sparse_seconds /= threads;
   *dense_seconds /= threads;
-  double row = 4.0 * spec->heads * (gat ? 1 + spec->value_dim : spec->key_dim + spec->value_dim);
+  double row = spec->heads * (gat ? spec->value_dim : spec->key_dim + spec->value_dim);
+  row = row * heed__number_bytes(spec) + (gat ? 4.0 * spec->heads : 0);
   if (mask->indptr != NULL && row * (double)mask->n_keys > beyond_cache) {
     double gbytes;
     HEED__TRY(gather_rate(&gbytes));
@@ -225,6 +229,10 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
 
 heed_status heed__choose(const heed_attention_spec *spec, const heed_mask *mask,
                          heed_kernel *kernel) {
+  if (spec->storage != HEED_STORAGE_FLOAT) {
+    *kernel = HEED_KERNEL_SPARSE; /* the dense one has no other */
+    return HEED_OK;
+  }
   double cells = (double)mask->n_queries * (double)mask->n_keys;
   if ((double)mask->n_pairs <= plainly_sparse * cells) {
     *kernel = HEED_KERNEL_SPARSE;

@@ -58,6 +58,9 @@ void heed__node_scores(heed_attention *plan) {
       int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
       plan->kernels->node_scores(problem, sides[side].rows, sides[side].a, block * ROWS, end,
                                  sides[side].scores, plan->scratch + heed__thread());
+      if (side == 1 && problem->table != NULL) {
+        plan->kernels->store_rows(problem, block * ROWS, end); /* while they are in the cache */
+      }
     }
   }
 }
@@ -104,10 +107,12 @@ static void forward_sparse(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   int threads = heed__threads_for_tasks(plan, plan->n_tasks);
   (void)threads; /* without OpenMP */
+  void (*const sparse)(const heed__problem *, const heed__task *, float *, const heed__scratch *) =
+      problem->table != NULL ? plan->kernels->sparse_narrow : plan->kernels->sparse;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t t = 0; t < plan->n_tasks; t++) {
     const heed__task *task = plan->tasks + t;
-    plan->kernels->sparse(problem, task, part_of(plan, task), plan->scratch + heed__thread());
+    sparse(problem, task, part_of(plan, task), plan->scratch + heed__thread());
   }
   if (plan->n_cuts == 0) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
@@ -176,6 +181,7 @@ heed_status heed_attention_forward(heed_attention *plan, const heed_attention_in
     return HEED_OK;
   }
   heed__edges_before_forward(plan);
+  if (problem->table != NULL) heed__table_fill(plan);
   if (problem->spec.score == HEED_SCORE_GAT) heed__node_scores(plan);
   if (kernel == HEED_KERNEL_DENSE) {
     forward_dense(plan);

@@ -56,11 +56,12 @@ typedef struct group {
   int pairs;
   int64_t stride;
   int dim;
+  bool narrow; /* the opposite rows are */
 } group;
 
 /* The row of pair `i`, of the last one where there are fewer. */
 INLINE const float *opposite(const group *g, const float *rows, int i) {
-  return rows + g->columns[i < g->pairs ? i : g->pairs - 1] * g->stride;
+  return row_from(rows, g->columns[i < g->pairs ? i : g->pairs - 1] * g->stride, g->narrow);
 }
 
 /* The row that it stands opposite to, where own is the one row or the first of all. */
@@ -78,21 +79,23 @@ INLINE vf group_sums(const group *g, const float *own, const float *rows, const 
     for (int r = 0; r < s.dim; r++) {
       int at = r % vectors * LANES;
       const float *row = own_row(g, own, r / vectors), *other = opposite(g, rows, r / vectors);
-      v[r] = t(v_load(row + at), v_load(other + at), v_load(a + at), slope);
+      vf x = row_load(row_from(other, at, g->narrow), g->narrow);
+      v[r] = t(v_load(row + at), x, v_load(a + at), slope);
     }
     return v_sums(v, s.dim);
   }
   for (int i = 0; i < g->pairs; i++) {
     const float *row = opposite(g, rows, i), *mine = own_row(g, own, i);
     if (s.layout == SINGLE) {
-      v[i] =
-          t(v_load_first(mine, g->dim), v_load_first(row, g->dim), v_load_first(a, g->dim), slope);
+      vf x = row_load_first(row, g->dim, g->narrow);
+      v[i] = t(v_load_first(mine, g->dim), x, v_load_first(a, g->dim), slope);
       continue;
     }
     for (int h = 0; h < s.padded; h++) {
       vf sum = v_zero();
       for (int64_t at = (int64_t)h * g->dim; at < (int64_t)(h + 1) * g->dim; at += LANES) {
-        sum = v_add(sum, t(v_load(mine + at), v_load(row + at), v_load(a + at), slope));
+        vf x = row_load(row_from(row, at, g->narrow), g->narrow);
+        sum = v_add(sum, t(v_load(mine + at), x, v_load(a + at), slope));
       }
       v[i * s.padded + h] = sum;
     }
@@ -143,6 +146,8 @@ typedef struct span {
   float *sums;            /* [vectors * LANES] */
   float *values;          /* likewise, of the terms */
   vf slope;
+  bool narrow;            /* the rows are, */
+  int64_t narrow_stride;  /* with so many numbers from one to the next */
 } span;
 
 /* Adds to the sum of each head the pairs [from, to) of flat numbers. One after the other, so that it does
@@ -158,8 +163,8 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
                        derivative f, const int n, const bool with_values, const float *flat,
                        vf heads, const shape s) {
   const int padded = s.padded, packed = s.layout == PACKED ? padded * s.dim : 0;
-  int64_t stride = packed > 0 ? packed : x->stride;
-  const float *rows = x->rows + c * LANES, *weights = x->weights + from * padded;
+  int64_t stride = packed > 0 ? packed : x->stride, step = x->narrow ? x->narrow_stride : stride;
+  const float *rows = row_from(x->rows, c * LANES, x->narrow), *weights = x->weights + from * padded;
   const int32_t *columns = x->columns + from, *end = x->columns + to;
   float *sums = x->sums + c * LANES, *values = x->values + c * LANES;
   vf sum[HELD], value[HELD], mine[HELD];
@@ -173,7 +178,7 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
     mine[v] = s.layout == SINGLE ? v_load_first(own, (int)stride) : v_load(own + v * LANES);
   }
   for (; columns < end; columns++, weights += padded) {
-    const float *row = rows + *columns * stride;
+    const float *row = row_from(rows, *columns * step, x->narrow);
     vf several = s.layout == PACKED ? v_load_part(weights, padded) : v_zero();
     if (flat != NULL) {
       heads = v_add(heads, v_load_part(flat, padded));
@@ -182,7 +187,9 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
     for (int v = 0; v < n; v++) {
       vf weight =
           s.layout == PACKED ? spread_packed(several, v, s.dim) : v_all(weights[head[v]]);
-      vf other = s.layout == SINGLE ? v_load_first(row, (int)stride) : v_load(row + v * LANES);
+      vf other = s.layout == SINGLE
+                     ? row_load_first(row, (int)stride, x->narrow)
+                     : row_load(row_from(row, v * LANES, x->narrow), x->narrow);
       slope_value got = f(mine[v], other, x->slope);
       sum[v] = v_fma(weight, got.slope, sum[v]);
       if (with_values) value[v] = v_fma(weight, got.value, value[v]);

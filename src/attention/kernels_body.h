@@ -9,10 +9,12 @@
 
 /* clang-format off: the order matters. */
 #include "attention/math_body.h"
+#include "attention/storage_body.h"
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
 #include "attention/groups_body.h"
 #include "attention/stream_body.h"
+#include "attention/stream_narrow_body.h"
 #include "attention/backward_body.h"
 #include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"
@@ -25,6 +27,8 @@ const heed__kernels KERNELS = {
     .isa = ISA,
     .lanes = LANES,
     .sparse = sparse,
+    .sparse_narrow = sparse_narrow,
+    .store_rows = store_rows,
     .dense = dense,
     .node_scores = node_scores,
     .weights = weights_of_row,

@@ -24,8 +24,9 @@ libheed_core_la_SOURCES += \
   src/attention/reference.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
+  src/attention/storage.c src/attention/storage_body.h \
   src/attention/sparse_body.h \
-  src/attention/stream_body.h \
+  src/attention/stream_body.h src/attention/stream_narrow_body.h \
   src/attention/work.c
 
 libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \

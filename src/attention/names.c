@@ -5,6 +5,8 @@
 
 static const char *const scores[] = {"dot", "gat", "gatv2", "additive"};
 static const char *const kernels[] = {"auto", "sparse", "dense", "reference"};
+static const char *const storages[] = {"float", "bfloat16"};
+enum { STORAGES = sizeof storages / sizeof *storages };
 enum { SCORES = sizeof scores / sizeof *scores, KERNELS = sizeof kernels / sizeof *kernels };
 
 const char *heed_score_name(heed_score score) {
@@ -30,5 +32,16 @@ heed_status heed_kernel_from_name(const char *name, heed_kernel *kernel) {
     return heed__fail(HEED_ARGUMENT, "no kernel '%s': auto, sparse, dense or reference", name);
   }
   *kernel = (heed_kernel)i;
+  return HEED_OK;
+}
+
+const char *heed_storage_name(heed_storage storage) {
+  return (unsigned)storage < STORAGES ? storages[storage] : "?";
+}
+
+heed_status heed_storage_from_name(const char *name, heed_storage *storage) {
+  int i = heed__name_index(storages, STORAGES, name);
+  if (i < 0) return heed__fail(HEED_ARGUMENT, "no storage '%s': float or bfloat16", name);
+  *storage = (heed_storage)i;
   return HEED_OK;
 }

@@ -36,6 +36,14 @@ static heed_status check_spec(const heed_attention_spec *spec) {
   if (!(spec->dropout >= 0 && spec->dropout < 1)) {
     return heed__fail(HEED_RANGE, "dropout %g: not at least 0 and below 1", (double)spec->dropout);
   }
+  if ((unsigned)spec->storage > HEED_STORAGE_BFLOAT16) {
+    return heed__fail(HEED_ARGUMENT, "storage %d: there is none", (int)spec->storage);
+  }
+  if (spec->storage == HEED_STORAGE_BFLOAT16 && spec->kernel != HEED_KERNEL_AUTO &&
+      spec->kernel != HEED_KERNEL_SPARSE) {
+    return heed__fail(HEED_ARGUMENT, "storage bfloat16: only the sparse kernel has it, not %s",
+                      heed_kernel_name(spec->kernel));
+  }
   if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
     return heed__fail(HEED_VALUE, "scale %g, slope %g: not finite", (double)spec->scale,
                       (double)spec->slope);
@@ -106,7 +114,7 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 19 };
+enum { ARRAYS = 20 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
@@ -116,6 +124,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
   size_t key_row = (size_t)heed__padded_row(spec->key_dim);
   size_t value_row = (size_t)heed__padded_row(spec->value_dim);
   size_t queries = (size_t)heed__tile_queries(mask);
+  bool narrow = heed__stores_narrow(spec, kernel);
   bool shared = !plain; /* GAT's node scores need these in both kernels */
   size_t all[ARRAYS] = {
       shared ? BLOCK_PAIRS * padded + 5 * WIDEST : 0,
@@ -137,6 +146,8 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       dense ? queries * WIDEST : 0,
       dense ? queries * 2 : 0,
       dense ? queries * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
+      narrow ? (size_t)heed__wide_keys(spec) + BLOCK_PAIRS * heads * (size_t)spec->value_dim + WIDEST
+             : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -153,7 +164,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
     at[i] = memory;
     memory += sizes[i];
   }
-  void *last = at[ARRAYS - 1];
+  void *last = at[18];
   return (heed__scratch){
       .logits = at[0],
       .maximum = at[1],
@@ -175,6 +186,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .cursor = (int64_t *)(void *)at[17],
       .cursor_end = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
+      .wide = at[19],
   };
 }
 
@@ -318,6 +330,11 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
     *bytes += (size_t)d.tasks * sizeof(heed__task) + (size_t)d.cuts * sizeof(heed__cut) +
               4 * (size_t)d.segments * (size_t)floats_of_partial(spec, lanes);
   }
+  if (heed__stores_narrow(spec, kernel)) {
+    size_t numbers;
+    HEED__TRY(heed__table_numbers(spec, mask, &numbers));
+    *bytes += 2 * numbers;
+  }
   if (kernel != HEED_KERNEL_DENSE && mask->indices == NULL) *bytes += 4 * (size_t)mask->n_keys;
   size_t edge_bytes;
   HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
@@ -415,6 +432,7 @@ enum { PREFETCH_FROM = 1 << 20, PREFETCH_BYTES = 16 << 10 };
 static void plan_prefetch(heed__problem *problem) {
   bool gat = problem->spec.score == HEED_SCORE_GAT; /* reads one number a head, not keys */
   int64_t row = 4 * ((gat ? problem->padded : problem->key_stride) + problem->value_stride);
+  if (problem->table != NULL) row = 2 * problem->table_stride + (gat ? 4 * problem->padded : 0);
   int64_t ahead = PREFETCH_BYTES / row;
   problem->prefetch =
       problem->mask->indices != NULL && problem->mask->n_keys * row >= PREFETCH_FROM;
@@ -431,6 +449,7 @@ static heed_status plan_fill(heed_attention *plan) {
   }
   HEED__TRY(plan_node_scores(plan));
   HEED__TRY(heed__edges_new(plan));
+  HEED__TRY(heed__table_new(plan));
   plan_prefetch(problem);
   return HEED_OK;
 }
@@ -540,6 +559,7 @@ void heed_attention_free(heed_attention *plan) {
   heed__free(plan->cuts);
   heed__free(plan->partials);
   heed__free(plan->problem.query_scores);
+  heed__free(plan->problem.table);
   heed__free(plan);
 }
 

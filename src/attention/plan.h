@@ -110,6 +110,24 @@ size_t heed__padded_most(int32_t heads);
 /* GAT's scores of the nodes, from the inputs of the call. */
 void heed__node_scores(heed_attention *plan);
 
+/* Bytes of a number of a key or value that a pair gathers. */
+static inline double heed__number_bytes(const heed_attention_spec *spec) {
+  return spec->storage == HEED_STORAGE_BFLOAT16 ? 2 : 4;
+}
+
+/* Whether pairs gather from a table of bfloat16 with that kernel, which is not AUTO. */
+bool heed__stores_narrow(const heed_attention_spec *spec, heed_kernel kernel);
+
+/* Numbers to reserve for that table. */
+heed_status heed__table_numbers(const heed_attention_spec *spec, const heed_mask *mask,
+                                size_t *numbers);
+
+/* Reserves it, where the plan's spec wants it. */
+heed_status heed__table_new(heed_attention *plan);
+
+/* Fills it from the inputs of a call; with GAT only lays it out, for heed__node_scores() to fill. */
+void heed__table_fill(heed_attention *plan);
+
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);
 /* The same in two steps: arrays for any mask of at most these sizes, and, without allocation, the rows. */

@@ -59,6 +59,11 @@ typedef struct heed__problem {
   heed_attention_outputs to;
   float *query_scores;      /* GAT: [n_queries, padded] a_query . query */
   float *key_scores;        /* GAT: [n_keys, padded] a_key . key */
+  uint16_t *table;          /* bfloat16 storage: a row a node, its key (not with GAT) and its value;
+                               NULL: pairs gather floats from `in` */
+  int64_t table_stride;     /* numbers from one row of it to the next */
+  int64_t table_row;        /* numbers of a row that are read */
+  int64_t table_value;      /* where a row's value begins; 0 where it begins the row */
 } heed__problem;
 
 /* One pass of the backward call. The first has a row a query and sums over its keys; the second has a
@@ -157,6 +162,7 @@ typedef struct heed__scratch {
   int64_t *cursor;   /* [TILE_QUERIES] next pair of each row */
   int64_t *cursor_end;/* [TILE_QUERIES] the pair behind those of each row in a tile */
   double *plain;     /* reference: [max pairs of a row] */
+  float *wide;       /* bfloat16 storage: a block's keys (not with GAT), then its values */
   /* backward only */
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
   uint32_t *scattered;/* four for each of those */
@@ -185,6 +191,11 @@ typedef struct heed__kernels {
   /* Whole rows, or a segment into partial = (maximum, sum, accumulator). */
   void (*sparse)(const heed__problem *problem, const heed__task *task, float *partial,
                  const heed__scratch *scratch);
+  /* The same from problem->table. */
+  void (*sparse_narrow)(const heed__problem *problem, const heed__task *task, float *partial,
+                        const heed__scratch *scratch);
+  /* The rows [first, end) of problem->table, rounded. */
+  void (*store_rows)(const heed__problem *problem, int64_t first, int64_t end);
   /* Head `head` of the queries [first, end), at most TILE_QUERIES. */
   void (*dense)(const heed__problem *problem, int32_t head, int64_t first, int64_t end,
                 const heed__scratch *scratch);
@@ -270,6 +281,26 @@ enum { DROPOUT_STREAM = 1 };
 
 /* Floats of a row of `dim` numbers that whole vectors of any instruction set fill. */
 static inline int64_t heed__padded_row(int64_t dim) { return (dim + WIDEST - 1) / WIDEST * WIDEST; }
+
+/* Numbers that n numbers of bfloat16 take in a row of the table: vectors that read on to the next power of
+ * two, 4 at least, then stay in the line of the cache. Always even. */
+static inline int64_t heed__table_part(int64_t n) {
+  int64_t part = 4;
+  if (n > 32) return (n + 1) / 2 * 2;
+  while (part < n) part *= 2;
+  return part;
+}
+
+/* A row of so many numbers starts on a line of the cache, or does not cross one. */
+static inline int64_t heed__table_stride(int64_t row) {
+  return row > 32 ? (row + 31) / 32 * 32 : heed__table_part(row);
+}
+
+/* Floats of a block's keys in scratch->wide. */
+static inline int64_t heed__wide_keys(const heed_attention_spec *spec) {
+  if (spec->score == HEED_SCORE_GAT) return 0;
+  return (int64_t)BLOCK_PAIRS * spec->heads * spec->key_dim + WIDEST;
+}
 
 /* TILE_QUERIES, or fewer where there are not so many. */
 static inline int64_t heed__tile_queries(const heed_mask *mask) {

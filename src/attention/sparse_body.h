@@ -236,11 +236,32 @@ INLINE const int32_t *padded_columns(const heed__problem *problem, const int32_t
   return room;
 }
 
+/* The rows of a block, kept as bfloat16, become floats in the scratch, where `problem->in` has them from
+ * here on. Returns their numbers there, which `b` then has too but for GAT's scores of nodes. */
+INLINE const int32_t *widen_block(const heed__problem *problem, const heed__scratch *s, block *b,
+                                  upcoming *next) {
+  static const int32_t in_order[BLOCK_PAIRS + WIDEST] = {
+      0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+      24, 25, 26, 27, 28, 29, 30, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31};
+  bool gat = problem->spec.score == HEED_SCORE_GAT;
+  for (int pair = 0; pair < next->pairs; pair++) {
+    int64_t column = next->columns[pair];
+    prefetch_kept(problem, column);
+    if (gat) prefetch_row(b->keys + column * b->stride, b->stride);
+  }
+  next->pairs = 0;
+  float *values = s->wide + heed__wide_keys(&problem->spec);
+  bool apart = gat || problem->in.value != problem->in.key;
+  widen_rows(problem, b->columns, b->pairs, gat ? NULL : s->wide, apart ? values : NULL);
+  if (!gat) b->columns = in_order;
+  return in_order;
+}
+
 /* The pairs [first, end) of row i, from a cleared state on; rows may be prefetched up to the pair
  * `task_end`. */
-static void attend_row(const heed__problem *problem, const heed__scratch *s, int64_t i,
+INLINE void attend_row(const heed__problem *problem, const heed__scratch *s, int64_t i,
                        const int32_t *keys, int64_t first, int64_t end, int64_t task_end, block *b,
-                       logits_function logits, upcoming *next) {
+                       logits_function logits, upcoming *next, const bool narrow) {
   int padded = problem->padded;
   b->query = problem->spec.score == HEED_SCORE_GAT ? problem->query_scores + i * padded
                                                    : problem->in.query + i * problem->key_stride;
@@ -259,6 +280,7 @@ static void attend_row(const heed__problem *problem, const heed__scratch *s, int
     const int32_t *columns = padded_columns(problem, keys + (p - first), pairs, s->columns);
     b->columns = columns;
     b->pairs = pairs;
+    if (narrow) columns = widen_block(problem, s, b, next);
     logits(b, s->logits);
     if (problem->in.bias != NULL) add_bias(problem, p, pairs, s->logits);
     if (problem->to.weights != NULL) keep_logits(problem, p, pairs, s->logits);
@@ -357,8 +379,8 @@ static void put_partial(const heed__problem *problem, const heed__scratch *s, fl
 }
 
 /* The rows of a task, or a segment into `partial`, for any shape and score. */
-static void sparse_any(const heed__problem *problem, const heed__task *task, float *partial,
-                       const heed__scratch *s) {
+INLINE void attend_task(const heed__problem *problem, const heed__task *task, float *partial,
+                        const heed__scratch *s, const bool narrow) {
   block b = block_of(problem, s);
   logits_function logits = logits_of(problem->spec.score);
   upcoming next = {.keys = b.keys == problem->in.value ? NULL : b.keys, .stride = b.stride};
@@ -375,7 +397,7 @@ static void sparse_any(const heed__problem *problem, const heed__task *task, flo
       first = task->first_pair;
       end = task->end_pair;
     }
-    attend_row(problem, s, i, keys, first, end, task->end_pair, &b, logits, &next);
+    attend_row(problem, s, i, keys, first, end, task->end_pair, &b, logits, &next, narrow);
     if (partial != NULL) {
       put_partial(problem, s, partial);
       return;
@@ -384,4 +406,19 @@ static void sparse_any(const heed__problem *problem, const heed__task *task, flo
     if (problem->to.log_sum_exp != NULL) keep_log_sums(problem, i, s);
     if (problem->to.weights != NULL) weights_of_row(problem, first, end, s->maximum, s->sum);
   }
+}
+
+static void sparse_any(const heed__problem *problem, const heed__task *task, float *partial,
+                       const heed__scratch *s) {
+  attend_task(problem, task, partial, s, false);
+}
+
+/* The same from problem->table. */
+static void sparse_any_narrow(const heed__problem *problem, const heed__task *task, float *partial,
+                              const heed__scratch *s) {
+  heed__problem wide = *problem;
+  bool apart = problem->spec.score == HEED_SCORE_GAT || problem->table_value > 0;
+  wide.in.key = s->wide;
+  wide.in.value = apart ? s->wide + heed__wide_keys(&problem->spec) : s->wide;
+  attend_task(&wide, task, partial, s, true);
 }

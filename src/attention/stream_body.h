@@ -18,6 +18,7 @@ typedef struct flow {
   int64_t first;          /* the block's first pair */
   int pairs;
   vn extreme;             /* bits of the largest |n| so far */
+  bool narrow;            /* keys and values come from problem->table */
 } flow;
 
 /* The rows that a block will gather, asked for while another is worked on. */
@@ -26,10 +27,14 @@ INLINE void flow_prefetch(const flow *f, int64_t from, int64_t end, const bool g
   const float *keys = problem->in.key, *values = problem->in.value;
   for (int64_t p = from; p < end; p++) {
     int64_t column = problem->mask->indices[p];
-    prefetch_row(values + column * problem->value_stride, problem->value_stride);
+    if (f->narrow) {
+      prefetch_kept(problem, column);
+    } else {
+      prefetch_row(values + column * problem->value_stride, problem->value_stride);
+    }
     if (gat) {
       __builtin_prefetch(problem->key_scores + column * problem->padded);
-    } else if (keys != values) {
+    } else if (!f->narrow && keys != values) {
       prefetch_row(keys + column * problem->key_stride, problem->key_stride);
     }
   }
@@ -42,11 +47,14 @@ INLINE void flow_logits(const flow *f, const int32_t *rows, int64_t task_end,
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
   const int padded = s.padded, most = LANES / padded;
   const float *queries = gat ? problem->query_scores : problem->in.query;
-  const float *keys = gat ? problem->key_scores : problem->in.key;
+  const float *keys = gat ? problem->key_scores : kept_keys(problem, f->narrow);
   const float *a = gat || dot ? queries : problem->in.a;
   vf slope = v_all(problem->spec.slope), scale = v_all(problem->spec.scale);
-  group g = {.stride = s.layout == PACKED ? padded * s.dim : problem->key_stride,
-             .dim = problem->spec.key_dim};
+  group g = {.stride = f->narrow             ? problem->table_stride
+                       : s.layout == PACKED ? padded * s.dim
+                                            : problem->key_stride,
+             .dim = problem->spec.key_dim,
+             .narrow = f->narrow};
   float *logits = f->s->logits;
   int pair = 0, whole = f->pairs / most * most;
   for (; pair < f->pairs; pair += most) {
@@ -126,14 +134,16 @@ INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, b
                      const shape s) {
   const heed__problem *problem = f->problem;
   const heed__scratch *scratch = f->s;
-  const span values = {.rows = problem->in.value,
+  const span values = {.rows = kept_values(problem, f->narrow),
                        .stride = problem->value_stride,
                        .vectors = problem->value_vectors,
                        .columns = f->columns,
                        .head_of = problem->head_of,
                        .weights = f->applied,
                        .sums = scratch->accumulator,
-                       .slope = v_zero()};
+                       .slope = v_zero(),
+                       .narrow = f->narrow,
+                       .narrow_stride = problem->table_stride};
   float *out = problem->to.out + row * problem->value_stride;
   vf sum = first ? v_zero() : v_load(scratch->sum);
   sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, sum, s);
@@ -164,8 +174,8 @@ INLINE bool flow_is_small(vn extreme) {
 
 INLINE bool row_is_small(const heed__problem *problem, const heed__scratch *scratch, int64_t first,
                          int64_t end, int32_t *rows, int64_t row, const heed_score score, term t,
-                         const shape s) {
-  flow f = {.problem = problem, .s = scratch};
+                         const shape s, const bool narrow) {
+  flow f = {.problem = problem, .s = scratch, .narrow = narrow};
   int32_t columns[BLOCK_PAIRS + LANES];
   for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
     f.first = p;
@@ -187,9 +197,10 @@ INLINE void logs_of_sums(float *sums, int64_t n) {
 
 /* The rows of a task, or a segment into `partial`. */
 INLINE void stream(const heed__problem *problem, const heed__task *task, float *partial,
-                   const heed__scratch *scratch, const heed_score score, term t, const shape s) {
+                   const heed__scratch *scratch, const heed_score score, term t, const shape s,
+                   const bool narrow) {
   const heed_mask *mask = problem->mask;
-  flow f = {.problem = problem, .s = scratch};
+  flow f = {.problem = problem, .s = scratch, .narrow = narrow};
   int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
   int64_t row = task->first_row, end = task->end_pair;
   int64_t row_first = task->first_pair, row_end = partial == NULL ? mask->indptr[row + 1] : end;
@@ -217,7 +228,7 @@ INLINE void stream(const heed__problem *problem, const heed__task *task, float *
       memset(scratch->maximum, 0, (size_t)problem->period * sizeof(float));
       put_partial(problem, scratch, partial);
     } else {
-      sparse_any(problem, task, partial, scratch);
+      (narrow ? sparse_any_narrow : sparse_any)(problem, task, partial, scratch);
     }
     return;
   }
@@ -229,9 +240,9 @@ INLINE void stream(const heed__problem *problem, const heed__task *task, float *
   if (flow_is_small(f.extreme)) return;
   for (row = task->first_row; row < task->end_row; row++) {
     int64_t first = mask->indptr[row], last = mask->indptr[row + 1];
-    if (row_is_small(problem, scratch, first, last, rows, row, score, t, s)) continue;
+    if (row_is_small(problem, scratch, first, last, rows, row, score, t, s, narrow)) continue;
     heed__task one = {row, row + 1, first, last, -1};
-    sparse_any(problem, &one, NULL, scratch);
+    (narrow ? sparse_any_narrow : sparse_any)(problem, &one, NULL, scratch);
   }
 }
 
@@ -239,54 +250,59 @@ typedef void (*task_function)(const heed__problem *problem, const heed__task *ta
                               const heed__scratch *scratch);
 
 INLINE void stream_by_score(const heed__problem *problem, const heed__task *task, float *partial,
-                            const heed__scratch *scratch, const shape s) {
+                            const heed__scratch *scratch, const shape s, const bool narrow) {
   switch (problem->spec.score) {
     case HEED_SCORE_GAT:
-      stream(problem, task, partial, scratch, HEED_SCORE_GAT, term_dot, s);
+      stream(problem, task, partial, scratch, HEED_SCORE_GAT, term_dot, s, narrow);
       break;
     case HEED_SCORE_GATV2:
-      stream(problem, task, partial, scratch, HEED_SCORE_GATV2, term_gatv2, s);
+      stream(problem, task, partial, scratch, HEED_SCORE_GATV2, term_gatv2, s, narrow);
       break;
     default:
-      stream(problem, task, partial, scratch, HEED_SCORE_DOT, term_dot, s);
+      stream(problem, task, partial, scratch, HEED_SCORE_DOT, term_dot, s, narrow);
   }
 }
 
 static void stream_eight_packed(const heed__problem *problem, const heed__task *task, float *partial,
                                 const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){PACKED, EIGHT, HALF});
+  stream_by_score(problem, task, partial, scratch, (shape){PACKED, EIGHT, HALF}, false);
 }
 
 static void stream_eight_whole(const heed__problem *problem, const heed__task *task, float *partial,
                                const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, EIGHT, 0});
+  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, EIGHT, 0}, false);
 }
 
 static void stream_four_packed(const heed__problem *problem, const heed__task *task, float *partial,
                                const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){PACKED, FOUR, HALF});
+  stream_by_score(problem, task, partial, scratch, (shape){PACKED, FOUR, HALF}, false);
 }
 
 static void stream_four_whole(const heed__problem *problem, const heed__task *task, float *partial,
                               const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, FOUR, 0});
+  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, FOUR, 0}, false);
 }
 
 static void stream_single(const heed__problem *problem, const heed__task *task, float *partial,
                           const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){SINGLE, 1, 0});
+  stream_by_score(problem, task, partial, scratch, (shape){SINGLE, 1, 0}, false);
 }
 
 static void stream_one_whole(const heed__problem *problem, const heed__task *task, float *partial,
                              const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, 1, 0});
+  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, 1, 0}, false);
+}
+
+/* SHAPE_OTHER where a call asks for what only the kernel for any shape gives. */
+static shape_name stream_shape(const heed__problem *problem) {
+  const heed_mask *mask = problem->mask;
+  if (problem->to.weights != NULL) return SHAPE_OTHER;
+  if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return SHAPE_OTHER;
+  return shape_of(problem);
 }
 
 static task_function sparse_of_shape(const heed__problem *problem) {
-  const heed_mask *mask = problem->mask;
-  if (problem->to.weights != NULL) return sparse_any;
-  if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return sparse_any;
-  switch (shape_of(problem)) {
+  switch (stream_shape(problem)) {
     case SHAPE_SINGLE:
       return stream_single;
     case SHAPE_ONE_WHOLE:

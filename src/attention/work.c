@@ -34,6 +34,7 @@ typedef struct sizes {
   double heads, dim, value_dim;
   double query_row, key_row; /* bytes of a node that the logit needs: its numbers or GAT's scores */
   double value_row;          /* 0 where the key's row is the value */
+  double rounded;            /* bytes of a node read and written to make its row of bfloat16 */
   double out_row;
   bool gat, listed, runs;
 } sizes;
@@ -43,6 +44,10 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
   bool gat = spec->score == HEED_SCORE_GAT;
   double row = 4.0 * spec->heads * (gat ? 1 : spec->key_dim);
   double values = 4.0 * spec->heads * spec->value_dim;
+  bool apart = gat || inputs->value != NULL, narrow = spec->storage == HEED_STORAGE_BFLOAT16;
+  double key_row = narrow && !gat ? row / 2 : row, value_row = narrow ? values / 2 : values;
+  double rounded = (gat ? 0 : row + key_row) + (apart ? value_row : 0) +
+                   (inputs->value != NULL ? values : 0);
   return (sizes){.queries = (double)mask->n_queries,
                  .keys = (double)mask->n_keys,
                  .pairs = (double)mask->n_pairs,
@@ -50,8 +55,9 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                  .dim = spec->key_dim,
                  .value_dim = spec->value_dim,
                  .query_row = row,
-                 .key_row = row,
-                 .value_row = gat || inputs->value != NULL ? values : 0,
+                 .key_row = key_row,
+                 .value_row = apart ? value_row : 0,
+                 .rounded = narrow ? rounded : 0,
                  .out_row = values,
                  .gat = gat,
                  .listed = mask->indices != NULL,
@@ -70,7 +76,7 @@ static void count_forward(const sizes *s, const heed_attention_inputs *inputs, p
   double operations = pair.score + 3 + 2 * s->value_dim + (inputs->bias != NULL);
   work->operations = s->heads * (s->pairs * operations + s->queries * s->value_dim);
   work->exponentials = s->heads * s->pairs * (1 + pair.exponentials);
-  work->streamed_bytes = s->queries * (s->query_row + s->out_row);
+  work->streamed_bytes = s->queries * (s->query_row + s->out_row) + s->keys * s->rounded;
   if (s->listed) work->streamed_bytes += 8 * (s->queries + 1) + 4 * s->pairs;
   if (s->runs) work->streamed_bytes += 12 * s->queries + 8;
   if (s->gat) { /* scores of the nodes, written here and read above and below */
@@ -122,6 +128,10 @@ heed_status heed_attention_work(const heed_attention_spec *spec, const heed_mask
     return heed__fail(HEED_ARGUMENT, "call %d: there is none", (int)call);
   }
   bool forward = call == HEED_CALL_FORWARD;
+  if (!forward && spec->storage != HEED_STORAGE_FLOAT) {
+    return heed__fail(HEED_ARGUMENT, "storage %s: forward calls alone have it",
+                      heed_storage_name(spec->storage));
+  }
   bool tiles =
       spec->kernel == HEED_KERNEL_DENSE && (forward || spec->score == HEED_SCORE_DOT);
   sizes s = sizes_of(spec, mask, inputs);

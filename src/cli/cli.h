@@ -34,6 +34,7 @@ int cmd_attend(cli_global *global, int argc, char **argv);
 int cmd_compare(cli_global *global, int argc, char **argv);
 int cmd_train(cli_global *global, int argc, char **argv);
 int cmd_predict(cli_global *global, int argc, char **argv);
+int cmd_draw(cli_global *global, int argc, char **argv);
 int cmd_demo(cli_global *global, int argc, char **argv);
 int cmd_bench(cli_global *global, int argc, char **argv);
 

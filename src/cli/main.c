@@ -14,6 +14,7 @@ static const cli_command commands[] = {
     {"compare", "compare masks and kernels, or what is learnt under masks", cmd_compare},
     {"train", "train a model to tell the labels of nodes", cmd_train},
     {"predict", "predict labels by a trained model", cmd_predict},
+    {"draw", "draw a molecule or a small graph and the attention on it", cmd_draw},
     {"demo", "train on built-in graphs and compare masks, in seconds", cmd_demo},
     {"bench", "measure attention against what this machine can do", cmd_bench},
 };

@@ -6,6 +6,7 @@ libheed_core_la_SOURCES += \
   src/graph/edges.c \
   src/graph/generate.c src/graph/recipe.h \
   src/graph/guard.c src/graph/guard.h src/graph/igraph_compat.h \
+  src/graph/layout.c \
   src/graph/line.c src/graph/line.h \
   src/graph/mask.c \
   src/graph/open.c \

@@ -1,24 +1,13 @@
-/* Figures: a script for gnuplot, which is run as a child without a shell. Its input is a file, so
- * that a child that dies cannot raise SIGPIPE, and its output is the figure, so that no path is in
- * the script. What a label says can be no command: see put_text(). */
-#include <errno.h>
-#include <fcntl.h>
+/* Figures: a script for gnuplot. What a label says can be no command: see put_text(). */
 #include <heed/report.h>
-#include <locale.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/status.h"
 #include "config.h"
+#include "report/child.h"
 #include "report/report.h"
-
-extern char **environ;
 
 enum { WIDTH = 860, HEIGHT = 520, MANY_POINTS = 40, NAMES_FIT = 90 };
 
@@ -35,22 +24,18 @@ enum { N_COLOURS = sizeof colours / sizeof colours[0] };
  * gnuplot makes formats: there a percent sign is doubled. */
 static void put_text(FILE *script, const char *text, bool tic) {
   fputc('"', script);
+  char copy[5];
   while (text != NULL && *text != '\0') {
-    size_t n = heed__utf8_length(text);
-    unsigned char c = (unsigned char)*text;
-    bool noncharacter =
-        n == 3 && (memcmp(text, "\xef\xbf\xbe", 3) == 0 || memcmp(text, "\xef\xbf\xbf", 3) == 0);
-    if (n == 0) {
-      fputs("\xef\xbf\xbd", script);
-    } else if (c <= 0x20 || c == 0x7f || noncharacter) {
+    size_t n = heed__xml_character(&text, copy);
+    unsigned char c = (unsigned char)copy[0];
+    if (c == ' ') {
       fputc(' ', script);
     } else if (n > 1 || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
-      fwrite(text, 1, n, script);
+      fputs(copy, script);
     } else {
       if (tic && c == '%') fprintf(script, "\\%03o", (unsigned)c);
       fprintf(script, "\\%03o", (unsigned)c);
     }
-    text += n == 0 ? 1 : n;
   }
   fputc('"', script);
 }
@@ -158,7 +143,8 @@ static void put_series(FILE *script, const heed_figure *figure, int s, double wi
   }
 }
 
-static void put_script(FILE *script, const heed_figure *figure) {
+static void put_script(FILE *script, const void *context) {
+  const heed_figure *figure = context;
   int longest = 0, points = 0;
   bool negative = false;
   double width = figure->n_series > 0 ? 0.8 / figure->n_series : 0.8;
@@ -187,20 +173,6 @@ static void put_script(FILE *script, const heed_figure *figure) {
   fputc('\n', script);
 }
 
-/* Writes the script as numbers are written in C, whatever the caller's locale. */
-static heed_status write_script(FILE *script, const heed_figure *figure) {
-  locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-  if (plain == (locale_t)0) return heed__fail(HEED_NOMEM, "out of memory for a locale");
-  locale_t before = uselocale(plain);
-  put_script(script, figure);
-  (void)uselocale(before);
-  freelocale(plain);
-  if (fflush(script) != 0 || ferror(script) || fseek(script, 0, SEEK_SET) != 0) {
-    return heed__fail(HEED_IO, "a temporary file cannot be written: %s", strerror(errno));
-  }
-  return HEED_OK;
-}
-
 static heed_status check_figure(const heed_figure *figure) {
   for (int s = 0; s < figure->n_series; s++) {
     const heed_series *series = &figure->series[s];
@@ -212,115 +184,19 @@ static heed_status check_figure(const heed_figure *figure) {
   return HEED_OK;
 }
 
-/* --- The child ----------------------------------------------------------------------------- */
-
 #ifdef HEED_WITHOUT_GNUPLOT
-
-static heed_status draw(FILE *script, FILE *image, FILE *errors) {
-  (void)script, (void)image, (void)errors;
-  return heed__fail(HEED_UNSUPPORTED, "this build draws no figures: it is one --without-gnuplot");
-}
-
+#define LEFT_OUT "this build draws no figures: it is one --without-gnuplot"
 #else
-
-static heed_status no_gnuplot(const char *program, const char *why) {
-  return heed__fail(HEED_UNSUPPORTED,
-                    "figures need gnuplot, and '%s' cannot be run: %s; install gnuplot (Debian: "
-                    "gnuplot-nox) or name it in HEED_GNUPLOT",
-                    program, why);
-}
-
-/* The standard streams of the child, from descriptors that are none of them here. */
-static int add_streams(posix_spawn_file_actions_t *actions, FILE *const streams[3],
-                       int descriptors[3]) {
-  for (int i = 0; i < 3; i++) {
-    descriptors[i] = fcntl(fileno(streams[i]), F_DUPFD_CLOEXEC, 3);
-    if (descriptors[i] < 0) return errno;
-  }
-  int error = 0;
-  for (int i = 0; i < 3 && error == 0; i++) {
-    error = posix_spawn_file_actions_adddup2(actions, descriptors[i], i);
-  }
-  return error;
-}
-
-static int spawn(pid_t *child, const char *program, FILE *const streams[3]) {
-  char name[] = "gnuplot", defaults[] = "-d"; /* -d: no ~/.gnuplot */
-  char *arguments[] = {name, defaults, NULL};
-  int descriptors[3] = {-1, -1, -1};
-  posix_spawn_file_actions_t actions;
-  int error = posix_spawn_file_actions_init(&actions);
-  if (error != 0) return error;
-  error = add_streams(&actions, streams, descriptors);
-  if (error == 0) error = posix_spawnp(child, program, &actions, NULL, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  for (int i = 0; i < 3; i++) {
-    if (descriptors[i] >= 0) close(descriptors[i]);
-  }
-  return error;
-}
-
-/* The lines of `stream` that say something, as one, as far as they fit. */
-static void gather(FILE *stream, char *text, size_t size) {
-  size_t n = 0;
-  bool blank = true;
-  rewind(stream);
-  for (int c; (c = fgetc(stream)) != EOF && n + 1 < size;) {
-    bool space = c <= ' ' || c == 0x7f;
-    if (space && blank) continue;
-    text[n++] = space ? ' ' : (char)c;
-    blank = space;
-  }
-  if (n > 0 && blank) n--;
-  text[n] = '\0';
-}
-
-/* Runs gnuplot from `script` into `image`. */
-static heed_status draw(FILE *script, FILE *image, FILE *errors) {
-  const char *program = getenv("HEED_GNUPLOT");
-  if (program == NULL || program[0] == '\0') program = "gnuplot";
-  FILE *const streams[3] = {script, image, errors};
-  pid_t child;
-  int status = 0;
-  int error = spawn(&child, program, streams);
-  if (error != 0) return no_gnuplot(program, strerror(error));
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno == EINTR) continue;
-    return heed__fail(HEED_LIBRARY, "gnuplot: what it came to cannot be told: %s", strerror(errno));
-  }
-  char said[300];
-  gather(errors, said, sizeof said);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && said[0] == '\0') {
-    return no_gnuplot(program, "not found"); /* where posix_spawn tells by the child's end */
-  }
-  if (WIFSIGNALED(status)) {
-    return heed__fail(HEED_LIBRARY, "gnuplot was ended by signal %d: %s", WTERMSIG(status), said);
-  }
-  if (WEXITSTATUS(status) != 0) {
-    return heed__fail(HEED_LIBRARY, "gnuplot failed with status %d: %s", WEXITSTATUS(status), said);
-  }
-  if (lseek(fileno(image), 0, SEEK_END) <= 0) {
-    return heed__fail(HEED_LIBRARY, "gnuplot drew nothing: %s", said);
-  }
-  return HEED_OK;
-}
-
+#define LEFT_OUT NULL
 #endif
 
 heed_status heed_figure_write(const heed_figure *figure, const char *path) {
+  static const char *const arguments[] = {"gnuplot", "-d", NULL}; /* -d: no ~/.gnuplot */
+  static const heed__program gnuplot = {.arguments = arguments,
+                                        .variable = "HEED_GNUPLOT",
+                                        .what = "figures",
+                                        .install = "gnuplot (Debian: gnuplot-nox)",
+                                        .left_out = LEFT_OUT};
   HEED__TRY(check_figure(figure));
-  heed__file file;
-  HEED__TRY(heed__file_begin(&file, path));
-  FILE *script = tmpfile(), *errors = tmpfile();
-  heed_status status = HEED_OK;
-  if (script == NULL || errors == NULL) {
-    status = heed__fail(HEED_IO, "a temporary file cannot be made: %s", strerror(errno));
-  }
-  if (status == HEED_OK) status = write_script(script, figure);
-  if (status == HEED_OK) status = draw(script, file.stream, errors);
-  if (script != NULL) fclose(script);
-  if (errors != NULL) fclose(errors);
-  if (status == HEED_OK) return heed__file_commit(&file);
-  heed__file_abandon(&file);
-  return status;
+  return heed__draw(&gnuplot, put_script, figure, path);
 }

@@ -29,6 +29,25 @@ size_t heed__utf8_length(const char *text) {
   return wrong ? 0 : n;
 }
 
+size_t heed__xml_character(const char **text, char copy[5]) {
+  const char *from = *text;
+  size_t n = heed__utf8_length(from);
+  unsigned char c = (unsigned char)*from;
+  bool noncharacter =
+      n == 3 && (memcmp(from, "\xef\xbf\xbe", 3) == 0 || memcmp(from, "\xef\xbf\xbf", 3) == 0);
+  *text += n == 0 ? 1 : n;
+  if (n == 0) {
+    from = "\xef\xbf\xbd";
+    n = 3;
+  } else if (c <= 0x20 || c == 0x7f || noncharacter) {
+    from = " ";
+    n = 1;
+  }
+  memcpy(copy, from, n);
+  copy[n] = '\0';
+  return n;
+}
+
 /* Names of files can be any bytes, JSON is UTF-8: what is not becomes U+FFFD. */
 static json_t *string_value(const char *text) {
   static const char replacement[] = "\xef\xbf\xbd";

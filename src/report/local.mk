@@ -1,7 +1,9 @@
 # Room report: one record of results as text or JSON, and figures. The only room that
-# uses Jansson and gnuplot.
+# uses Jansson, gnuplot and Graphviz.
 heedinclude_HEADERS += include/heed/report.h
 libheed_core_la_SOURCES += \
+  src/report/child.c src/report/child.h \
+  src/report/drawing.c \
   src/report/figure.c \
   src/report/json.c \
   src/report/report.c src/report/report.h \

@@ -154,10 +154,15 @@ heed_report *heed_report_row(heed_report *report, const char *key, const char *l
   return entry == NULL ? NULL : add_record(report, entry);
 }
 
-const char *heed_report_library(void) {
 #ifdef HEED_WITHOUT_GNUPLOT
-  return "Jansson " JANSSON_VERSION ", built without gnuplot";
+#define FIGURES ", built without gnuplot"
 #else
-  return "Jansson " JANSSON_VERSION ", figures by gnuplot";
+#define FIGURES ", figures by gnuplot"
 #endif
-}
+#ifdef HEED_WITHOUT_GRAPHVIZ
+#define DRAWINGS ", built without Graphviz"
+#else
+#define DRAWINGS ", drawings by Graphviz"
+#endif
+
+const char *heed_report_library(void) { return "Jansson " JANSSON_VERSION FIGURES DRAWINGS; }

@@ -557,7 +557,8 @@ static heed_status read_state(const reading *r, const heed_trainer *t, state *s)
   const heed__progress *at = &s->at;
   if (at->epoch < 1 || at->epoch > t->spec.epochs || at->best_epoch < 1 ||
       at->best_epoch > at->epoch || at->waited < 0 || at->waited > at->epoch ||
-      at->plateau_waited < 0 || s->steps != at->epoch * heed__trainer_steps(t) || !isfinite(at->rate) || !(at->rate >= 0) ||
+      at->plateau_waited < 0 || s->steps != at->epoch * heed__trainer_steps(t) ||
+      !isfinite(at->rate) || !(at->rate >= 0) ||
       isnan(at->best_merit) || isnan(at->best_loss) || !isfinite(at->kept_val) ||
       !isfinite(at->kept_loss) || isnan(at->plateau_loss) || !isfinite(at->seconds)) {
     return heed__fail(HEED_FORMAT, "%s: " KEY_PROGRESS ": not what a fit comes to: %s", r->path,
@@ -599,6 +600,7 @@ static heed_status resume(const reading *r, heed_trainer *t, float *numbers) {
   if (n_state > 0) memcpy(t->best_state, more[3], (size_t)n_state * sizeof(float));
   t->optimizer->steps = now.steps;
   t->at = now.at;
+  t->rescaled = false;
   return HEED_OK;
 }
 
