@@ -7,6 +7,8 @@ molecules m.csv
 for name in graphs features edge_features task repeated known missing; do
   echo $name "$(key $name < info.json | tr '\n' ' ')"
 done
+printf 'smiles,y\nCCO,1\nCC,2\nOCC,\nC(O)C,4\n' > twice.csv
+"$HEED" info twice.csv | grep seen
 options="--model transformer --blocks MSP --hidden 16 --heads 2 --batch 8 --lr 0.01"
 # shellcheck disable=SC2086
 "$HEED" train m.csv --target carbons $options --blocks MM --pooling sum --epochs 80 --seeds 0-1 --output a > text || echo failed
