@@ -56,12 +56,14 @@ typedef struct group {
   int pairs;
   int64_t stride;
   int dim;
-  bool narrow; /* the opposite rows are */
+  bool narrow;           /* the opposite rows are, */
+  int64_t narrow_stride; /* with so many numbers from one to the next */
 } group;
 
 /* The row of pair `i`, of the last one where there are fewer. */
 INLINE const float *opposite(const group *g, const float *rows, int i) {
-  return row_from(rows, g->columns[i < g->pairs ? i : g->pairs - 1] * g->stride, g->narrow);
+  const int64_t stride = g->narrow ? g->narrow_stride : g->stride;
+  return row_from(rows, g->columns[i < g->pairs ? i : g->pairs - 1] * stride, g->narrow);
 }
 
 /* The row that it stands opposite to, where own is the one row or the first of all. */

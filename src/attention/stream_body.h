@@ -50,11 +50,10 @@ INLINE void flow_logits(const flow *f, const int32_t *rows, int64_t task_end,
   const float *keys = gat ? problem->key_scores : kept_keys(problem, f->narrow);
   const float *a = gat || dot ? queries : problem->in.a;
   vf slope = v_all(problem->spec.slope), scale = v_all(problem->spec.scale);
-  group g = {.stride = f->narrow             ? problem->table_stride
-                       : s.layout == PACKED ? padded * s.dim
-                                            : problem->key_stride,
+  group g = {.stride = s.layout == PACKED ? padded * s.dim : problem->key_stride,
              .dim = problem->spec.key_dim,
-             .narrow = f->narrow};
+             .narrow = f->narrow,
+             .narrow_stride = problem->table_stride};
   float *logits = f->s->logits;
   int pair = 0, whole = f->pairs / most * most;
   for (; pair < f->pairs; pair += most) {
