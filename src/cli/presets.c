@@ -63,7 +63,7 @@ static const cli_preset_entry presets[] = {
     {"gat", "model=gat " HETEROPHILOUS, false, NULL, HEED_TARGET_NONE},
     {"nsa", "model=transformer " NODE_SET, false, NULL, HEED_TARGET_NONE},
     {"esol",
-     "model=transformer blocks=MMMM pooling=sum dropout=0 batch=32 epochs=50 split=random", true,
+     "model=transformer blocks=MMMM pooling=sum dropout=0 batch=32 split=random", true,
      ESOL_TARGET, HEED_TARGET_NUMBER},
     {"tox21", "model=transformer blocks=MMM pooling=sum epochs=15 split=random", true,
      TOX21_TARGETS, HEED_TARGET_BINARY},
