@@ -1,6 +1,6 @@
 # Examples: programs over the public headers, built and run by make check.
 EXAMPLES = examples/from_pytorch examples/karate examples/masked_full examples/own_csr \
-  examples/own_loop examples/train_karate
+  examples/own_loop examples/solubility examples/train_karate
 check_PROGRAMS += $(EXAMPLES)
 TESTS += $(EXAMPLES)
 
@@ -23,3 +23,9 @@ examples_own_loop_LDADD = libheed.la $(IGRAPH_LIBS)
 examples_train_karate_SOURCES = examples/train_karate.c
 examples_train_karate_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_train_karate_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_solubility_SOURCES = examples/solubility.c
+examples_solubility_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_solubility_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+TESTS += examples/draw_caffeine.sh
+dist_check_SCRIPTS += examples/draw_caffeine.sh
+EXTRA_DIST += doc/caffeine.svg

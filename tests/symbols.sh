@@ -22,8 +22,10 @@ declared() {
   done | sort
 }
 
+# But for the linker's own names, which it exports where a library that is linked in has them too (Indigo).
 exported() {
-  ${NM:-nm} -D --defined-only "$1" | awk '{ print $NF }' | sed 's/@.*//' | sort
+  ${NM:-nm} -D --defined-only "$1" | awk '{ print $NF }' | sed 's/@.*//' |
+    grep -vx -e __bss_start -e _edata -e _end | sort
 }
 
 # compare DECLARED EXPORTED: says what is wrong.

@@ -415,8 +415,10 @@ HEED_API HEED_CHECKED heed_status heed_molecule_find(const char *name, char *smi
 typedef struct heed_batch heed_batch;
 
 /** Room for any `most` graphs of the collection at once.
+ *  @param collection must outlive the batch, as must the arrays of `mask`
  *  @param mask of the whole collection, heed_collection_mask() or made from it by the algebra; NULL: none. Features of a
- *         pair are those of its first edge; pairs without an edge have zeros
+ *         pair are those of its first edge; pairs without an edge have zeros; with a mask that knows of no edges at all
+ *         (runs, full) heed_model_inputs.edges is NULL
  *  @return HEED_SHAPE if a pair leads from one graph to another, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_batch_new(heed_batch **batch, const heed_collection *collection,
                                                  const heed_mask *mask, int64_t most);
@@ -424,12 +426,12 @@ HEED_API void heed_batch_free(heed_batch *batch);
 /** What a pass for any such batch has to hold. */
 HEED_API heed_model_capacity heed_batch_capacity(const heed_batch *batch);
 /** Puts the graphs `graphs` [n] side by side in that order. Allocates nothing.
- *  @return HEED_RANGE for a graph there is none of, or more than `most` */
+ *  @return HEED_RANGE for a graph there is none of, more than `most`, or the same one so often that there is no room */
 HEED_API HEED_CHECKED heed_status heed_batch_take(heed_batch *batch, const int64_t *graphs, int64_t n);
 /** The inputs of a model; the batch's, until the next take. */
 HEED_API const heed_model_inputs *heed_batch_inputs(const heed_batch *batch);
 
-/** The libraries this room runs with, such as "libzip 1.7.3". */
+/** The libraries this room runs with, such as "libzip 1.7.3, Indigo 1.2.3" or "libzip 1.7.3, no Indigo". */
 HEED_API const char *heed_data_library(void);
 
 /** @} */

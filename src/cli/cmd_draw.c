@@ -49,8 +49,9 @@ static void check_usage(struct argp_state *state, const draw_input *input) {
     argp_error(state, "--layer, --head and --mask need --model");
   }
   if (many != (input->row > 0 || input->name != NULL)) {
-    argp_error(state, many ? "%s is a collection: --row or --name says what to draw"
-                           : "--row and --name are for a collection, and %s is none",
+    argp_error(state,
+               many ? "%s is a collection: --row or --name says what to draw"
+                    : "--row and --name are for a collection, and %s is none",
                input->graph.source);
   }
   if (input->row > 0 && input->name != NULL) argp_error(state, "--row or --name, not both");
@@ -107,9 +108,10 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "MOLECULE|GRAPH",
-    .doc = "Draws a molecule (its SMILES, the name of a built-in one, or one of a collection) or a "
-           "small graph, with a model's attention as the width of the edges and what a node is worth "
-           "to it as the colour of the nodes.",
+    .doc =
+        "Draws a molecule (its SMILES, the name of a built-in one, or one of a collection) or a "
+        "small graph, with a model's attention as the width of the edges and what a node is worth "
+        "to it as the colour of the nodes.",
     .children = children};
 
 /* Everything a drawing holds. */
@@ -127,9 +129,9 @@ typedef struct draw {
   heed_batch *batch;
   heed_pass *pass;
   int64_t n_nodes, n_edges;
-  int64_t *edges;       /* [n_edges, 2] */
+  int64_t *edges; /* [n_edges, 2] */
   double *xy;
-  char (*symbols)[8];   /* of a molecule */
+  char (*symbols)[8]; /* of a molecule */
   const char **labels;
   int *lines;
   double *edge_weight, *node_weight;
@@ -216,8 +218,8 @@ static int take_graph(draw *run) {
 /* --- A graph of a collection ----------------------------------------------------------------- */
 
 static int64_t column(const heed_collection *collection, bool of_edges, const char *name) {
-  int64_t n = of_edges ? heed_collection_edge_features(collection)
-                       : heed_collection_features(collection);
+  int64_t n =
+      of_edges ? heed_collection_edge_features(collection) : heed_collection_features(collection);
   for (int64_t c = 0; c < n; c++) {
     const char *this = heed_collection_feature_name(collection, of_edges, c);
     if (this != NULL && strcmp(this, name) == 0) return c;
@@ -273,8 +275,8 @@ static int lay_out(draw *run) {
   return cli_check(status, source);
 }
 
-/* What an atom is called where Indigo does not tell: the element among its features. Carbon, which most
- * are, has no name. */
+/* What an atom is called where Indigo does not tell: the element among its features. Carbon, which
+ * most are, has no name. */
 static void name_atoms(draw *run) {
   const heed_collection *collection = run->task.collection;
   const heed_matrix *features = heed_collection_node_matrix(collection);
@@ -433,12 +435,14 @@ static int weights_of(const draw *run, int layer, int head, heed_mask *pairs, do
   return failed;
 }
 
-/* The weight of pair (i, j), 0 where there is none. */
-static double weight_of(const heed_mask *pairs, const double *weights, int64_t i, int64_t j) {
+/* Adds the weight of pair (i, j), where there is one, to a mean. */
+static void add_weight(const heed_mask *pairs, const double *weights, int64_t i, int64_t j,
+                       double *sum, int *n) {
   for (int64_t p = pairs->indptr[i]; p < pairs->indptr[i + 1]; p++) {
-    if (pairs->indices[p] == j) return weights[p];
+    if (pairs->indices[p] != j) continue;
+    *sum += weights[p];
+    (*n)++;
   }
-  return 0;
 }
 
 /* To 0 at `low` and 1 at the largest, which it tells. */
@@ -449,11 +453,15 @@ static double stretch(double *x, int64_t n, double low) {
   return high;
 }
 
+/* An edge's weight is the mean of the pairs that it makes: two, or one. */
 static void show_edges(draw *run, const heed_mask *pairs, const double *weights) {
   for (int64_t e = 0; e < run->n_edges; e++) {
     int64_t i = run->edges[2 * e], j = run->edges[2 * e + 1];
-    run->edge_weight[e] =
-        (weight_of(pairs, weights, i, j) + weight_of(pairs, weights, j, i)) / 2;
+    double sum = 0;
+    int n = 0;
+    add_weight(pairs, weights, i, j, &sum, &n);
+    if (i != j) add_weight(pairs, weights, j, i, &sum, &n);
+    run->edge_weight[e] = n > 0 ? sum / n : 0;
   }
   double high = stretch(run->edge_weight, run->n_edges, 0);
   char heads[40];
@@ -481,8 +489,7 @@ static void show_nodes(draw *run, const heed_mask *pairs, const double *weights,
 /* The colours are the pooling's, or else those of the layer. */
 static int take_weights(draw *run) {
   const heed_model_spec *spec = run->spec;
-  const char *pooled =
-      spec->kind == HEED_MODEL_TRANSFORMER ? strchr(spec->blocks, 'P') : NULL;
+  const char *pooled = spec->kind == HEED_MODEL_TRANSFORMER ? strchr(spec->blocks, 'P') : NULL;
   heed_mask pairs = {0};
   double *weights = NULL;
   run->edge_weight = calloc((size_t)run->n_edges + 1, sizeof *run->edge_weight);

@@ -31,7 +31,8 @@ static heed_status check_mask(const heed_collection *c, const heed_mask *mask) {
   int64_t nodes = heed_collection_nodes(c), graphs = heed_collection_graphs(c);
   const int64_t *ptr = heed_collection_graph_ptr(c);
   if (mask->n_queries != nodes || mask->n_keys != nodes) {
-    return heed__fail(HEED_SHAPE, "a mask of %lld queries and %lld keys for a collection of %lld nodes",
+    return heed__fail(HEED_SHAPE,
+                      "a mask of %lld queries and %lld keys for a collection of %lld nodes",
                       (long long)mask->n_queries, (long long)mask->n_keys, (long long)nodes);
   }
   for (int64_t g = 0; g < graphs; g++) {
@@ -54,7 +55,8 @@ static heed_status check_mask(const heed_collection *c, const heed_mask *mask) {
   return HEED_OK;
 }
 
-/* The sum of the k largest of the n sizes between the n + 1 numbers `sizes`; `sorted` [k] is for it to use. */
+/* The sum of the k largest of the n sizes between the n + 1 numbers `sizes`; `sorted` [k] is for it
+ * to use. */
 static int64_t sum_of_largest(const int64_t *sizes, int64_t n, int64_t k, int64_t *sorted) {
   /* Heap of the k largest: the smallest of them on top. */
   int64_t held = 0, sum = 0;
@@ -191,8 +193,8 @@ static void take_edges(const heed_batch *batch, int64_t first, int64_t end, int6
   }
 }
 
-/* Pairs of the nodes [first, end) of the collection, which are nodes `node` on of the batch. Returns how many
- * pairs the batch has then. */
+/* Pairs of the nodes [first, end) of the collection, which are nodes `node` on of the batch.
+ * Returns how many pairs the batch has then. */
 static int64_t take_pairs(heed_batch *batch, int64_t first, int64_t end, int64_t node,
                           int64_t pairs) {
   const heed_mask *all = &batch->all;

@@ -93,7 +93,8 @@ static heed_status grow(void *array, size_t room, size_t size) {
   return HEED_OK;
 }
 
-/* How much room there should be for `more` things beyond n: at least twice what there is, if it has to grow. */
+/* How much room there should be for `more` things beyond n: at least twice what there is, if it has
+ * to grow. */
 static size_t larger(size_t room, int64_t n, int64_t more) {
   size_t need = (size_t)n + (size_t)more;
   return need <= room ? room : need > 2 * room ? need : 2 * room;
@@ -103,8 +104,9 @@ heed_status heed__collection_reserve(heed_collection *c, int64_t graphs, int64_t
                                      int64_t edges) {
   if (graphs > INT32_MAX - c->graphs || nodes > INT32_MAX - c->nodes ||
       edges > INT32_MAX - c->edges) {
-    return heed__fail(HEED_RANGE, "a collection of %lld graphs, %lld nodes, %lld edges and more: %d is the most",
-                      (long long)c->graphs, (long long)c->nodes, (long long)c->edges, INT32_MAX);
+    return heed__fail(
+        HEED_RANGE, "a collection of %lld graphs, %lld nodes, %lld edges and more: %d is the most",
+        (long long)c->graphs, (long long)c->nodes, (long long)c->edges, INT32_MAX);
   }
   size_t room = larger(c->room_graphs, c->graphs, graphs);
   if (room > c->room_graphs || c->graph_ptr == NULL) {
@@ -174,7 +176,8 @@ heed_status heed__collection_degrees(heed_collection *c) {
   }
   heed__free(degree);
   for (int i = 0; i < HEED__DEGREES; i++) {
-    HEED__TRY(heed__strings_print(&c->x_names, i + 1 < HEED__DEGREES ? "degree=%d" : "degree>=%d", i));
+    HEED__TRY(
+        heed__strings_print(&c->x_names, i + 1 < HEED__DEGREES ? "degree=%d" : "degree>=%d", i));
   }
   return HEED_OK;
 }
@@ -236,11 +239,12 @@ static heed_status check_edges(const heed_collection_arrays *a) {
     int64_t least = from < to ? from : to, most = from < to ? to : from;
     while (g + 1 < a->n_graphs && least >= a->graph_ptr[g + 1]) g++;
     if (least < a->graph_ptr[g] || most >= a->graph_ptr[g + 1]) {
-      return heed__fail(HEED_RANGE,
-                        "edge %lld joins nodes %lld and %lld, which are not both of graph %lld, nodes "
-                        "%lld to %lld, or of one after it",
-                        (long long)e, (long long)from, (long long)to, (long long)g,
-                        (long long)a->graph_ptr[g], (long long)a->graph_ptr[g + 1] - 1);
+      return heed__fail(
+          HEED_RANGE,
+          "edge %lld joins nodes %lld and %lld, which are not both of graph %lld, nodes "
+          "%lld to %lld, or of one after it",
+          (long long)e, (long long)from, (long long)to, (long long)g, (long long)a->graph_ptr[g],
+          (long long)a->graph_ptr[g + 1] - 1);
     }
   }
   return HEED_OK;

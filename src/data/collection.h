@@ -34,19 +34,19 @@ struct heed_collection {
   int32_t *labels;    /* [graphs], CLASS */
   heed_matrix values; /* [graphs, outputs], BINARY and NUMBER */
   bool of_molecules;
-  uint64_t *hashes;   /* [graphs], of molecules: the same for the same molecule */
+  uint64_t *hashes; /* [graphs], of molecules: the same for the same molecule */
   size_t room_hashes;
-  int32_t *molecule;  /* [graphs]: those of one number are the same molecule; NULL: not known yet, or no
-                         molecules */
-  int32_t *scaffold;  /* [graphs]: the same of scaffolds */
+  int32_t *molecule; /* [graphs]: those of one number are the same molecule; NULL: not known yet, or
+                        no molecules */
+  int32_t *scaffold; /* [graphs]: the same of scaffolds */
   int64_t skipped;
   heed__strings skips;
   int splits;
   uint8_t *parts[HEED__PARTS]; /* [splits, graphs] each */
 };
 
-/* `block` (NULL or of heed__alloc) with room for at least `need` things of `size` bytes, and more than that if
- * it has to grow; NULL, and `block` as it was, where there is no memory. */
+/* `block` (NULL or of heed__alloc) with room for at least `need` things of `size` bytes, and more
+ * than that if it has to grow; NULL, and `block` as it was, where there is no memory. */
 void *heed__grown(void *block, size_t *room, size_t need, size_t size);
 
 /* Adds a string of `length` bytes. */
@@ -72,9 +72,9 @@ heed_status heed__collection_empty(heed_collection **collection, int64_t feature
 heed_status heed__collection_reserve(heed_collection *collection, int64_t graphs, int64_t nodes,
                                      int64_t edges);
 
-/* Adds a graph that came from row `row`. Features of nodes and edges are zeros, and nothing is in the ends of
- * edges, which are numbered through; fill in what collection->graph_ptr[g] and edge_ptr[g] begin. All or
- * nothing. */
+/* Adds a graph that came from row `row`. Features of nodes and edges are zeros, and nothing is in
+ * the ends of edges, which are numbered through; fill in what collection->graph_ptr[g] and
+ * edge_ptr[g] begin. All or nothing. */
 heed_status heed__collection_add(heed_collection *collection, int64_t nodes, int64_t edges,
                                  const char *name, int64_t row);
 
@@ -84,28 +84,29 @@ heed_status heed__collection_skip(heed_collection *collection);
 /* Names "x0", "x1", ... for features that have none. */
 heed_status heed__collection_name_features(heed_collection *collection);
 
-/* The class that graph g counts in where splits are stratified: its label, or the value of the only binary
- * column; -1 where unknown. */
+/* The class that graph g counts in where splits are stratified: its label, or the value of the only
+ * binary column; -1 where unknown. */
 int32_t heed__collection_class(const heed_collection *collection, int64_t graph);
 
 /* Whether there are such classes. */
 bool heed__collection_has_classes(const heed_collection *collection);
 
-/* One-hot degrees, the last column for all from 15 on, into the zeroed `x`. Features are named "degree=0", ... */
+/* One-hot degrees, the last column for all from 15 on, into the zeroed `x`. Features are named
+ * "degree=0", ... */
 enum { HEED__DEGREES = 16 };
 heed_status heed__collection_degrees(heed_collection *collection);
 
 /* A decimal number as files have them, in any locale: no infinity, no NaN, nothing behind it. */
 bool heed__data_number(const char *text, size_t length, double *value);
 
-/* Targets out of numbers, cells[row - 1][columns], NaN where unknown: classes (of one column, ascending), or
- * values; kind NONE: whichever of BINARY and NUMBER they are. target_names has the columns. Messages begin with
- * `source`. */
+/* Targets out of numbers, cells[row - 1][columns], NaN where unknown: classes (of one column,
+ * ascending), or values; kind NONE: whichever of BINARY and NUMBER they are. target_names has the
+ * columns. Messages begin with `source`. */
 heed_status heed__collection_numbers(heed_collection *collection, const char *source,
                                      heed_target_kind kind, int64_t columns, const double *cells);
 
-/* Classes out of texts, cells[row - 1], numbered in ascending order: as numbers where all are, else by bytes;
- * unknown where there is nothing. */
+/* Classes out of texts, cells[row - 1], numbered in ascending order: as numbers where all are, else
+ * by bytes; unknown where there is nothing. */
 heed_status heed__collection_classes(heed_collection *collection, const char *source,
                                      const char *const *cells);
 

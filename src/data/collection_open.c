@@ -76,7 +76,8 @@ heed_status heed_collection_open(heed_collection **collection, const char *sourc
   if (folder && options->format == NULL) format = FORMATS;
   if (format == FORMATS && !folder) {
     return heed__fail(HEED_UNSUPPORTED,
-                      "%s: neither a folder nor named .csv, .sdf or .tsv (each may end in .gz), and no format was given",
+                      "%s: neither a folder nor named .csv, .sdf or .tsv (each may end in .gz), "
+                      "and no format was given",
                       source);
   }
   if (folder && format != CSV && format != SDF) {

@@ -49,8 +49,8 @@ static heed_status check(const heed_collection *c, const heed_collection_split_o
                       HEED__MOST_SPLITS);
   }
   if (o->kind == HEED_SPLIT_FOLDS && o->splits < 3) {
-    return heed__fail(HEED_ARGUMENT, "%d folds: one tests, one validates, so there must be 3 or more",
-                      o->splits);
+    return heed__fail(HEED_ARGUMENT,
+                      "%d folds: one tests, one validates, so there must be 3 or more", o->splits);
   }
   if (o->kind != HEED_SPLIT_FOLDS &&
       !(o->train >= 0 && o->validation >= 0 && o->train + o->validation <= 1 + 1e-9)) {
@@ -59,10 +59,9 @@ static heed_status check(const heed_collection *c, const heed_collection_split_o
                       o->train, o->validation);
   }
   if (o->kind == HEED_SPLIT_STRATIFIED && !heed__collection_has_classes(c)) {
-    return heed__fail(HEED_ARGUMENT,
-                      "stratified splits want classes, or one binary target; these have %lld %s",
-                      (long long)c->outputs,
-                      c->kind == HEED_TARGET_BINARY ? "binary targets" : "numbers");
+    return heed__fail(
+        HEED_ARGUMENT, "stratified splits want classes, or one binary target; these have %lld %s",
+        (long long)c->outputs, c->kind == HEED_TARGET_BINARY ? "binary targets" : "numbers");
   }
   return HEED_OK;
 }
@@ -153,8 +152,8 @@ static int compare_units(const void *a, const void *b) {
   return x->first > y->first ? -1 : x->first < y->first;
 }
 
-/* Large units before the small ones: in the order of their sizes, or, shuffled, those above half the test share
- * before the others. */
+/* Large units before the small ones: in the order of their sizes, or, shuffled, those above half
+ * the test share before the others. */
 static heed_status order_scaffolds(const splitter *s, bool by_size) {
   if (by_size) {
     unit *sorted = heed__alloc((size_t)s->n_units, sizeof *sorted);
@@ -247,7 +246,8 @@ static heed_status split_all(splitter *s, uint8_t *parts[HEED__PARTS]) {
   return HEED_OK;
 }
 
-heed_status heed_collection_split(heed_collection *c, const heed_collection_split_options *options) {
+heed_status heed_collection_split(heed_collection *c,
+                                  const heed_collection_split_options *options) {
   HEED__TRY(check(c, options));
   if (options->kind == HEED_SPLIT_SCAFFOLD && !c->of_molecules) {
     return heed__fail(HEED_ARGUMENT,
@@ -291,9 +291,9 @@ const char *heed_collection_split_name(heed_collection_split_kind kind) {
 heed_status heed_collection_split_from_name(const char *name, heed_collection_split_kind *kind) {
   int index = heed__name_index(names, KINDS, name);
   if (index < 0) {
-    return heed__fail(HEED_ARGUMENT,
-                      "no way to split is called '%s'; there are random, stratified, folds, scaffold",
-                      name);
+    return heed__fail(
+        HEED_ARGUMENT,
+        "no way to split is called '%s'; there are random, stratified, folds, scaffold", name);
   }
   *kind = (heed_collection_split_kind)index;
   return HEED_OK;

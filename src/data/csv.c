@@ -16,25 +16,23 @@ enum { MOST_COLUMNS = 1 << 16 };
 typedef struct reader {
   const char *path;
   const heed_collection_options *options;
-  char *at, *end;    /* what is left of the file */
-  const char **head; /* [columns] */
+  char *at, *end;     /* what is left of the file */
+  const char **head;  /* [columns] */
   const char **cells; /* [rows, columns], each row with all its cells */
-  char **wrong;      /* [rows]: what is wrong with a row, or NULL */
+  char **wrong;       /* [rows]: what is wrong with a row, or NULL */
   size_t room_head, room_cells, room_wrong;
   int64_t rows, columns;
-  int64_t smiles;    /* its column */
-  int64_t *targets;  /* [n_targets] columns */
+  int64_t smiles;   /* its column */
+  int64_t *targets; /* [n_targets] columns */
   size_t room_targets;
   int64_t n_targets;
-  double *numbers;   /* [rows, n_targets] */
+  double *numbers; /* [rows, n_targets] */
 } reader;
 
-static bool is_end(const reader *r) {
-  return r->at == r->end || *r->at == '\n' || *r->at == '\r';
-}
+static bool is_end(const reader *r) { return r->at == r->end || *r->at == '\n' || *r->at == '\r'; }
 
-/* Takes the cell that begins here, in place: without its quotes and its outer blanks. `*last` gets whether the row ends
- * behind it. */
+/* Takes the cell that begins here, in place: without its quotes and its outer blanks. `*last` gets
+ * whether the row ends behind it. */
 static heed_status take_cell(reader *r, int64_t row, char **cell, bool *last) {
   char *start = r->at, *to;
   while (r->at < r->end && (*r->at == ' ' || *r->at == '\t')) r->at++;
@@ -54,16 +52,19 @@ static heed_status take_cell(reader *r, int64_t row, char **cell, bool *last) {
     r->at++;
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\t')) r->at++;
     if (!is_end(r) && *r->at != ',') {
-      return heed__fail(HEED_FORMAT, "%s: row %lld: '%c' behind a quotation mark that closes a cell",
-                        r->path, (long long)row, *r->at);
+      return heed__fail(HEED_FORMAT,
+                        "%s: row %lld: '%c' behind a quotation mark that closes a cell", r->path,
+                        (long long)row, *r->at);
     }
   } else {
     while (!is_end(r) && *r->at != ',') r->at++;
     to = r->at;
   }
   *last = is_end(r);
-  if (*last && r->at < r->end) r->at += r->at[0] == '\r' && r->at + 1 < r->end && r->at[1] == '\n' ? 2 : 1;
-  else if (!*last) r->at++;
+  if (*last && r->at < r->end)
+    r->at += r->at[0] == '\r' && r->at + 1 < r->end && r->at[1] == '\n' ? 2 : 1;
+  else if (!*last)
+    r->at++;
   while (start < to && (*start == ' ' || *start == '\t')) start++;
   while (to > start && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r' || to[-1] == '\n')) to--;
   *to = '\0';
@@ -105,8 +106,8 @@ static heed_status read_row(reader *r) {
   for (int64_t i = n; i < r->columns; i++) cells[i] = "";
   r->rows++;
   if (n == r->columns) return HEED_OK;
-  heed_status status = heed__fail(HEED_FORMAT, "%s: row %lld: %lld cells, the header has %lld", r->path,
-                                  (long long)row + 1, (long long)n, (long long)r->columns);
+  heed_status status = heed__fail(HEED_FORMAT, "%s: row %lld: %lld cells, the header has %lld",
+                                  r->path, (long long)row + 1, (long long)n, (long long)r->columns);
   if (!r->options->skip_bad) return status;
   wrong[row] = heed__strdup(heed_message());
   return wrong[row] == NULL ? HEED_NOMEM : HEED_OK;
@@ -115,8 +116,12 @@ static heed_status read_row(reader *r) {
 static heed_status read_table(reader *r, const heed__text *text) {
   r->at = text->bytes;
   r->end = text->bytes + text->size;
-  if (memchr(text->bytes, '\0', text->size) != NULL) {
-    return heed__fail(HEED_FORMAT, "%s: a byte 0, which no text has", r->path);
+  const char *zero = memchr(text->bytes, '\0', text->size);
+  if (zero != NULL) {
+    int64_t row = 0;
+    for (const char *at = text->bytes; at < zero; at++) row += *at == '\n';
+    return heed__fail(HEED_FORMAT, "%s: row %lld: a byte 0, which no text has", r->path,
+                      (long long)row);
   }
   if (text->size >= 3 && memcmp(text->bytes, "\xEF\xBB\xBF", 3) == 0) r->at += 3;
   HEED__TRY(read_head(r));
@@ -163,7 +168,8 @@ static heed_status find_column(const reader *r, const char *name, size_t length,
 }
 
 static heed_status add_target(reader *r, int64_t column) {
-  int64_t *targets = heed__grown(r->targets, &r->room_targets, (size_t)r->n_targets + 1, sizeof *targets);
+  int64_t *targets =
+      heed__grown(r->targets, &r->room_targets, (size_t)r->n_targets + 1, sizeof *targets);
   if (targets == NULL) return HEED_NOMEM;
   r->targets = targets;
   for (int64_t t = 0; t < r->n_targets; t++) {
@@ -174,7 +180,8 @@ static heed_status add_target(reader *r, int64_t column) {
   return HEED_OK;
 }
 
-/* Columns by their names, which commas separate and which may have commas themselves: the longest that fits. */
+/* Columns by their names, which commas separate and which may have commas themselves: the longest
+ * that fits. */
 static heed_status name_targets(reader *r) {
   for (const char *at = r->options->targets;; at++) {
     while (*at == ' ') at++;
@@ -271,7 +278,8 @@ static heed_status put_targets(reader *r, heed_collection *c) {
   }
   const char **texts = heed__alloc((size_t)r->rows, sizeof *texts);
   if (texts == NULL) return HEED_NOMEM;
-  for (int64_t row = 0; row < r->rows; row++) texts[row] = r->cells[row * r->columns + r->targets[0]];
+  for (int64_t row = 0; row < r->rows; row++)
+    texts[row] = r->cells[row * r->columns + r->targets[0]];
   heed_status status = heed__collection_classes(c, r->path, texts);
   heed__free(texts);
   return status;

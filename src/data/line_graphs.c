@@ -16,8 +16,8 @@ static heed_status name_columns(heed_collection *made, const heed_collection *fr
     }
   }
   for (int64_t f = 0; f < from->edge_x.cols; f++) {
-    HEED__TRY(heed__strings_print(&made->x_names, "edge %s",
-                                  heed__strings_get(&from->edge_x_names, f)));
+    HEED__TRY(
+        heed__strings_print(&made->x_names, "edge %s", heed__strings_get(&from->edge_x_names, f)));
   }
   for (int64_t f = 0; f < from->x.cols; f++) {
     HEED__TRY(heed__strings_print(&made->edge_x_names, "shared %s",
@@ -54,7 +54,8 @@ static heed_status copy_targets(heed_collection *made, const heed_collection *fr
   }
   made->splits = from->splits;
   for (int64_t t = 0; t < from->target_names.n; t++) {
-    HEED__TRY(heed__strings_print(&made->target_names, "%s", heed__strings_get(&from->target_names, t)));
+    HEED__TRY(
+        heed__strings_print(&made->target_names, "%s", heed__strings_get(&from->target_names, t)));
   }
   for (int64_t i = 0; i < from->skips.n; i++) {
     HEED__TRY(heed__strings_print(&made->skips, "%s", heed__strings_get(&from->skips, i)));
@@ -62,7 +63,8 @@ static heed_status copy_targets(heed_collection *made, const heed_collection *fr
   return HEED_OK;
 }
 
-/* The graphs, with the joined pairs of their edges; pair p is of edges, which come graph after graph. */
+/* The graphs, with the joined pairs of their edges; pair p is of edges, which come graph after
+ * graph. */
 static heed_status add_graphs(heed_collection *made, const heed_collection *from,
                               const int64_t *pairs, int64_t n_pairs) {
   int64_t p = 0;
@@ -103,7 +105,8 @@ heed_status heed_collection_line_graphs(heed_collection **result, const heed_col
   int64_t *pairs, n_pairs;
   *result = NULL;
   HEED__TRY(heed__graph_line(from->nodes, from->ends, from->edges, &pairs, &n_pairs));
-  heed_status status = heed__collection_empty(result, 2 * from->x.cols + from->edge_x.cols, from->x.cols);
+  heed_status status =
+      heed__collection_empty(result, 2 * from->x.cols + from->edge_x.cols, from->x.cols);
   if (status == HEED_OK) status = name_columns(*result, from);
   if (status == HEED_OK) status = add_graphs(*result, from, pairs, n_pairs);
   if (status == HEED_OK) {

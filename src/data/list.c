@@ -15,10 +15,11 @@ typedef struct reader {
   const char **labels;    /* [rows]; "" where there is none */
   size_t room;
   int64_t rows;
-  bool labelled;          /* some graph has a label */
+  bool labelled; /* some graph has a label */
 } reader;
 
-/* Adds a graph that was read: every edge once, whatever its direction and however often it is there. */
+/* Adds a graph that was read: every edge once, whatever its direction and however often it is
+ * there. */
 static heed_status add_graph(reader *r, heed_collection *c, const igraph_t *graph,
                              const heed_mask *mask, const char *file) {
   int64_t edges = 0, first = c->nodes;
@@ -53,8 +54,7 @@ static heed_status read_graph(reader *r, heed_collection *c, const char *path, c
   igraph_t graph;
   heed_mask mask;
   HEED__TRY(heed_graph_read(&graph, path, NULL, false));
-  heed_status status =
-      heed_mask_from_graph(&mask, &graph, HEED_DIRECTION_ALL, HEED_LOOPS_KEEP);
+  heed_status status = heed_mask_from_graph(&mask, &graph, HEED_DIRECTION_ALL, HEED_LOOPS_KEEP);
   if (status == HEED_OK) status = add_graph(r, c, &graph, &mask, file);
   heed_mask_free(&mask);
   heed_graph_destroy(&graph);
@@ -71,7 +71,8 @@ static heed_status read_line(reader *r, heed_collection *c, char *start, char *s
   while (heed__is_blank(*label) && *label != '\0') label++;
   r->labels[r->rows - 1] = label;
   if (start[0] == '\0') {
-    return heed__fail(HEED_FORMAT, "%s: row %lld: no file before the tab", r->path, (long long)r->rows);
+    return heed__fail(HEED_FORMAT, "%s: row %lld: no file before the tab", r->path,
+                      (long long)r->rows);
   }
   r->labelled = r->labelled || *label != '\0';
   const char *slash = start[0] == '/' ? NULL : strrchr(r->path, '/');
@@ -137,7 +138,8 @@ static heed_status make(reader *r, heed_collection **collection, const heed__tex
   if (r->options->features != NULL) {
     HEED__TRY(heed__strings_split(&r->features, r->options->features));
   }
-  HEED__TRY(heed__collection_empty(collection, r->features.n > 0 ? r->features.n : HEED__DEGREES, 0));
+  HEED__TRY(
+      heed__collection_empty(collection, r->features.n > 0 ? r->features.n : HEED__DEGREES, 0));
   heed_collection *c = *collection;
   HEED__TRY(read_lines(r, c, text));
   if (r->features.n == 0) {

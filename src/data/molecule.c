@@ -12,7 +12,8 @@
 #ifdef HEED_HAVE_INDIGO
 #include <indigo.h>
 
-/* Longer ones are refused: no molecule that is drawn is so large, and time grows faster than size. */
+/* Longer ones are refused: no molecule that is drawn is so large, and time grows faster than size.
+ */
 enum { MOST_BYTES = 1 << 20, MOST_ATOMS = 10000 };
 
 static const char *reason(void) {
@@ -24,8 +25,8 @@ heed_status heed__molecules_begin(heed__molecule *m) {
   memset(m, 0, sizeof *m);
   m->session = indigoAllocSessionId();
   indigoSetSessionId(m->session);
-  /* As most programs do: rings with an oxygen on them may be aromatic; what is wrong with the stereochemistry of
-   * a molecule is left out rather than the molecule. */
+  /* As most programs do: rings with an oxygen on them may be aromatic; what is wrong with the
+   * stereochemistry of a molecule is left out rather than the molecule. */
   if (indigoSetOption("aromaticity-model", "generic") >= 0 &&
       indigoSetOptionBool("ignore-stereochemistry-errors", 1) >= 0) {
     return HEED_OK;
@@ -48,7 +49,7 @@ void heed__molecules_end(heed__molecule *m) {
   memset(m, 0, sizeof *m);
 }
 
-/* What Indigo lets pass: parentheses that do not match, and words behind. */
+/* What Indigo lets pass: parentheses that do not match, bonds without an atom behind, words. */
 static heed_status check_smiles(const char *text) {
   long depth = 0;
   bool bracket = false;
@@ -59,15 +60,22 @@ static heed_status check_smiles(const char *text) {
     if (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r') {
       return heed__fail(HEED_FORMAT, "a blank at character %ld of the SMILES string", place);
     }
-    if (*at == '|') return heed__fail(HEED_FORMAT, "a '|' at character %ld of the SMILES string", place);
+    if (*at == '|')
+      return heed__fail(HEED_FORMAT, "a '|' at character %ld of the SMILES string", place);
     if (bracket) continue;
     if (*at == '(' && (at == text || at[1] == ')')) {
       return heed__fail(HEED_FORMAT, "nothing %s '(' at character %ld of the SMILES string",
                         at == text ? "before the" : "within the", place);
     }
+    if (strchr("-=#:/\\", *at) != NULL && (at[1] == '\0' || strchr("-=#:/\\).", at[1]) != NULL)) {
+      return heed__fail(HEED_FORMAT,
+                        "the bond '%c' at character %ld of the SMILES string leads nowhere", *at,
+                        place);
+    }
     depth += (*at == '(') - (*at == ')');
     if (depth < 0) {
-      return heed__fail(HEED_FORMAT, "the ')' at character %ld of the SMILES string closes nothing", place);
+      return heed__fail(HEED_FORMAT, "the ')' at character %ld of the SMILES string closes nothing",
+                        place);
     }
   }
   if (depth > 0) return heed__fail(HEED_FORMAT, "a '(' of the SMILES string is not closed");
@@ -140,8 +148,8 @@ static heed_status read_bonds(heed__molecule *m) {
                                           .to = b,
                                           .order = order >= 1 && order <= 4 ? order : 1,
                                           .ring = indigoTopology(bond) == INDIGO_RING,
-                                          .stereo = stereo == INDIGO_CIS     ? 1
-                                                    : stereo == INDIGO_TRANS ? 2
+                                          .stereo = stereo == INDIGO_CIS                    ? 1
+                                                    : stereo == INDIGO_TRANS                ? 2
                                                     : stereo == INDIGO_EITHER && order == 2 ? 3
                                                                                             : 0};
     m->atoms[a].degree++;
@@ -167,7 +175,8 @@ static void list_bonds(heed__molecule *m) {
   m->first[0] = 0;
 }
 
-/* The smallest ring through a bond, 7 for all larger ones: the shortest way from one end to the other without it. */
+/* The smallest ring through a bond, 7 for all larger ones: the shortest way from one end to the
+ * other without it. */
 static int ring_size(const heed__molecule *m, int32_t bond) {
   int32_t *queue = m->scratch, *depth = m->scratch + m->n_atoms;
   int32_t n = 0, goal = m->bonds[bond].to;
@@ -200,7 +209,8 @@ static void find_rings(heed__molecule *m) {
 
 heed_status heed__molecule_read(heed__molecule *m, const char *text, bool is_block) {
   if (strlen(text) > MOST_BYTES) {
-    return heed__fail(HEED_FORMAT, "%zu bytes for one molecule; %d is the most", strlen(text), MOST_BYTES);
+    return heed__fail(HEED_FORMAT, "%zu bytes for one molecule; %d is the most", strlen(text),
+                      MOST_BYTES);
   }
   if (!is_block) {
     if (text[0] == '\0') return heed__fail(HEED_FORMAT, "no SMILES string");
@@ -209,8 +219,8 @@ heed_status heed__molecule_read(heed__molecule *m, const char *text, bool is_blo
   indigoFreeAllObjects();
   m->handle = indigoLoadMoleculeFromString(text);
   if (m->handle < 0) return heed__fail(HEED_FORMAT, "%s", reason());
-  /* Aromatic nitrogen may or may not have a hydrogen, and Indigo cannot tell in some rings: such a molecule is
-   * taken without. Anything else that is wrong with its valences is wrong. */
+  /* Aromatic nitrogen may or may not have a hydrogen, and Indigo cannot tell in some rings: such a
+   * molecule is taken without. Anything else that is wrong with its valences is wrong. */
   const char *wrong = indigoCheckBadValence(m->handle);
   if (wrong == NULL) return heed__fail(HEED_FORMAT, "%s", reason());
   if (wrong[0] != '\0' && strstr(wrong, "implicit hydrogens on aromatic") == NULL) {
@@ -238,8 +248,8 @@ const char *heed__molecule_smiles(const heed__molecule *m, bool canonical) {
   return text == NULL || text[0] == '\0' ? NULL : text;
 }
 
-/* Marks the atoms of ring systems and of what joins them: what is left when atoms with one bond are taken away for
- * as long as there are any. Returns how many. */
+/* Marks the atoms of ring systems and of what joins them: what is left when atoms with one bond are
+ * taken away for as long as there are any. Returns how many. */
 static int32_t mark_scaffold(const heed__molecule *m, int32_t *queue, int32_t *degree) {
   int32_t n = 0, left = m->n_atoms;
   for (int32_t i = 0; i < m->n_atoms; i++) {
@@ -252,8 +262,10 @@ static int32_t mark_scaffold(const heed__molecule *m, int32_t *queue, int32_t *d
     degree[atom] = -1;
     for (int64_t e = m->first[atom]; e < m->first[atom + 1]; e++) {
       int32_t to = other_end(&m->bonds[m->next[e]], atom);
-      if (degree[to] > 1 && --degree[to] == 1) queue[n++] = to;
-      else if (degree[to] == 1) degree[to] = 0;
+      if (degree[to] > 1 && --degree[to] == 1)
+        queue[n++] = to;
+      else if (degree[to] == 1)
+        degree[to] = 0;
     }
   }
   return left;
@@ -270,7 +282,7 @@ heed_status heed__molecule_scaffold(heed__molecule *m, char *text, size_t size) 
   for (int32_t i = 0; i < m->n_atoms; i++) {
     if (kept[i] >= 0) sources[n++] = m->atoms[i].source;
   }
-  int scaffold = indigoGetSubmolecule(m->handle, n, sources);
+  int scaffold = indigoCreateSubmolecule(m->handle, n, sources);
   heed__free(sources);
   const char *smiles = NULL;
   if (scaffold >= 0) {
@@ -319,7 +331,8 @@ static heed_status place_atoms(heed__molecule *m, const char *smiles, int64_t at
 #else
 
 static heed_status missing(void) {
-  return heed__fail(HEED_UNSUPPORTED, "this build cannot read molecules: it was made without Indigo");
+  return heed__fail(HEED_UNSUPPORTED,
+                    "this build cannot read molecules: it was made without Indigo");
 }
 
 heed_status heed__molecules_begin(heed__molecule *m) {
@@ -362,8 +375,8 @@ static uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/* Weisfeiler and Leman: every atom's number is made anew of its own and of the set of its neighbours'. Atoms of
- * element -1 do not count. */
+/* Weisfeiler and Leman: every atom's number is made anew of its own and of the set of its
+ * neighbours'. Atoms of element -1 do not count. */
 uint64_t heed__molecule_hash(heed__molecule *m) {
   enum { ROUNDS = 6 };
   uint64_t sum = 0, few[2][128], *colours = few[0], *next = few[1], *many = NULL;
@@ -400,21 +413,68 @@ uint64_t heed__molecule_hash(heed__molecule *m) {
 }
 
 /* The columns, in order; datasets/README.md says what they mean. */
-static const char *const atom_names[HEED__ATOM_FEATURES] = {
-    "element=B",      "element=C",     "element=N",      "element=O",       "element=F",
-    "element=Si",     "element=P",     "element=S",      "element=Cl",      "element=As",
-    "element=Se",     "element=Br",    "element=Te",     "element=I",       "element=metal",
-    "element=other",  "degree=0",      "degree=1",       "degree=2",        "degree=3",
-    "degree=4",       "degree=5",      "degree>=6",      "charge<=-2",      "charge=-1",
-    "charge=0",       "charge=1",      "charge>=2",      "hybridisation=sp", "hybridisation=sp2",
-    "hybridisation=sp3", "hybridisation=sp3d", "hybridisation=sp3d2", "hybridisation=other",
-    "aromatic",       "hydrogens=0",   "hydrogens=1",    "hydrogens=2",     "hydrogens=3",
-    "hydrogens>=4",   "ring",          "ring=3",         "ring=4",          "ring=5",
-    "ring=6",         "ring>=7",       "chirality",      "radical"};
+static const char *const atom_names[HEED__ATOM_FEATURES] = {"element=B",
+                                                            "element=C",
+                                                            "element=N",
+                                                            "element=O",
+                                                            "element=F",
+                                                            "element=Si",
+                                                            "element=P",
+                                                            "element=S",
+                                                            "element=Cl",
+                                                            "element=As",
+                                                            "element=Se",
+                                                            "element=Br",
+                                                            "element=Te",
+                                                            "element=I",
+                                                            "element=metal",
+                                                            "element=other",
+                                                            "degree=0",
+                                                            "degree=1",
+                                                            "degree=2",
+                                                            "degree=3",
+                                                            "degree=4",
+                                                            "degree=5",
+                                                            "degree>=6",
+                                                            "charge<=-2",
+                                                            "charge=-1",
+                                                            "charge=0",
+                                                            "charge=1",
+                                                            "charge>=2",
+                                                            "hybridisation=sp",
+                                                            "hybridisation=sp2",
+                                                            "hybridisation=sp3",
+                                                            "hybridisation=sp3d",
+                                                            "hybridisation=sp3d2",
+                                                            "hybridisation=other",
+                                                            "aromatic",
+                                                            "hydrogens=0",
+                                                            "hydrogens=1",
+                                                            "hydrogens=2",
+                                                            "hydrogens=3",
+                                                            "hydrogens>=4",
+                                                            "ring",
+                                                            "ring=3",
+                                                            "ring=4",
+                                                            "ring=5",
+                                                            "ring=6",
+                                                            "ring>=7",
+                                                            "chirality",
+                                                            "radical"};
 static const char *const bond_names[HEED__BOND_FEATURES] = {
     "bond=single", "bond=double", "bond=triple", "bond=aromatic", "conjugated",
     "ring",        "stereo=Z",    "stereo=E",    "stereo=either"};
-enum { ELEMENT = 0, DEGREE = 16, CHARGE = 23, HYBRID = 28, AROMATIC = 34, HYDROGENS = 35, RING = 40, CHIRAL = 46, RADICAL };
+enum {
+  ELEMENT = 0,
+  DEGREE = 16,
+  CHARGE = 23,
+  HYBRID = 28,
+  AROMATIC = 34,
+  HYDROGENS = 35,
+  RING = 40,
+  CHIRAL = 46,
+  RADICAL
+};
 enum { METAL = 14, OTHER = 15 };
 
 static int element_column(int element) {
@@ -423,8 +483,18 @@ static int element_column(int element) {
     if (known[i] == element) return i;
   }
   switch (element) {
-    case 0: case 1: case 2: case 10: case 18: case 36: case 54: case 85: case 86: return OTHER;
-    default: return METAL;
+    case 0:
+    case 1:
+    case 2:
+    case 10:
+    case 18:
+    case 36:
+    case 54:
+    case 85:
+    case 86:
+      return OTHER;
+    default:
+      return METAL;
   }
 }
 
@@ -447,8 +517,9 @@ static bool has_pi(const heed__molecule *m, int32_t atom) {
   return false;
 }
 
-/* Of columns 0 sp, 1 sp2, 2 sp3, 3 sp3d, 4 sp3d2, 5 other: by how many neighbours and lone pairs there are around
- * the atom; nitrogen and oxygen with a lone pair beside a double, triple or aromatic bond are sp2. */
+/* Of columns 0 sp, 1 sp2, 2 sp3, 3 sp3d, 4 sp3d2, 5 other: by how many neighbours and lone pairs
+ * there are around the atom; nitrogen and oxygen with a lone pair beside a double, triple or
+ * aromatic bond are sp2. */
 static int hybrid_column(const heed__molecule *m, int32_t atom) {
   const heed__atom *a = &m->atoms[atom];
   if (a->aromatic) return 1;
@@ -569,8 +640,9 @@ static void number_entries(entry *entries, int64_t n, int32_t *numbers) {
   }
 }
 
-/* Canonical SMILES strings where they are needed: of entries [first, end), which have the same number and not all the
- * same text. One that cannot be written, as that of a ring whose hydrogens are not known, stays as it is. */
+/* Canonical SMILES strings where they are needed: of entries [first, end), which have the same
+ * number and not all the same text. One that cannot be written, as that of a ring whose hydrogens
+ * are not known, stays as it is. */
 static heed_status canonize(heed__molecule *m, entry *entries, int64_t first, int64_t end,
                             heed__strings *texts, int64_t *places) {
   for (int64_t i = first; i < end; i++) {
@@ -664,7 +736,8 @@ heed_status heed_molecule_read(heed_collection **molecule, const char *smiles) {
     heed_collection_free(*molecule);
     *molecule = NULL;
   }
-  return status == HEED_FORMAT ? heed__fail(status, "'%.200s': %s", smiles, heed_message()) : status;
+  return status == HEED_FORMAT ? heed__fail(status, "'%.200s': %s", smiles, heed_message())
+                               : status;
 }
 
 heed_status heed_molecule_layout(const char *smiles, int64_t atoms, double *xy,
@@ -673,5 +746,6 @@ heed_status heed_molecule_layout(const char *smiles, int64_t atoms, double *xy,
   HEED__TRY(heed__molecules_begin(&m));
   heed_status status = place_atoms(&m, smiles, atoms, xy, symbols);
   heed__molecules_end(&m);
-  return status == HEED_FORMAT ? heed__fail(status, "'%.200s': %s", smiles, heed_message()) : status;
+  return status == HEED_FORMAT ? heed__fail(status, "'%.200s': %s", smiles, heed_message())
+                               : status;
 }

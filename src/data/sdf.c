@@ -48,8 +48,8 @@ static bool is_over(const heed__lines *lines) {
   return true;
 }
 
-/* Reads one record up to its "$$$$" or the end of the file: its molfile, and the first lines of the properties that are
- * wanted, all in place. */
+/* Reads one record up to its "$$$$" or the end of the file: its molfile, and the first lines of the
+ * properties that are wanted, all in place. */
 static heed_status read_record(reader *r, heed__lines *lines, const char **block) {
   char *end = NULL;
   int64_t target = -1, first_line = lines->number + 1;
@@ -82,12 +82,11 @@ static heed_status check_values(const reader *r) {
   if (r->options->kind == HEED_TARGET_CLASS) return HEED_OK;
   for (int64_t t = 0; t < r->targets.n; t++) {
     double number;
-    if (r->values[t][0] == '\0' ||
-        heed__data_number(r->values[t], strlen(r->values[t]), &number)) {
+    if (r->values[t][0] == '\0' || heed__data_number(r->values[t], strlen(r->values[t]), &number)) {
       continue;
     }
-    return heed__fail(HEED_FORMAT, "'%.60s' as property '%s', where a number should be", r->values[t],
-                      heed__strings_get(&r->targets, t));
+    return heed__fail(HEED_FORMAT, "'%.60s' as property '%s', where a number should be",
+                      r->values[t], heed__strings_get(&r->targets, t));
   }
   return HEED_OK;
 }
@@ -120,7 +119,8 @@ static heed_status read_records(reader *r, heed_collection *c, heed__molecule *m
   }
   if (c->graphs > 0) return HEED_OK;
   return heed__fail(HEED_FORMAT, "%s: no molecule that can be read%s%s", r->path,
-                    c->skipped > 0 ? "; " : "", c->skipped > 0 ? heed__strings_get(&c->skips, 0) : "");
+                    c->skipped > 0 ? "; " : "",
+                    c->skipped > 0 ? heed__strings_get(&c->skips, 0) : "");
 }
 
 static heed_status put_targets(reader *r, heed_collection *c) {
@@ -165,8 +165,10 @@ static heed_status make(reader *r, heed_collection **collection, const heed__tex
   if (r->options->targets != NULL && r->options->targets[0] != '\0') {
     HEED__TRY(heed__strings_split(&r->targets, r->options->targets));
   }
-  if (memchr(text->bytes, '\0', text->size) != NULL) {
-    return heed__fail(HEED_FORMAT, "%s: a byte 0, which no text has", r->path);
+  const char *zero = memchr(text->bytes, '\0', text->size);
+  if (zero != NULL) {
+    return heed__fail(HEED_FORMAT, "%s: a byte 0, which no text has, after %lld bytes", r->path,
+                      (long long)(zero - text->bytes));
   }
   r->values = heed__alloc((size_t)r->targets.n, sizeof *r->values);
   if (r->values == NULL) return HEED_NOMEM;

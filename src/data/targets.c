@@ -9,8 +9,8 @@
 #include "data/collection.h"
 
 bool heed__data_number(const char *text, size_t length, double *value) {
-  /* The digits as one whole number as far as 64 bits hold them, and a power of ten. Good to the last bit or
-   * two of a double, in any locale. */
+  /* The digits as one whole number as far as 64 bits hold them, and a power of ten. Good to the
+   * last bit or two of a double, in any locale. */
   const char *at = text, *end = text + length;
   bool negative = at < end && *at == '-', point = false, digits = false;
   uint64_t number = 0;
@@ -44,9 +44,12 @@ bool heed__data_number(const char *text, size_t length, double *value) {
   }
   if (at != end) return false;
   double x = (double)number;
-  if (number != 0 && power < -300) x = x / 1e300 / pow(10, -power - 300);
-  else if (number != 0 && power < 0) x /= pow(10, -power);
-  else if (number != 0 && power > 0) x *= pow(10, power);
+  if (number != 0 && power < -300)
+    x = x / 1e300 / pow(10, -power - 300);
+  else if (number != 0 && power < 0)
+    x /= pow(10, -power);
+  else if (number != 0 && power > 0)
+    x *= pow(10, power);
   *value = negative ? -x : x;
   return true;
 }
@@ -114,8 +117,7 @@ heed_status heed__collection_numbers(heed_collection *c, const char *source, hee
       float value = values[g * columns + t] = (float)cell;
       if (isinf(value)) {
         return heed__fail(HEED_RANGE, "%s: row %lld: %g in column '%s' is beyond any float", source,
-                          (long long)c->rows[g], cell,
-                          heed__strings_get(&c->target_names, t));
+                          (long long)c->rows[g], cell, heed__strings_get(&c->target_names, t));
       }
       if (binary && !isnan(value) && value != 0 && value != 1) {
         binary = false;
@@ -124,8 +126,8 @@ heed_status heed__collection_numbers(heed_collection *c, const char *source, hee
     }
   }
   if (kind == HEED_TARGET_BINARY && !binary) {
-    return heed__fail(HEED_FORMAT, "%s: row %lld: %g in column '%s', which should be 0 or 1", source,
-                      (long long)c->rows[bad / columns], (double)values[bad],
+    return heed__fail(HEED_FORMAT, "%s: row %lld: %g in column '%s', which should be 0 or 1",
+                      source, (long long)c->rows[bad / columns], (double)values[bad],
                       heed__strings_get(&c->target_names, bad % columns));
   }
   c->kind = kind == HEED_TARGET_NUMBER || !binary ? HEED_TARGET_NUMBER : HEED_TARGET_BINARY;
@@ -166,7 +168,8 @@ heed_status heed__collection_classes(heed_collection *c, const char *source,
   }
   qsort(sorted, n, sizeof *sorted, compare_texts);
   for (size_t i = 0; i < n; i++) {
-    if (distinct == 0 || strcmp(sorted[i], sorted[distinct - 1]) != 0) sorted[distinct++] = sorted[i];
+    if (distinct == 0 || strcmp(sorted[i], sorted[distinct - 1]) != 0)
+      sorted[distinct++] = sorted[i];
   }
   if (distinct > HEED__MOST_CLASSES) {
     status = heed__fail(HEED_RANGE, "%s: %lld different labels; %d is the most", source,

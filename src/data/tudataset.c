@@ -66,9 +66,9 @@ static heed_status find_prefix(reader *r) {
   }
   closedir(listing);
   if (found == 1) return HEED_OK;
-  return heed__fail(HEED_FORMAT, "%s: %s in the folder", r->folder,
-                    found == 0 ? "no file whose name ends in _A.txt"
-                               : "several files whose names end in _A.txt");
+  return heed__fail(
+      HEED_FORMAT, "%s: %s in the folder", r->folder,
+      found == 0 ? "no file whose name ends in _A.txt" : "several files whose names end in _A.txt");
 }
 
 /* One cell; the comma behind it is passed over. */
@@ -109,7 +109,8 @@ static heed_status read_rows(table *t, const heed__text *text, bool whole) {
     double *cells = heed__grown(t->cells, &room, n + (size_t)cols, sizeof *cells);
     if (cells == NULL) return HEED_NOMEM;
     t->cells = cells;
-    for (int64_t i = 0; i < cols; i++) HEED__TRY(read_cell(t, &lines, whole, &cells[n + (size_t)i]));
+    for (int64_t i = 0; i < cols; i++)
+      HEED__TRY(read_cell(t, &lines, whole, &cells[n + (size_t)i]));
     t->rows++;
   }
   return t->rows > 0 ? HEED_OK : heed__fail(HEED_FORMAT, "%s: there is nothing in it", t->path);
@@ -176,8 +177,8 @@ static heed_status place_nodes(reader *r) {
   return HEED_OK;
 }
 
-/* After place_nodes() graph_ptr[g] is where the nodes of graph g, numbered from 1, end: of graph g, from 0,
- * where they begin. */
+/* After place_nodes() graph_ptr[g] is where the nodes of graph g, numbered from 1, end: of graph g,
+ * from 0, where they begin. */
 
 /* The smaller and the larger end of the pair of a line. */
 static inline int64_t end_of(const reader *r, int64_t line, bool larger) {
@@ -196,13 +197,15 @@ static heed_status check_pairs(const reader *r) {
     }
     double g = r->graph.cells[(int64_t)ends[0] - 1], h = r->graph.cells[(int64_t)ends[1] - 1];
     if (g == h) continue;
-    return heed__fail(HEED_FORMAT, "%s: row %lld: node %.0f is of graph %.0f, node %.0f of graph %.0f",
+    return heed__fail(HEED_FORMAT,
+                      "%s: row %lld: node %.0f is of graph %.0f, node %.0f of graph %.0f",
                       r->pairs.path, (long long)line + 1, ends[0], g, ends[1], h);
   }
   return HEED_OK;
 }
 
-/* The lines in the order of their larger or their smaller ends, those of equal ones as they were. */
+/* The lines in the order of their larger or their smaller ends, those of equal ones as they were.
+ */
 static void sort_lines(const reader *r, bool larger, const int64_t *from, int64_t *to,
                        int64_t *start) {
   int64_t nodes = r->graph.rows;
@@ -220,7 +223,8 @@ static heed_status check_agree(const table *t, int64_t first, int64_t again, con
   for (int64_t i = 0; i < t->cols && t->rows > 0; i++) {
     double a = t->cells[first * t->cols + i], b = t->cells[again * t->cols + i];
     if (a == b) continue;
-    return heed__fail(HEED_FORMAT, "%s: rows %lld and %lld are of the same edge, but have the %s %g and %g",
+    return heed__fail(HEED_FORMAT,
+                      "%s: rows %lld and %lld are of the same edge, but have the %s %g and %g",
                       t->path, (long long)first + 1, (long long)again + 1, what, a, b);
   }
   return HEED_OK;
@@ -270,7 +274,8 @@ static heed_status find_labels(labels *found, const table *t, int64_t column) {
   }
   found->n = (int64_t)n;
   if (n <= MOST_LABELS) return HEED_OK;
-  return heed__fail(HEED_RANGE, "%s: %zu different labels; %d is the most", t->path, n, MOST_LABELS);
+  return heed__fail(HEED_RANGE, "%s: %zu different labels; %d is the most", t->path, n,
+                    MOST_LABELS);
 }
 
 /* Columns of features: one for each value of each column of labels, then the attributes. */
@@ -301,8 +306,8 @@ static heed_status put_features(const table *t, const table *attributes, const l
                                 int64_t row, float *x) {
   for (int64_t column = 0; column < t->cols; column++) {
     const double *cell = &t->cells[row * t->cols + column];
-    const double *at = bsearch(cell, found[column].values, (size_t)found[column].n, sizeof *at,
-                               compare_numbers);
+    const double *at =
+        bsearch(cell, found[column].values, (size_t)found[column].n, sizeof *at, compare_numbers);
     if (at != NULL) x[at - found[column].values] = 1;
     x += found[column].n;
   }
@@ -326,8 +331,8 @@ static heed_status add_graphs(reader *r, heed_collection *c) {
     snprintf(number, sizeof number, "%lld", (long long)g + 1);
     if (first == end) {
       const table *t = r->graph_labels.rows > 0 ? &r->graph_labels : &r->graph_x;
-      heed_status status = heed__fail(HEED_FORMAT, "%s: row %lld: no node is of graph %lld", t->path,
-                                      (long long)g + 1, (long long)g + 1);
+      heed_status status = heed__fail(HEED_FORMAT, "%s: row %lld: no node is of graph %lld",
+                                      t->path, (long long)g + 1, (long long)g + 1);
       if (!r->options->skip_bad) return status;
       HEED__TRY(heed__collection_skip(c));
       continue;
@@ -345,7 +350,8 @@ static heed_status add_graphs(reader *r, heed_collection *c) {
 static heed_status put_all(reader *r, heed_collection *c, const labels *of_nodes,
                            const labels *of_edges) {
   for (int64_t i = 0; i < r->graph.rows && c->x_names.n > 0; i++) {
-    HEED__TRY(put_features(&r->node_labels, &r->node_x, of_nodes, i, c->x.data + r->place[i] * c->x.cols));
+    HEED__TRY(put_features(&r->node_labels, &r->node_x, of_nodes, i,
+                           c->x.data + r->place[i] * c->x.cols));
   }
   for (int64_t e = 0; e < c->edges && c->edge_x.cols > 0; e++) {
     HEED__TRY(put_features(&r->edge_labels, &r->edge_x, of_edges, r->lines[e],
@@ -359,13 +365,14 @@ static heed_status put_targets(reader *r, heed_collection *c) {
   heed_target_kind kind = r->options->kind;
   bool labelled = r->graph_labels.rows > 0;
   if (kind == HEED_TARGET_NONE && labelled && r->graph_labels.cols == 1) kind = HEED_TARGET_CLASS;
-  const table *t = kind == HEED_TARGET_CLASS || r->graph_x.rows == 0 ? &r->graph_labels : &r->graph_x;
+  const table *t =
+      kind == HEED_TARGET_CLASS || r->graph_x.rows == 0 ? &r->graph_labels : &r->graph_x;
   if (t->rows == 0) {
     return heed__fail(HEED_ARGUMENT, "%s: no graph labels, so no classes", r->folder);
   }
   for (int64_t i = 0; i < t->cols; i++) {
-    HEED__TRY(heed__strings_print(&c->target_names, t == &r->graph_x ? "attribute%lld" : "label%lld",
-                                  (long long)i));
+    HEED__TRY(heed__strings_print(&c->target_names,
+                                  t == &r->graph_x ? "attribute%lld" : "label%lld", (long long)i));
   }
   return heed__collection_numbers(c, t->path, kind, t->cols, t->cells);
 }
@@ -379,14 +386,13 @@ static heed_status make(reader *r, heed_collection **collection) {
   labels *of_nodes = NULL, *of_edges = NULL;
   heed__strings names = {NULL, 0, 0, NULL, 0, 0}, edge_names = names;
   int64_t features, edge_features;
-  heed_status status =
-      find_columns(&r->node_labels, &r->node_x, &of_nodes, &names, &features);
+  heed_status status = find_columns(&r->node_labels, &r->node_x, &of_nodes, &names, &features);
   if (status == HEED_OK) {
     status = find_columns(&r->edge_labels, &r->edge_x, &of_edges, &edge_names, &edge_features);
   }
   if (status == HEED_OK) {
-    status = heed__collection_empty(collection, features > 0 ? features : HEED__DEGREES,
-                                    edge_features);
+    status =
+        heed__collection_empty(collection, features > 0 ? features : HEED__DEGREES, edge_features);
   }
   if (status == HEED_OK) {
     heed_collection *c = *collection;
@@ -421,8 +427,8 @@ heed_status heed__collection_read_tudataset(heed_collection **collection, const 
   if (status == HEED_OK) status = place_nodes(r);
   if (status == HEED_OK) status = fold_pairs(r);
   if (status == HEED_OK) status = make(r, collection);
-  table *const tables[] = {&r->graph,  &r->pairs,       &r->graph_labels, &r->graph_x, &r->node_labels,
-                           &r->node_x, &r->edge_labels, &r->edge_x};
+  table *const tables[] = {&r->graph,       &r->pairs,  &r->graph_labels, &r->graph_x,
+                           &r->node_labels, &r->node_x, &r->edge_labels,  &r->edge_x};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) heed__free(tables[i]->cells);
   heed__free(r->graph_ptr);
   heed__free(r->place);

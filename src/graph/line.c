@@ -58,7 +58,8 @@ heed_status heed__graph_line(int64_t n_nodes, const int64_t *edges, int64_t n_ed
   /* Edges that share both ends, and self-loops, meet more than once. */
   for (int64_t e = 0; e < n; e++) {
     const int64_t *pair = made + 2 * e;
-    if (pair[0] == pair[1] || (kept > 0 && compare_pairs(made + 2 * (kept - 1), pair) == 0)) continue;
+    if (pair[0] == pair[1] || (kept > 0 && compare_pairs(made + 2 * (kept - 1), pair) == 0))
+      continue;
     made[2 * kept] = pair[0];
     made[2 * kept + 1] = pair[1];
     kept++;

@@ -1,5 +1,5 @@
-/* Running a program that draws. Its input is a file, so that a child that dies cannot raise SIGPIPE,
- * and its output is the picture, so that no path is in the script. */
+/* Running a program that draws. Its input is a file, so that a child that dies cannot raise
+ * SIGPIPE, and its output is the picture, so that no path is in the script. */
 #include "report/child.h"
 
 #include <errno.h>
@@ -31,10 +31,9 @@ static heed_status make_script(FILE *script, heed__write_script *write, const vo
 }
 
 static heed_status cannot_run(const heed__program *program, const char *name, const char *why) {
-  return heed__fail(HEED_UNSUPPORTED,
-                    "%s need %s, and '%s' cannot be run: %s; install %s or name it in %s",
-                    program->what, program->arguments[0], name, why, program->install,
-                    program->variable);
+  return heed__fail(
+      HEED_UNSUPPORTED, "%s need %s, and '%s' cannot be run: %s; install %s or name it in %s",
+      program->what, program->arguments[0], name, why, program->install, program->variable);
 }
 
 /* The standard streams of the child, from descriptors that are none of them here. */
@@ -116,8 +115,8 @@ static heed_status run(const heed__program *program, FILE *script, FILE *image, 
   return HEED_OK;
 }
 
-heed_status heed__draw(const heed__program *program, heed__write_script *write,
-                       const void *context, const char *path) {
+heed_status heed__draw(const heed__program *program, heed__write_script *write, const void *context,
+                       const char *path) {
   heed__file file;
   HEED__TRY(heed__file_begin(&file, path));
   FILE *script = tmpfile(), *errors = tmpfile();

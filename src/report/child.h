@@ -17,8 +17,9 @@ typedef struct heed__program {
 /* Writes a script. Numbers come out as in C, whatever the caller's locale. */
 typedef void heed__write_script(FILE *script, const void *context);
 
-/* Draws what `write(script, context)` says, beside `path`, and renames it. As heed_figure_write(). */
-heed_status heed__draw(const heed__program *program, heed__write_script *write,
-                       const void *context, const char *path);
+/* Draws what `write(script, context)` says, beside `path`, and renames it. As heed_figure_write().
+ */
+heed_status heed__draw(const heed__program *program, heed__write_script *write, const void *context,
+                       const char *path);
 
 #endif

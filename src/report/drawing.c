@@ -69,8 +69,8 @@ static void put_line(FILE *script, page *at, point a, point b, double width, con
 
 static void put_words(FILE *script, page *at, point where, double size, const char *text) {
   fprintf(script,
-          "p%lld [shape=plaintext style=solid fontsize=%.1f pos=\"%.2f,%.2f\" label=",
-          at->points++, size, where.x, where.y);
+          "p%lld [shape=plaintext style=solid fontsize=%.1f pos=\"%.2f,%.2f\" label=", at->points++,
+          size, where.x, where.y);
   put_text(script, text, "");
   fputs("];\n", script);
 }
@@ -94,8 +94,8 @@ static double srgb(double linear) {
   return linear <= 0.0031308 ? 12.92 * linear : 1.055 * pow(linear, 1 / 2.4) - 0.055;
 }
 
-/* One hue from nearly white to deep blue, in even steps of what the eye sees (Oklab: Ottosson 2020);
- * tells whether words on it must be white. */
+/* One hue from nearly white to deep blue, in even steps of what the eye sees (Oklab: Ottosson
+ * 2020); tells whether words on it must be white. */
 static bool colour_of(double weight, char text[8]) {
   double light = 0.97 - 0.55 * weight, chroma = 0.012 + 0.128 * weight;
   double a = chroma * cos(4.45), b = chroma * sin(4.45);
@@ -265,12 +265,14 @@ static void put_page(FILE *script, const void *context) {
   bool bars = drawing->node_legend != NULL && drawing->node_weight != NULL;
   bool widths = drawing->edge_legend != NULL && drawing->edge_weight != NULL;
   double edge = at.radius + 4, bottom = -edge, top = at.height + edge;
-  fputs("graph {\n"
-        "graph [bgcolor=white pad=0.25 outputorder=edgesfirst fontname=\"Helvetica,Arial,sans-serif\"];\n"
-        "node [shape=point style=invis width=0 height=0 label=\"\" margin=0 "
-        "fontname=\"Helvetica,Arial,sans-serif\" fontcolor=\"#1f2328\"];\n"
-        "edge [headclip=false tailclip=false];\n",
-        script);
+  fputs(
+      "graph drawing {\n"
+      "graph [bgcolor=white pad=0.25 outputorder=edgesfirst "
+      "fontname=\"Helvetica,Arial,sans-serif\"];\n"
+      "node [shape=point style=invis width=0 height=0 label=\"\" margin=0 "
+      "fontname=\"Helvetica,Arial,sans-serif\" fontcolor=\"#1f2328\"];\n"
+      "edge [headclip=false tailclip=false];\n",
+      script);
   /* The graph in the middle of what the words need. */
   double wide = fmax(at.width, 1.05 * 16 * CHARACTER * characters(drawing->title));
   if (bars) wide = fmax(wide, legend_width(drawing->node_legend));
@@ -295,8 +297,9 @@ static void put_page(FILE *script, const void *context) {
 static heed_status check_weights(const double *weights, int64_t n, const char *what) {
   for (int64_t i = 0; weights != NULL && i < n; i++) {
     if (!(weights[i] >= 0 && weights[i] <= 1)) {
-      return heed__fail(HEED_RANGE, "drawing: the weight of %s %lld is %g, which is not from 0 to 1",
-                        what, (long long)i, weights[i]);
+      return heed__fail(HEED_RANGE,
+                        "drawing: the weight of %s %lld is %g, which is not from 0 to 1", what,
+                        (long long)i, weights[i]);
     }
   }
   return HEED_OK;
@@ -316,7 +319,8 @@ static heed_status check_drawing(const heed_drawing *drawing) {
   }
   for (int64_t i = 0; i < 2 * m; i++) {
     if (drawing->edges[i] < 0 || drawing->edges[i] >= n) {
-      return heed__fail(HEED_RANGE, "drawing: edge %lld ends at node %lld, and there are %lld nodes",
+      return heed__fail(HEED_RANGE,
+                        "drawing: edge %lld ends at node %lld, and there are %lld nodes",
                         (long long)(i / 2), (long long)drawing->edges[i], (long long)n);
     }
   }

@@ -98,3 +98,22 @@ molecules() {
     }
   }' > "$1"
 }
+
+# Drawings need a build that may run Graphviz.
+need_graphviz() {
+  if "$HEED" --version | grep -q 'without Graphviz'; then
+    echo 'built without Graphviz'
+    exit 77
+  fi
+}
+
+# What is drawn, out of the script for neato: nodes, lines by style and colour, words, fills.
+drawn() {
+  echo "nodes $(grep -c '^n[0-9]* \[shape=circle' "$1")"
+  grep -o 'penwidth=.* color="[^"]*" style=[a-z]*' "$1" | sed 's/.* color/color/' | sort | uniq -c |
+    awk '{ print "lines", $1, $2, $3 }'
+  grep -o 'label="[^"].*' "$1" | sed 's/^label=//;s/\];$//' | sort | uniq -c |
+    awk '{ $1 = $1 "x"; print }'
+  echo "fills $(grep '^n[0-9]* \[shape=circle' "$1" | grep -o 'fillcolor="[^"]*"' | sort -u | wc -l |
+    tr -d ' ')"
+}

@@ -33,6 +33,11 @@ printf '#!/bin/sh\ncat > /dev/null\necho "<svg/>"\n' > "$folder/gnuplot"
 chmod +x "$folder/gnuplot"
 HEED_GNUPLOT=$folder/gnuplot
 export HEED_GNUPLOT
+# A neato likewise, which keeps what it is to draw where HEED_DOT says.
+printf '#!/bin/sh\ncat > "${HEED_DOT:-/dev/null}"\necho "<svg/>"\n' > "$folder/neato"
+chmod +x "$folder/neato"
+HEED_NEATO=$folder/neato
+export HEED_NEATO
 without_figures=no
 if "$HEED" --version | grep -q 'without gnuplot'; then without_figures=yes; fi
 

@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "data/collection.h"
 
-/* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random, some of them
- * self-loops; features say which node, edge and graph they belong to. */
+/* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random,
+ * some of them self-loops; features say which node, edge and graph they belong to. */
 typedef struct made {
   heed_collection_arrays arrays;
   int64_t graph_ptr[64];
@@ -124,25 +124,52 @@ START_TEST(wrong_arrays_are_refused) {
   const char *says = NULL;
   make(&m, 40, HEED_TARGET_CLASS);
   switch (_i) {
-    case 0: m.graph_ptr[7] = m.graph_ptr[6] - 1, says = "graph 6"; break;
-    case 1: m.graph_ptr[0] = 1, says = "begins with node 1"; break;
-    case 2: m.edges[1] = m.graph_ptr[40] + 5, says = "edge 0"; break;
-    case 3: m.edges[20] = -1, says = "edge 10"; break;
-    case 4: m.edges[0] = m.graph_ptr[39], m.edges[1] = m.edges[0], says = "edge 1 "; break;
-    case 5: m.labels[9] = -2, says = "graph 9 has label -2"; break;
-    case 6: m.x[10] = INFINITY, wanted = HEED_VALUE, says = "row 3"; break;
-    case 7: m.edge_x[9] = NAN, wanted = HEED_VALUE, says = "row 4"; break;
-    case 8: m.arrays.features.rows--, wanted = HEED_SHAPE, says = "features ["; break;
-    case 9: m.arrays.edge_features.rows--, wanted = HEED_SHAPE, says = "features of edges ["; break;
+    case 0:
+      m.graph_ptr[7] = m.graph_ptr[6] - 1, says = "graph 6";
+      break;
+    case 1:
+      m.graph_ptr[0] = 1, says = "begins with node 1";
+      break;
+    case 2:
+      m.edges[1] = m.graph_ptr[40] + 5, says = "edge 0";
+      break;
+    case 3:
+      m.edges[20] = -1, says = "edge 10";
+      break;
+    case 4:
+      m.edges[0] = m.graph_ptr[39], m.edges[1] = m.edges[0], says = "edge 1 ";
+      break;
+    case 5:
+      m.labels[9] = -2, says = "graph 9 has label -2";
+      break;
+    case 6:
+      m.x[10] = INFINITY, wanted = HEED_VALUE, says = "row 3";
+      break;
+    case 7:
+      m.edge_x[9] = NAN, wanted = HEED_VALUE, says = "row 4";
+      break;
+    case 8:
+      m.arrays.features.rows--, wanted = HEED_SHAPE, says = "features [";
+      break;
+    case 9:
+      m.arrays.edge_features.rows--, wanted = HEED_SHAPE, says = "features of edges [";
+      break;
     case 10:
       m.arrays.kind = HEED_TARGET_BINARY, m.values[4] = 2, says = "graph 1 has 2 in column 1";
       break;
-    case 11: m.arrays.kind = HEED_TARGET_NUMBER, m.values[4] = INFINITY, says = "inf"; break;
-    case 12:
-      m.arrays.kind = HEED_TARGET_NUMBER, m.arrays.values.rows = 39, wanted = HEED_SHAPE, says = "39";
+    case 11:
+      m.arrays.kind = HEED_TARGET_NUMBER, m.values[4] = INFINITY, says = "inf";
       break;
-    case 13: m.arrays.kind = 9, wanted = HEED_ARGUMENT, says = "kind 9"; break;
-    case 14: m.arrays.n_graphs = 0, says = "0 graphs"; break;
+    case 12:
+      m.arrays.kind = HEED_TARGET_NUMBER, m.arrays.values.rows = 39, wanted = HEED_SHAPE,
+      says = "39";
+      break;
+    case 13:
+      m.arrays.kind = 9, wanted = HEED_ARGUMENT, says = "kind 9";
+      break;
+    case 14:
+      m.arrays.n_graphs = 0, says = "0 graphs";
+      break;
   }
   size_t held = heed_memory_held();
   ck_assert_msg(heed_collection_new(&c, &m.arrays) == wanted, "%s", heed_message());
@@ -181,8 +208,8 @@ END_TEST
 /* Which keys a query sees, of any kind of mask. */
 static bool sees(const heed_mask *mask, int64_t query, int64_t key, int64_t *pair) {
   for (int64_t p = mask->indptr[query]; p < mask->indptr[query + 1]; p++) {
-    int64_t at = mask->starts != NULL ? mask->starts[query] + p - mask->indptr[query]
-                                      : mask->indices[p];
+    int64_t at =
+        mask->starts != NULL ? mask->starts[query] + p - mask->indptr[query] : mask->indices[p];
     *pair = p;
     if (at == key) return true;
   }
@@ -244,7 +271,8 @@ static void check_batch(const heed_collection *c, const heed_mask *all, const he
   if (in->edges != NULL) ck_assert_int_eq(in->edges->rows, pairs);
 }
 
-/* 0: the graphs, 1: two hops and self-loops, 2: runs, as full attention within each graph is, 3: none. */
+/* 0: the graphs, 1: two hops and self-loops, 2: runs, as full attention within each graph is, 3:
+ * none. */
 static void mask_of(const heed_collection *c, int which, heed_mask *mask) {
   memset(mask, 0, sizeof *mask);
   if (which == 0) ck_assert_int_eq(heed_collection_mask(c, mask), HEED_OK);
@@ -500,7 +528,7 @@ START_TEST(splits_by_class) {
   ck_assert_int_eq(heed_collection_split(c, &options), HEED_OK);
   for (int s = 0; s < 2; s++) {
     check_parts(c, known, s, count);
-    for (int32_t class = 0; class < 3 - _i; class++) {
+    for (int32_t class = 0; class < 3 - _i; class ++) {
       int64_t part[3], all = 0;
       for (int p = 0; p < 3; p++) all += part[p] = of_class(c, s, (heed_part)p, class);
       ck_assert_double_le(fabs((double)part[0] - 0.6 * (double)all), 0.5);
@@ -521,7 +549,7 @@ START_TEST(splits_by_class) {
                      heed_collection_split_part(c, (s + 1) % 10, HEED_PART_TEST), MANY);
     ck_assert_int_ge(count[2], known_ones / 10);
     ck_assert_int_le(count[2], known_ones / 10 + 1);
-    for (int32_t class = 0; class < 3 - _i; class++) {
+    for (int32_t class = 0; class < 3 - _i; class ++) {
       int64_t here = of_class(c, s, HEED_PART_TEST, class);
       int64_t first = of_class(c, 0, HEED_PART_TEST, class);
       ck_assert_int_le(llabs(here - first), 1);
@@ -617,8 +645,9 @@ START_TEST(folders_of_text_files) {
   put("X_edge_attributes.txt", ".5\n.5\n.25\n.25\n-1\n-1\n");
   put("X_graph_attributes.txt", "0.5\n1e3\n");
   ck_assert_msg(open_folder(&c, HEED_TARGET_NUMBER) == HEED_OK, "%s", heed_message());
-  static const float x[6][6] = {{0, 1, 1, 0, .5f, 1},  {1, 0, 1, 0, 1.5f, 2}, {0, 1, 0, 1, 2.5f, 3},
-                                {1, 0, 1, 0, -.55f, 6}, {0, 1, 1, 0, 3.5f, 4}, {1, 0, 0, 1, 4.5f, 5}};
+  static const float x[6][6] = {{0, 1, 1, 0, .5f, 1},  {1, 0, 1, 0, 1.5f, 2},
+                                {0, 1, 0, 1, 2.5f, 3}, {1, 0, 1, 0, -.55f, 6},
+                                {0, 1, 1, 0, 3.5f, 4}, {1, 0, 0, 1, 4.5f, 5}};
   static const float edge_x[3][4] = {{0, 1, 0, .5f}, {0, 0, 1, .25f}, {1, 0, 0, -1}};
   ck_assert_int_eq(heed_collection_features(c), 6);
   ck_assert_mem_eq(heed_collection_node_matrix(c)->data, x, sizeof x);
@@ -710,8 +739,152 @@ START_TEST(graphs_without_nodes_can_be_left_out) {
 }
 END_TEST
 
+static const struct {
+  const char *name;
+  heed_status status;
+  const char *says;
+  bool can_skip;
+} bad_sources[] = {
+    {"bad-pairs", HEED_RANGE, "bad-pairs/pairs_A.txt: row 3: node 5 of 4", false},
+    {"bad-agree", HEED_FORMAT, "bad-agree/pairs_edge_labels.txt: rows 1 and 2", false},
+    {"bad-missing.tsv", HEED_IO, "bad-missing.tsv: row 2: ", true},
+    {"bad-graph.tsv", HEED_FORMAT, "bad-graph.tsv: row 2: ", true},
+    {"bad-file.tsv", HEED_FORMAT, "bad-file.tsv: row 2: no file", true},
+    {"bad-nothing.tsv", HEED_FORMAT, "no graph in the list", false},
+};
+
+START_TEST(bad_sources_are_refused) {
+  heed_collection *c;
+  char path[1000];
+  heed_collection_options options = {.format = NULL};
+  size_t held = heed_memory_held();
+  snprintf(path, sizeof path, TEST_FILES "%s", bad_sources[_i].name);
+  ck_assert_msg(heed_collection_open(&c, path, &options) == bad_sources[_i].status, "%s",
+                heed_message());
+  ck_assert_msg(strstr(heed_message(), bad_sources[_i].says) != NULL, "%s", heed_message());
+  ck_assert_ptr_null(c);
+  options.skip_bad = true;
+  ck_assert_int_eq(heed_collection_open(&c, path, &options) == HEED_OK, bad_sources[_i].can_skip);
+  if (c != NULL) {
+    ck_assert_int_eq(heed_collection_graphs(c), 1);
+    ck_assert_int_eq(heed_collection_skipped(c), 1);
+    ck_assert_ptr_nonnull(strstr(heed_collection_skip(c, 0), bad_sources[_i].says));
+  }
+  heed_collection_free(c);
+  ck_assert_uint_eq(heed_memory_held(), held);
+}
+END_TEST
+
+START_TEST(lists_of_graphs) {
+  static const int32_t wanted[] = {0, 0, 1, -1};
+  static const int64_t ptr[] = {0, 4, 8, 12, 16}, rows[] = {1, 2, 4, 5};
+  heed_collection *c;
+  for (int n = 0, passed = 0; !passed; n++) {
+    size_t held = heed_memory_held();
+    heed__alloc_fail_after(n);
+    heed_status status = heed_collection_open(&c, TEST_FILES "good-graphs.tsv", NULL);
+    heed__alloc_fail_after(-1);
+    ck_assert_msg(status == HEED_OK || status == HEED_NOMEM, "%s", heed_message());
+    passed = status == HEED_OK;
+    if (!passed) {
+      ck_assert_ptr_null(c);
+      ck_assert_uint_eq(heed_memory_held(), held);
+    }
+  }
+  ck_assert_int_eq(heed_collection_graphs(c), 4);
+  ck_assert_mem_eq(heed_collection_graph_ptr(c), ptr, sizeof ptr);
+  ck_assert_int_eq(heed_collection_edge_count(c), 16);
+  ck_assert_mem_eq(heed_collection_labels(c), wanted, sizeof wanted);
+  ck_assert_str_eq(heed_collection_target_name(c, 0), "ring");
+  ck_assert_str_eq(heed_collection_target_name(c, 1), "square");
+  for (int g = 0; g < 4; g++) {
+    ck_assert_int_eq(heed_collection_row(c, g), rows[g]);
+    /* a-b, b-c, c-d, a-c */
+    static const int64_t edges[] = {0, 1, 0, 2, 1, 2, 2, 3};
+    static const int degrees[] = {2, 2, 3, 1};
+    for (int i = 0; i < 8; i++)
+      ck_assert_int_eq(heed_collection_edges(c)[8 * g + i] - 4 * g, edges[i]);
+    for (int i = 0; i < 4; i++) {
+      ck_assert_float_eq(heed_collection_node_matrix(c)->data[16 * (4 * g + i) + degrees[i]], 1);
+    }
+  }
+  ck_assert_str_eq(heed_collection_name(c, 2), "good-square.edges");
+  heed_collection_free(c);
+  const heed_collection_options by_attribute = {.features = "x", .skip_bad = true};
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &by_attribute) == HEED_OK,
+                "%s", heed_message());
+  ck_assert_int_eq(heed_collection_features(c), 1);
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 0), "x");
+  ck_assert_int_ge(heed_collection_skipped(c), 1); /* an edge list has no attributes */
+  heed_collection_free(c);
+  const heed_collection_options numbers = {.kind = HEED_TARGET_NUMBER};
+  ck_assert_int_eq(heed_collection_open(&c, TEST_FILES "good-graphs.tsv", &numbers), HEED_FORMAT);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "row 1: 'ring' where a number"));
+  ck_assert_msg(heed_collection_open(&c, TEST_FILES "good-pairs", NULL) == HEED_OK, "%s",
+                heed_message());
+  ck_assert_int_eq(heed_collection_edge_count(c), 2);
+  heed_collection_free(c);
+}
+END_TEST
+
+/* Edges that share an end, by trying all. */
+START_TEST(edges_become_nodes) {
+  made m;
+  heed_collection *c, *lines;
+  make(&m, 40, HEED_TARGET_CLASS);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  const heed_collection_split_options folds = {HEED_SPLIT_FOLDS, 1, 4, 0, 0};
+  ck_assert_int_eq(heed_collection_split(c, &folds), HEED_OK);
+  ck_assert_msg(heed_collection_line_graphs(&lines, c) == HEED_OK, "%s", heed_message());
+  ck_assert_int_eq(heed_collection_graphs(lines), 40);
+  ck_assert_int_eq(heed_collection_features(lines), 8);
+  ck_assert_int_eq(heed_collection_edge_features(lines), 3);
+  ck_assert_mem_eq(heed_collection_labels(lines), m.labels, sizeof(int32_t) * 40);
+  ck_assert_int_eq(heed_collection_splits(lines), 4);
+  ck_assert_mem_eq(heed_collection_split_part(lines, 3, HEED_PART_TEST),
+                   heed_collection_split_part(c, 3, HEED_PART_TEST), 40);
+  const int64_t *ptr = heed_collection_graph_ptr(lines), *ends = heed_collection_edges(lines);
+  const heed_matrix *x = heed_collection_node_matrix(lines),
+                    *ex = heed_collection_edge_matrix(lines);
+  int64_t first = 0, pairs = 0;
+  for (int g = 0; g < 40; g++) {
+    int64_t n = 0;
+    while (first + n < m.arrays.n_edges && m.edges[2 * (first + n)] < m.graph_ptr[g + 1]) n++;
+    ck_assert_int_eq(ptr[g + 1] - ptr[g], n > 0 ? n : 1);
+    for (int k = 0; n == 0 && k < 8; k++) ck_assert_float_eq(x->data[8 * ptr[g] + k], 0);
+    for (int64_t e = 0; e < n; e++) {
+      const int64_t *a = m.edges + 2 * (first + e);
+      const float *row = x->data + 8 * (ptr[g] + e);
+      for (int k = 0; k < 3; k++) {
+        ck_assert_float_eq(row[k], m.x[3 * a[0] + k] + m.x[3 * a[1] + k]);
+        ck_assert_float_eq(row[3 + k], fabsf(m.x[3 * a[0] + k] - m.x[3 * a[1] + k]));
+      }
+      ck_assert_mem_eq(row + 6, m.edge_x + 2 * (first + e), 8);
+      for (int64_t f = 0; f < e; f++) {
+        const int64_t *b = m.edges + 2 * (first + f);
+        if (a[0] != b[0] && a[0] != b[1] && a[1] != b[0] && a[1] != b[1]) continue;
+        ck_assert_int_lt(pairs, heed_collection_edge_count(lines));
+        ck_assert_int_eq(ends[2 * pairs], ptr[g] + f);
+        ck_assert_int_eq(ends[2 * pairs + 1], ptr[g] + e);
+        const float *shared = ex->data + 3 * pairs;
+        int64_t node = (int64_t)(shared[0] - 1) / 3;
+        ck_assert(node == a[0] || node == a[1]);
+        ck_assert(node == b[0] || node == b[1]);
+        ck_assert_mem_eq(shared, m.x + 3 * node, 12);
+        pairs++;
+      }
+    }
+    first += n;
+  }
+  ck_assert_int_eq(pairs, heed_collection_edge_count(lines));
+  heed_collection_free(lines);
+  heed_collection_free(c);
+}
+END_TEST
+
 START_TEST(sources_are_told_apart) {
-  static const char *const are[] = {"molecules", "x.csv", "x.CSV.gz", "x.sdf", "a/x.sdf.gz", "x.tsv"};
+  static const char *const are[] = {"molecules", "x.csv",      "x.CSV.gz",
+                                    "x.sdf",     "a/x.sdf.gz", "x.tsv"};
   static const char *const are_not[] = {"karate", "x.npz", "x.graphml", "csv", ".csvx", "sbm:n=10"};
   for (int i = 0; i < 6; i++) {
     ck_assert(heed_collection_is(are[i]));
@@ -725,10 +898,14 @@ START_TEST(numbers_in_files) {
   static const struct {
     const char *text;
     double value;
-  } good[] = {{"0", 0},         {"-0.77", -0.77},  {"+3", 3},           {"1e3", 1000},
-              {"1E-3", 1e-3},   {".5", .5},        {"5.", 5},           {"12345678901234567890123", 12345678901234567890123.},
-              {"1e-310", 1e-310}, {"0.1", 0.1},    {"-1.5e+2", -150},   {"0.000000000000000000000000001", 1e-27}};
-  static const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", "nan", "inf", "0x10", "1,5", "1 ", " 1", "1.2.3"};
+  } good[] = {{"0", 0},           {"-0.77", -0.77},
+              {"+3", 3},          {"1e3", 1000},
+              {"1E-3", 1e-3},     {".5", .5},
+              {"5.", 5},          {"12345678901234567890123", 12345678901234567890123.},
+              {"1e-310", 1e-310}, {"0.1", 0.1},
+              {"-1.5e+2", -150},  {"0.000000000000000000000000001", 1e-27}};
+  static const char *const bad[] = {"",    "-",    ".",   "e5", "1e", "1e+",  "nan",
+                                    "inf", "0x10", "1,5", "1 ", " 1", "1.2.3"};
   double value;
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     ck_assert(heed__data_number(good[i].text, strlen(good[i].text), &value));
@@ -748,6 +925,7 @@ int main(void) {
   tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
   tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
   tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);
+  tcase_add_test(made_by_hand, edges_become_nodes);
   suite_add_tcase(suite, made_by_hand);
   TCase *splits = tcase_create("splits");
   tcase_add_test(splits, splits_at_random);
@@ -760,6 +938,9 @@ int main(void) {
   tcase_add_loop_test(folders, bad_folders_are_refused, 0, sizeof bad_texts / sizeof *bad_texts);
   tcase_add_test(folders, graphs_without_nodes_can_be_left_out);
   tcase_add_test(folders, sources_are_told_apart);
+  tcase_add_loop_test(folders, bad_sources_are_refused, 0,
+                      sizeof bad_sources / sizeof *bad_sources);
+  tcase_add_test(folders, lists_of_graphs);
   tcase_add_test(folders, numbers_in_files);
   suite_add_tcase(suite, folders);
   SRunner *runner = srunner_create(suite);

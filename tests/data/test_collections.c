@@ -20,7 +20,8 @@ static heed_collection *open_set(const char *name, const heed_collection_options
 
 static int64_t labelled(const heed_collection *c, int32_t label) {
   int64_t n = 0;
-  for (int64_t g = 0; g < heed_collection_graphs(c); g++) n += heed_collection_labels(c)[g] == label;
+  for (int64_t g = 0; g < heed_collection_graphs(c); g++)
+    n += heed_collection_labels(c)[g] == label;
   return n;
 }
 
@@ -61,7 +62,8 @@ END_TEST
 
 /* Splits of molecules: disjoint, covering, each of one molecule or of one scaffold on one side. */
 static void check_split(heed_collection *c, heed_collection_split_kind kind) {
-  const heed_collection_split_options options = {kind, 0, kind == HEED_SPLIT_FOLDS ? 5 : 2, 0.8, 0.1};
+  const heed_collection_split_options options = {kind, 0, kind == HEED_SPLIT_FOLDS ? 5 : 2, 0.8,
+                                                 0.1};
   double start = heed_seconds();
   ck_assert_msg(heed_collection_split(c, &options) == HEED_OK, "%s", heed_message());
   printf("%s in %.2f s:", heed_collection_split_name(kind), heed_seconds() - start);

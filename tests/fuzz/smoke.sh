@@ -7,7 +7,8 @@ files=$srcdir/tests/files
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/safetensors" "$work/found" || exit 1
+mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/safetensors" "$work/collection" "$work/found" ||
+  exit 1
 
 cp "$files"/*.npz "$work/npz" || exit 1
 rm -f "$work/npz/bad-bomb.npz"
@@ -17,7 +18,7 @@ cp "$files"/*.safetensors "$work/safetensors" || exit 1
 # too.
 for file in "$files"/good-* "$files"/bad-*; do
   case $file in
-    *.npz | *.png | *.safetensors) continue ;;
+    *.npz | *.png | *.safetensors | *.csv | *.csv.gz | *.sdf | *.tsv | *-pairs | *-agree) continue ;;
     *.graphml) byte='\001' ;;
     *.gml) byte='\002' ;;
     *.net) byte='\003' ;;
@@ -36,6 +37,23 @@ for file in "$files"/good-* "$files"/bad-*; do
   done
 done
 
+# The first byte says what it is, and that bad rows are left out, see fuzz_collection.c.
+for file in "$files"/*.csv "$files"/*.csv.gz "$files"/*.sdf; do
+  first='\004'
+  case $file in *.sdf) first='\005' ;; esac
+  # shellcheck disable=SC2059
+  { printf "$first" && cat "$file"; } >"$work/collection/$(basename "$file")" || exit 1
+done
+for folder in "$files"/*-pairs "$files"/*-agree; do
+  {
+    printf '\002'
+    for name in graph_indicator graph_labels A node_labels edge_labels; do
+      cat "$folder/pairs_$name.txt" 2>/dev/null
+      printf '\036'
+    done
+  } >"$work/collection/$(basename "$folder")"
+done
+
 n=0
 for recipe in sbm:n=40,blocks=4,in=0.1,out=0.01 ba:n=20,m=3 er:n=30,p=0.1 er:n=10,m=20 grid:3x4 \
   grid:2x3x4 star:7 ring:5 full:6 ring:2 sbm:n=9,blocks=2,in=2,out=-1 er: karate \
@@ -47,7 +65,7 @@ done
 LSAN_OPTIONS=suppressions=$srcdir/tests/lsan.supp:print_suppressions=0
 OMP_NUM_THREADS=1
 export LSAN_OPTIONS OMP_NUM_THREADS
-targets='npz graph recipe safetensors'
+targets='npz graph recipe safetensors collection'
 for name in $targets; do
   program=tests/fuzz/fuzz_$name
   if [ ! -x "$program" ]; then

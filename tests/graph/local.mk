@@ -47,3 +47,8 @@ EXTRA_DIST += \
   tests/files/good-square.lgl \
   tests/files/good-square.ncol \
   tests/files/good-square.net
+check_PROGRAMS += tests/graph/test_layout
+TESTS += tests/graph/test_layout
+tests_graph_test_layout_SOURCES = tests/graph/test_layout.c
+tests_graph_test_layout_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_graph_test_layout_LDADD = $(TEST_LIBS)
