@@ -62,18 +62,16 @@ static const cli_preset_entry presets[] = {
     {"gat-heterophilous", "model=gat " HETEROPHILOUS, false, NULL, HEED_TARGET_NONE},
     {"gat", "model=gat " HETEROPHILOUS, false, NULL, HEED_TARGET_NONE},
     {"nsa", "model=transformer " NODE_SET, false, NULL, HEED_TARGET_NONE},
-    {"esol",
-     "model=transformer blocks=MMMM pooling=sum dropout=0 batch=32 split=random", true,
+    {"esol", "model=transformer blocks=MMMM pooling=sum dropout=0 batch=32 split=random", true,
      ESOL_TARGET, HEED_TARGET_NUMBER},
-    {"tox21", "model=transformer blocks=MMM pooling=sum epochs=15 split=random", true,
-     TOX21_TARGETS, HEED_TARGET_BINARY},
+    {"tox21", "model=transformer blocks=MMMP epochs=15 split=random", true, TOX21_TARGETS,
+     HEED_TARGET_BINARY},
     {"mutag",
      "model=transformer blocks=MMM pooling=mean hidden=32 lr=0.003 batch=16 watch=loss "
      "split=folds folds=10",
      true, NULL, HEED_TARGET_CLASS},
-    {"proteins",
-     "model=transformer blocks=MSMP hidden=32 batch=32 epochs=20 split=folds folds=10", true, NULL,
-     HEED_TARGET_CLASS},
+    {"proteins", "model=transformer blocks=MSMP hidden=32 batch=32 epochs=20 split=folds folds=10",
+     true, NULL, HEED_TARGET_CLASS},
 };
 
 const cli_preset_entry *cli_preset(const char *name) {
