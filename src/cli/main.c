@@ -9,10 +9,10 @@
 static char program[] = "heed"; /* as messages call it, wherever it was started from */
 
 static const cli_command commands[] = {
-    {"info", "describe a graph and what attention on it costs", cmd_info},
+    {"info", "describe a graph and what attention on it costs, or a collection", cmd_info},
     {"attend", "compute attention over a graph", cmd_attend},
     {"compare", "compare masks and kernels, or what is learnt under masks", cmd_compare},
-    {"train", "train a model to tell the labels of nodes", cmd_train},
+    {"train", "train a model to tell the labels of nodes or of graphs", cmd_train},
     {"predict", "predict labels by a trained model", cmd_predict},
     {"draw", "draw a molecule or a small graph and the attention on it", cmd_draw},
     {"demo", "train on built-in graphs and compare masks, in seconds", cmd_demo},
