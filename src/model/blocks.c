@@ -61,17 +61,8 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   spec.slope = options->slope;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
-  int32_t att_dim = 0;
-  if (!v2 && options->edges == HEED_EDGES_ADD && options->scope == HEED_SCOPE_MASKED) {
-    /* What pairs add stands inside of LeakyReLU: GATv2 over one number a head does that. */
-    query = heed__model_head_dot(model, name, ".att_dst", query, options->heads, options->dim);
-    key = heed__model_head_dot(model, name, ".att_src", key, options->heads, options->dim);
-    spec.score = HEED_SCORE_GATV2;
-    spec.key_dim = 1;
-    att_dim = options->dim;
-  }
   heed_value out = heed__model_attention(model, name, &spec, options->scope, query, key, value,
-                                         att_dim == 0, options->edges, att_dim);
+                                         true, options->edges);
   if (options->merge == HEED_MERGE_MEAN) out = heed_model_head_mean(model, out, options->heads);
   if (!options->bias) return out;
   if (!heed__model_name(model, text, name, ".bias")) return -1;
@@ -124,7 +115,7 @@ static heed_value block(heed_model *model, const char *name, heed_value seen, in
   heed_value query = linear(model, name, ".query", seeds > 0 ? x : y, width, true);
   heed_value key = linear(model, name, ".key", y, width, true);
   heed_value value = linear(model, name, ".value", y, width, true);
-  y = heed__model_attention(model, name, &spec, scope, query, key, value, true, edges, 0);
+  y = heed__model_attention(model, name, &spec, scope, query, key, value, true, edges);
   y = linear(model, name, ".out", y, width, true);
   y = heed_model_dropout(model, y, options->dropout);
   x = heed_model_add(model, x, y);
@@ -174,7 +165,7 @@ heed_value heed_model_transformer_conv(heed_model *model, const char *name, heed
   heed_value key = linear(model, name, ".lin_key", x, width, true);
   heed_value value = linear(model, name, ".lin_value", x, width, true);
   heed_value out =
-      heed__model_attention(model, name, &spec, scope, query, key, value, true, edges, 0);
+      heed__model_attention(model, name, &spec, scope, query, key, value, true, edges);
   if (mean) out = heed_model_head_mean(model, out, heads);
   return heed_model_add(model, out, linear(model, name, ".lin_skip", x, mean ? dim : width, true));
 }

@@ -352,7 +352,7 @@ static heed_status check_attention(const heed_model *model, const char *name,
 
 /* The parameters of features of pairs. */
 static bool add_edges(heed_model *model, const char *name, heed__layer *layer, heed_edge_use edges,
-                      int32_t att_dim) {
+                      bool vectors) {
   if ((unsigned)edges > HEED_EDGES_ADD) {
     (void)heed__model_failed(
         model, heed__fail(HEED_ARGUMENT, "layer %s: edges %d: there is none", name, (int)edges));
@@ -367,15 +367,14 @@ static bool add_edges(heed_model *model, const char *name, heed__layer *layer, h
   }
   heed_attention_spec *spec = &layer->spec;
   bool adds = edges == HEED_EDGES_ADD;
-  if (adds && (spec->score == HEED_SCORE_GAT ||
-               (spec->score == HEED_SCORE_DOT && spec->key_dim != spec->value_dim))) {
+  if (adds && spec->score == HEED_SCORE_DOT && spec->key_dim != spec->value_dim) {
     (void)heed__model_failed(
         model, heed__fail(HEED_ARGUMENT, "layer %s: edges add: score %s with heads of %d and %d",
                           name, heed_score_name(spec->score), (int)spec->key_dim,
                           (int)spec->value_dim));
     return false;
   }
-  int64_t dim = !adds ? 1 : att_dim > 0 ? att_dim : spec->key_dim;
+  int64_t dim = adds ? spec->key_dim : 1;
   layer->edges = edges;
   spec->edge_dim = (int32_t)model->edge_features;
   layer->edge_tensors[0] =
@@ -384,16 +383,16 @@ static bool add_edges(heed_model *model, const char *name, heed__layer *layer, h
                  model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
   if (layer->edge_tensors[0] < 0) return false;
   model->tensors[layer->edge_tensors[0]].fan_in = model->edge_features;
-  if (!adds || att_dim == 0) return true;
-  layer->edge_tensors[1] =
-      add_tensor(model, name, ".att_edge", vectors_shape(spec->heads, att_dim), HEED__GLOROT);
+  if (!adds || !vectors || spec->score != HEED_SCORE_GAT) return true;
+  layer->edge_tensors[1] = add_tensor(model, name, ".att_edge",
+                                      vectors_shape(spec->heads, spec->key_dim), HEED__GLOROT);
   return layer->edge_tensors[1] >= 0;
 }
 
 heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
                                  heed_value query, heed_value key, heed_value value, bool vectors,
-                                 heed_edge_use edges, int32_t att_dim) {
+                                 heed_edge_use edges) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, query) ||
       !heed__model_takes(model, name, key) || !heed__model_takes(model, name, value)) {
@@ -417,7 +416,7 @@ heed_value heed__model_attention(heed_model *model, const char *name,
     layer.tensors[0] = add_tensor(model, name, ".att", shape, HEED__GLOROT);
     if (layer.tensors[0] < 0) return -1;
   }
-  if (scope == HEED_SCOPE_MASKED && !add_edges(model, name, &layer, edges, att_dim)) return -1;
+  if (scope == HEED_SCOPE_MASKED && !add_edges(model, name, &layer, edges, vectors)) return -1;
   layer.name = heed__strdup(name);
   if (layer.name == NULL) return heed__model_failed(model, HEED_NOMEM);
   return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, per_graph(model, query));
@@ -427,17 +426,7 @@ heed_value heed_model_attention(heed_model *model, const char *name,
                                 const heed_attention_spec *spec, heed_scope scope, heed_value query,
                                 heed_value key, heed_value value) {
   return heed__model_attention(model, name, spec, scope, query, key, value, true,
-                               HEED_EDGES_NONE, 0);
-}
-
-heed_value heed__model_head_dot(heed_model *model, const char *name, const char *suffix, heed_value x,
-                                int32_t heads, int32_t dim) {
-  if (!heed__model_takes(model, name, x)) return -1;
-  heed__layer layer = layer_over(HEED__HEAD_DOT, x);
-  layer.heads = heads;
-  layer.tensors[0] = add_tensor(model, name, suffix, vectors_shape(heads, dim), HEED__GLOROT);
-  if (layer.tensors[0] < 0) return -1;
-  return add_layer(model, layer, heads, per_graph(model, x));
+                               HEED_EDGES_NONE);
 }
 
 heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width) {

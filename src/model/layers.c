@@ -207,10 +207,10 @@ static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed_
   if (layer->edges == HEED_EDGES_NONE) return in;
   const float *weight = parameter(pass, layer->edge_tensors[0]);
   in.edges = pass->edges;
-  if (layer->edges == HEED_EDGES_BIAS) {
-    in.edge_bias = weight;
+  if (layer->edges == HEED_EDGES_BIAS || gat) {
+    in.edge_bias = layer->edge_tensors[1] < 0 ? weight : step->edge_room;
   } else {
-    in.edge_key = layer->edge_tensors[1] < 0 ? weight : step->edge_room;
+    in.edge_key = weight;
     if (score == HEED_SCORE_DOT) in.edge_value = weight;
   }
   return in;
@@ -220,7 +220,7 @@ static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed_
 static void edge_heads(const heed_pass *pass, const heed__layer *layer, float *to) {
   const float *weight = parameter(pass, layer->edge_tensors[0]);
   const float *att = parameter(pass, layer->edge_tensors[1]);
-  int64_t heads = layer->spec.heads, dim = pass->model->tensors[layer->edge_tensors[1]].is.shape[2];
+  int64_t heads = layer->spec.heads, dim = layer->spec.key_dim;
   for (int64_t i = 0; i < layer->spec.edge_dim * heads; i++) {
     float sum = 0;
     for (int64_t d = 0; d < dim; d++) sum += weight[i * dim + d] * att[i % heads * dim + d];
@@ -233,7 +233,7 @@ static void edge_heads_backward(const heed_pass *pass, const heed__layer *layer,
   const float *att = parameter(pass, layer->edge_tensors[1]);
   float *d_weight = gradient(pass, layer->edge_tensors[0]);
   float *d_att = gradient(pass, layer->edge_tensors[1]);
-  int64_t heads = layer->spec.heads, dim = pass->model->tensors[layer->edge_tensors[1]].is.shape[2];
+  int64_t heads = layer->spec.heads, dim = layer->spec.key_dim;
   memset(d_att, 0, (size_t)(heads * dim) * sizeof *d_att);
   for (int64_t i = 0; i < layer->spec.edge_dim * heads; i++) {
     for (int64_t d = 0; d < dim; d++) {
@@ -296,8 +296,8 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
   float *d_edge = gradient(pass, layer->edge_tensors[0]);
   int64_t numbers = (int64_t)layer->spec.edge_dim * layer->spec.heads * layer->spec.key_dim;
   bool by_head = layer->edge_tensors[1] >= 0;
-  if (layer->edges == HEED_EDGES_BIAS) gradients.edge_bias = d_edge;
-  if (in.edge_key != NULL) gradients.edge_key = by_head ? step->edge_room + numbers : d_edge;
+  if (in.edge_bias != NULL) gradients.edge_bias = by_head ? step->edge_room + numbers : d_edge;
+  if (in.edge_key != NULL) gradients.edge_key = d_edge;
   if (in.edge_value != NULL) gradients.edge_value = step->edge_room;
   HEED__TRY(heed_attention_backward(step->plan, &in, &gradients));
   if (by_head) edge_heads_backward(pass, layer, step->edge_room + numbers);
@@ -309,36 +309,6 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
     heed__accumulate(rows * pass->model->values[value].width, to[i], pass->slots[value].gradient);
   }
   return HEED_OK;
-}
-
-/* Each head's vector in the column of that head, [H * D, H], so that products do the work. */
-static void head_columns(const float *att, int64_t heads, int64_t dim, float *columns) {
-  memset(columns, 0, (size_t)(heads * dim * heads) * sizeof *columns);
-  for (int64_t i = 0; i < heads * dim; i++) columns[i * heads + i / dim] = att[i];
-}
-
-static heed_status forward_head_dot(heed_pass *pass, const heed__layer *layer,
-                                    const heed__step *step, const heed__slot *x, heed__slot *y) {
-  int64_t in = pass->model->values[layer->inputs[0]].width, heads = layer->heads;
-  float *columns = step->keep;
-  y->data = y->own;
-  head_columns(parameter(pass, layer->tensors[0]), heads, in / heads, columns);
-  return heed__dense_product(false, false, y->rows, heads, in, x->data, columns, 0, y->data,
-                             pass->room);
-}
-
-static heed_status backward_head_dot(heed_pass *pass, const heed__layer *layer,
-                                     const heed__step *step, const heed__slot *x,
-                                     const heed__slot *y) {
-  int64_t in = pass->model->values[layer->inputs[0]].width, heads = layer->heads;
-  float *columns = step->keep, *sums = columns + in * heads;
-  float *d_att = gradient(pass, layer->tensors[0]);
-  HEED__TRY(heed__dense_product(true, false, in, heads, y->rows, x->data, y->gradient, 0, sums,
-                                pass->room));
-  for (int64_t i = 0; i < in; i++) d_att[i] = sums[i * heads + i / (in / heads)];
-  if (!x->needs_gradient) return HEED_OK;
-  return heed__dense_product(false, true, y->rows, in, heads, y->gradient, columns,
-                             step->adds[0] ? 1 : 0, x->gradient, pass->room);
 }
 
 static heed__pool pool_of(heed_pooling pooling) {
@@ -386,8 +356,6 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
       y->data = y->own;
       heed__head_mean(y->rows, layer->heads, width, x->data, y->data);
       break;
-    case HEED__HEAD_DOT:
-      return forward_head_dot(pass, layer, step, x, y);
     case HEED__SEEDS:
       y->data = y->own;
       for (int64_t g = 0; g < pass->n_graphs; g++) {
@@ -459,8 +427,6 @@ static heed_status layer_backward(heed_pass *pass, int number) {
       heed__head_mean_backward(y->rows, layer->heads, width, y->gradient, x->gradient,
                                step->adds[0]);
       break;
-    case HEED__HEAD_DOT:
-      return backward_head_dot(pass, layer, step, x, y);
     case HEED__SEEDS: { /* graph by graph */
       int64_t numbers = pass->model->tensors[layer->tensors[0]].is.size;
       heed__sum_columns(pass->n_graphs, numbers, y->gradient, gradient(pass, layer->tensors[0]),

@@ -14,7 +14,6 @@ typedef enum heed__kind {
   HEED__ADD,
   HEED__ATTENTION,
   HEED__HEAD_MEAN,
-  HEED__HEAD_DOT, /* each head's numbers times a vector of its own: [N, H * D] to [N, H] */
   HEED__POOL,
   HEED__SEEDS, /* the same rows for every graph; no input */
   HEED__JOIN   /* the rows of a graph side by side */
@@ -86,16 +85,12 @@ bool heed__model_name(heed_model *model, char text[HEED__NAME_BYTES], const char
                       const char *suffix);
 
 /* heed_model_attention(), with or without trained vectors in the scores: without, they are all
- * ones; and with features of pairs, which scope FULL leaves out. `att_dim` above 0: ADD comes to one
- * number a head, lin_edge [H * att_dim, Fe] times att_edge [1, H, att_dim], as GATConv has it. */
+ * ones; and with features of pairs, which scope FULL leaves out. Of GAT, ADD comes to one number a
+ * head: lin_edge [H * D, Fe] times att_edge [1, H, D], as GATConv has it. */
 heed_value heed__model_attention(heed_model *model, const char *name,
                                  const heed_attention_spec *spec, heed_scope scope,
                                  heed_value query, heed_value key, heed_value value, bool vectors,
-                                 heed_edge_use edges, int32_t att_dim);
-
-/* Each head's [dim] numbers of x times its own of the parameter `name``suffix` [1, H, dim]. */
-heed_value heed__model_head_dot(heed_model *model, const char *name, const char *suffix, heed_value x,
-                                int32_t heads, int32_t dim);
+                                 heed_edge_use edges);
 
 /* The parameter `name`.seeds [seeds, width], those rows once for every graph. */
 heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width);

@@ -17,8 +17,7 @@ static int most(int a, int b) { return a > b ? a : b; }
 /* Whether a layer's backward pass reads its input's data. */
 static bool reads_input(const heed__layer *layer) {
   return layer->kind == HEED__LINEAR || layer->kind == HEED__ACTIVATE ||
-         layer->kind == HEED__NORMALIZE || layer->kind == HEED__ATTENTION ||
-         layer->kind == HEED__HEAD_DOT;
+         layer->kind == HEED__NORMALIZE || layer->kind == HEED__ATTENTION;
 }
 
 /* Whether a layer may write its output over input `i`. */
@@ -192,8 +191,6 @@ static heed_status add_extras(heed__plan *p) {
       }
     } else if (layer->kind == HEED__DROPOUT && step->backward) {
       HEED__TRY(add_item(p, heed__keep_words(rows * width), 1, l, last, &step->keep));
-    } else if (layer->kind == HEED__HEAD_DOT) {
-      HEED__TRY(add_item(p, model->values[layer->inputs[0]].width, 2 * width, l, last, &step->keep));
     } else if (layer->kind == HEED__POOL && layer->pooling == HEED_POOLING_MAX) {
       HEED__TRY(add_item(p, rows, width * (int64_t)(sizeof(int64_t) / sizeof(float)), l, last,
                          &step->keep));
@@ -248,7 +245,6 @@ static int64_t room_wanted(const heed__plan *p) {
     int64_t out = p->model->values[layer->output].width;
     int64_t in = p->model->values[layer->inputs[0]].width;
     int64_t wanted[4] = {2 * heed__column_room(rows, out), 0, 0, 0};
-    bool product = layer->kind == HEED__LINEAR || layer->kind == HEED__HEAD_DOT;
     if (layer->kind == HEED__SEEDS) {
       int32_t seeds = p->model->values[layer->output].per_graph;
       wanted[1] = heed__column_room(rows / seeds, out * seeds);
@@ -257,10 +253,10 @@ static int64_t room_wanted(const heed__plan *p) {
       if (pass->steps[l].backward) {
         wanted[1] = heed__keep_words(pass->sparse->indptr[pass->sparse->rows]);
       }
-    } else if (product) {
+    } else if (layer->kind == HEED__LINEAR) {
       wanted[1] = heed__product_room(false, rows, out, in);
     }
-    if (product && pass->steps[l].backward) {
+    if (layer->kind == HEED__LINEAR && pass->steps[l].backward) {
       wanted[2] = heed__product_room(true, in, out, rows);
       wanted[3] = heed__product_room(false, rows, in, out);
     }

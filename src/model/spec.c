@@ -250,8 +250,7 @@ static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int l
                            heed_value x) {
   char name[TEXT_BYTES];
   heed_attention_spec attention = heed_attention_spec_default(spec->heads, 1);
-  /* Over one number a head, its vectors ones, GATv2 is GAT; what pairs add stands inside of it. */
-  attention.score = spec->edges == HEED_EDGES_ADD ? HEED_SCORE_GATV2 : HEED_SCORE_GAT;
+  attention.score = HEED_SCORE_GAT;
   attention.value_dim = (int32_t)(spec->hidden / spec->heads);
   attention.slope = spec->slope;
   attention.dropout = spec->attention_dropout;
@@ -261,7 +260,7 @@ static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int l
   heed_value query =
       heed_model_linear(model, numbered(name, "layers.", layer, ".query"), x, spec->heads, false);
   return heed__model_attention(model, numbered(name, "layers.", layer, ""), &attention,
-                               HEED_SCOPE_MASKED, query, key, x, false, spec->edges, 0);
+                               HEED_SCOPE_MASKED, query, key, x, false, spec->edges);
 }
 
 static heed_value residual_module(heed_model *model, const heed_model_spec *spec, int layer,

@@ -130,6 +130,7 @@ static void against_oracle(heed_score score, int shape) {
   for (int pattern = 0; pattern < PATTERNS; pattern++) {
     recipe r = recipe_of(score, shape, pattern);
     r.dropout = 0; /* which the oracle leaves out */
+    r.edge_dim = 0; /* which has no place beside this storage */
     trial t;
     trial_make(&t, &r);
     counts n = counts_of(&t);

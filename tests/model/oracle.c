@@ -193,7 +193,7 @@ static float *weight_factors(const run *r, int number) {
 static double leaky(double x, double slope) { return x > 0 ? x : slope * x; }
 
 static double logit_of(const run *r, const heed__layer *layer, const double *q, const double *k,
-                       int32_t h) {
+                       int32_t h, double of_pair) {
   const heed_attention_spec *spec = &layer->spec;
   int32_t dim = spec->key_dim;
   const double *a = layer->tensors[0] < 0 ? NULL : tensor(r, layer->tensors[0]) + h * dim;
@@ -217,6 +217,7 @@ static double logit_of(const run *r, const heed__layer *layer, const double *q, 
         break;
     }
   }
+  sum += of_pair;
   return spec->score == HEED_SCORE_GAT ? leaky(sum, slope) : sum;
 }
 
@@ -248,6 +249,7 @@ static void attention(const run *r, int number, double *y) {
   int32_t heads = layer->spec.heads, dim = layer->spec.key_dim, dim_v = layer->spec.value_dim;
   int64_t n = r->rows[layer->output], m = r->rows[layer->inputs[1]];
   bool adds = layer->edges == HEED_EDGES_ADD, of_values = adds && layer->spec.score == HEED_SCORE_DOT;
+  bool to_keys = adds && layer->spec.score != HEED_SCORE_GAT;
   double *with_edge = room(dim, sizeof *with_edge);
   bool drops = r->mode == HEED_MODE_TRAIN && layer->spec.dropout > 0;
   float *factors = drops ? weight_factors(r, number) : NULL;
@@ -258,10 +260,11 @@ static void attention(const run *r, int number, double *y) {
         int64_t pair;
         if (!sees(r, layer, i, j, &pair)) continue;
         for (int32_t d = 0; d < dim; d++) {
-          with_edge[d] = k[(j * heads + h) * dim + d] + (adds ? of_edge(r, layer, pair, h, d) : 0);
+          with_edge[d] = k[(j * heads + h) * dim + d] + (to_keys ? of_edge(r, layer, pair, h, d) : 0);
         }
-        double logit = logit_of(r, layer, q + (i * heads + h) * dim, with_edge, h);
-        if (layer->edges == HEED_EDGES_BIAS) logit += of_edge(r, layer, pair, h, 0);
+        bool to_logits = layer->edges != HEED_EDGES_NONE && !to_keys;
+        double of_pair = to_logits ? of_edge(r, layer, pair, h, 0) : 0;
+        double logit = logit_of(r, layer, q + (i * heads + h) * dim, with_edge, h, of_pair);
         double e = exp(logit);
         sum += e;
         for (int32_t d = 0; d < dim_v; d++) {
@@ -346,11 +349,6 @@ static void layer_forward(run *r, int number) {
         for (int32_t h = 0; h < layer->heads; h++) {
           y[i] += x[i / width * from + h * width + i % width] / layer->heads;
         }
-      }
-      break;
-    case HEED__HEAD_DOT:
-      for (int64_t i = 0; i < rows * from; i++) {
-        y[i / (from / width)] += x[i] * tensor(r, layer->tensors[0])[i % from];
       }
       break;
     case HEED__SEEDS:
