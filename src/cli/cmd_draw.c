@@ -312,40 +312,15 @@ static int take_from_collection(draw *run) {
 
 /* --- The model ------------------------------------------------------------------------------ */
 
-static const char *metadata(const draw *run, const char *key) {
-  const char *value = heed_safetensors_metadata(run->file, key);
-  return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
-static bool says(const draw *run, const char *key, const char *what) {
-  const char *value = metadata(run, key);
-  return value != NULL && strcmp(value, what) == 0;
-}
-
 /* What the command line left open is as it was in training. */
 static int take_over(draw *run) {
   draw_input *options = run->options;
   cli_graph *graph = &options->graph;
-  const char *mask = metadata(run, "heed.mask");
-  for (int i = HEED_DIRECTION_IN; !graph->direction_given && i <= HEED_DIRECTION_ALL; i++) {
-    heed_direction direction = (heed_direction)i;
-    if (says(run, "heed.direction", cli_direction_name(direction))) graph->direction = direction;
+  if (cli_as_trained(run->file, options->model, graph, &options->mask, options->mask_given)) {
+    return CLI_FAILED;
   }
-  for (int i = HEED_LOOPS_KEEP; !graph->loops_given && i <= HEED_LOOPS_DROP; i++) {
-    heed_loops loops = (heed_loops)i;
-    if (says(run, "heed.loops", cli_loops_name(loops))) graph->loops = loops;
-  }
-  if (says(run, "heed.directed", "yes")) graph->options.directed = true;
-  if (graph->options.features == NULL) graph->options.features = metadata(run, "heed.attributes");
-  if (graph->options.label == NULL) graph->options.label = metadata(run, "heed.label");
-  if (graph->normalize == NULL) graph->normalize = metadata(run, "heed.features");
-  if (graph->collection.smiles == NULL) graph->collection.smiles = metadata(run, "heed.smiles");
-  if (says(run, "heed.edge_set", "yes") || graph->collection.edge_set) {
-    return cli_fail("%s: its nodes are the edges, which no drawing shows", options->model);
-  }
-  if (mask == NULL || options->mask_given) return CLI_OK;
-  if (cli_read_mask(mask, strlen(mask), &options->mask)) return CLI_OK;
-  return cli_fail("%s: heed.mask: '%s' is no mask", options->model, mask);
+  if (!graph->collection.edge_set) return CLI_OK;
+  return cli_fail("%s: its nodes are the edges, which no drawing shows", options->model);
 }
 
 static int open_model(draw *run) {

@@ -100,41 +100,20 @@ typedef struct predict {
 
 /* --- As it was in training ----------------------------------------------------------------- */
 
-static const char *metadata(const predict *run, const char *key) {
-  const char *value = heed_safetensors_metadata(run->file, key);
-  return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
 /* What the command line left open is as the file says. */
 static int take_over(predict *run) {
   predict_input *options = run->options;
   cli_graph *graph = &options->graph;
-  const char *mask = metadata(run, "heed.mask"), *seed = metadata(run, "heed.seed");
-  const char *direction = metadata(run, "heed.direction"), *loops = metadata(run, "heed.loops");
-  const char *directed = metadata(run, "heed.directed");
-  if (metadata(run, "heed.graphs") != NULL) {
+  const char *seed = cli_metadata(run->file, "heed.seed");
+  if (cli_metadata(run->file, "heed.graphs") != NULL) {
     return cli_fail("%s: was trained on a collection, but %s is one graph", options->model,
                     graph->source);
   }
-  for (int i = HEED_DIRECTION_IN; direction != NULL && i <= HEED_DIRECTION_ALL; i++) {
-    bool same = strcmp(direction, cli_direction_name((heed_direction)i)) == 0;
-    if (same && !graph->direction_given) graph->direction = (heed_direction)i;
-  }
-  for (int i = HEED_LOOPS_KEEP; loops != NULL && i <= HEED_LOOPS_DROP; i++) {
-    bool same = strcmp(loops, cli_loops_name((heed_loops)i)) == 0;
-    if (same && !graph->loops_given) graph->loops = (heed_loops)i;
-  }
-  if (directed != NULL && strcmp(directed, "yes") == 0) graph->options.directed = true;
-  if (graph->options.features == NULL) graph->options.features = metadata(run, "heed.attributes");
-  if (graph->options.label == NULL) graph->options.label = metadata(run, "heed.label");
-  if (graph->normalize == NULL) graph->normalize = metadata(run, "heed.features");
   if (seed != NULL && !options->global->seed_given) {
     options->global->seed = strtoull(seed, NULL, 10);
   }
   graph->options.seed = options->global->seed;
-  if (mask == NULL || options->mask_given) return CLI_OK;
-  if (cli_read_mask(mask, strlen(mask), &options->mask)) return CLI_OK;
-  return cli_fail("%s: heed.mask: '%s' is no mask", options->model, mask);
+  return cli_as_trained(run->file, options->model, graph, &options->mask, options->mask_given);
 }
 
 static int open_all(predict *run) {
@@ -280,8 +259,8 @@ static double measure(const predict *run, heed_metric metric, const uint8_t *row
 static int report_quality(heed_report *report, predict *run) {
   static const char *const names[] = {"train", "validation", "test"};
   static const char *const labels[] = {"training nodes", "validation nodes", "test nodes"};
-  const char *wanted = metadata(run, "heed.metric"), *split = metadata(run, "heed.split");
-  const char *drawn = metadata(run, "heed.splits_drawn");
+  const char *wanted = cli_metadata(run->file, "heed.metric"), *split = cli_metadata(run->file, "heed.split");
+  const char *drawn = cli_metadata(run->file, "heed.splits_drawn");
   cli_task *task = &run->task;
   heed_metric metric = HEED_METRIC_ACCURACY;
   if (task->targets.labels == NULL) return CLI_OK;

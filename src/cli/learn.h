@@ -292,6 +292,16 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
 
 int cli_compare_trained(cli_trained_comparison *options);
 
+/* --- Models that were trained (as_trained.c) ----------------------------------------------- */
+
+/* What the file says under `key`; NULL where that is nothing. */
+const char *cli_metadata(const heed_safetensors *file, const char *key);
+
+/* What the command line left open of how a graph or collection is read, and the mask, become what the
+ * file of `model` says they were in training. Texts stay the file's. */
+int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *graph,
+                   cli_mask *mask, bool mask_given);
+
 /* --- Files (output.c) ---------------------------------------------------------------------- */
 
 /* Makes sure that `path` is a folder that can be written to, made with its parents if need be. */

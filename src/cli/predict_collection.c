@@ -27,13 +27,8 @@ typedef struct prediction {
 
 /* --- As it was in training ----------------------------------------------------------------- */
 
-static const char *metadata(const prediction *run, const char *key) {
-  const char *value = heed_safetensors_metadata(run->file, key);
-  return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
 static int split_names(prediction *run) {
-  const char *text = metadata(run, "heed.outputs");
+  const char *text = cli_metadata(run->file, "heed.outputs");
   run->name_text = strdup(text != NULL ? text : "");
   run->names =
       run->name_text != NULL ? malloc((strlen(run->name_text) + 2) * sizeof *run->names) : NULL;
@@ -51,9 +46,8 @@ static int take_over(prediction *run) {
   cli_prediction *options = run->options;
   cli_graph *graph = options->graph;
   cli_collection *read = &graph->collection;
-  const char *task = metadata(run, "heed.task"), *mask = metadata(run, "heed.mask");
-  const char *loops = metadata(run, "heed.loops"), *edge_set = metadata(run, "heed.edge_set");
-  if (metadata(run, "heed.graphs") == NULL || task == NULL) {
+  const char *task = cli_metadata(run->file, "heed.task");
+  if (cli_metadata(run->file, "heed.graphs") == NULL || task == NULL) {
     return cli_fail("%s: was trained on one graph, but %s is a collection", options->model,
                     graph->source);
   }
@@ -64,15 +58,8 @@ static int take_over(prediction *run) {
     return cli_fail("%s: heed.task: '%s' is no task", options->model, task);
   }
   if (read->kind == HEED_TARGET_NONE) read->kind = run->kind;
-  if (read->smiles == NULL) read->smiles = metadata(run, "heed.smiles");
-  if (graph->options.features == NULL) graph->options.features = metadata(run, "heed.attributes");
-  if (edge_set != NULL && strcmp(edge_set, "yes") == 0) read->edge_set = true;
-  for (int i = HEED_LOOPS_KEEP; loops != NULL && i <= HEED_LOOPS_DROP; i++) {
-    bool same = strcmp(loops, cli_loops_name((heed_loops)i)) == 0;
-    if (same && !graph->loops_given) graph->loops = (heed_loops)i;
-  }
-  if (mask != NULL && !options->mask_given && !cli_read_mask(mask, strlen(mask), options->mask)) {
-    return cli_fail("%s: heed.mask: '%s' is no mask", options->model, mask);
+  if (cli_as_trained(run->file, options->model, graph, options->mask, options->mask_given)) {
+    return CLI_FAILED;
   }
   return split_names(run);
 }
@@ -81,7 +68,7 @@ static int take_over(prediction *run) {
 static int open_source(prediction *run) {
   cli_graph *graph = run->options->graph;
   cli_collection *read = &graph->collection;
-  const char *targets = metadata(run, "heed.targets");
+  const char *targets = cli_metadata(run->file, "heed.targets");
   bool ours = read->targets == NULL && targets != NULL;
   if (ours) read->targets = targets;
   heed_status status = cli_collection_try(&run->task.collection, graph);
@@ -309,9 +296,9 @@ static bool any_known(const prediction *run) {
 static int report_quality(heed_report *report, prediction *run) {
   static const char *const keys[] = {"train", "validation", "test"};
   static const char *const labels[] = {"training graphs", "validation graphs", "test graphs"};
-  const char *wanted = metadata(run, "heed.metric"), *kind = metadata(run, "heed.split_kind");
-  const char *split = metadata(run, "heed.split"), *folds = metadata(run, "heed.folds");
-  const char *seed = metadata(run, "heed.seed"), *graphs = metadata(run, "heed.graphs");
+  const char *wanted = cli_metadata(run->file, "heed.metric"), *kind = cli_metadata(run->file, "heed.split_kind");
+  const char *split = cli_metadata(run->file, "heed.split"), *folds = cli_metadata(run->file, "heed.folds");
+  const char *seed = cli_metadata(run->file, "heed.seed"), *graphs = cli_metadata(run->file, "heed.graphs");
   heed_metric metric;
   double value;
   if (!any_known(run) || wanted == NULL) return CLI_OK;

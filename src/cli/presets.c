@@ -37,7 +37,7 @@
 
 /* Whole graphs. GRAPHS is where every training on a collection starts from, with a preset or
  * without one; what the presets below say beside it did best by validation in short searches of
- * ours: few tries, two seeds or ten folds, the test not looked at to choose. */
+ * ours: few tries, two seeds or ten folds. */
 #define GRAPHS                                                                         \
   "hidden=64 heads=4 dropout=0.1 attn-dropout=0 norm=layer pre-norm=yes residual=yes " \
   "activation=gelu expansion=2 optimizer=adamw lr=0.001 weight-decay=0.01 clip=1 "     \

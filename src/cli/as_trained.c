@@ -1,0 +1,39 @@
+/* What a model's file says of its training. */
+#include <string.h>
+
+#include "cli/learn.h"
+
+const char *cli_metadata(const heed_safetensors *file, const char *key) {
+  const char *value = heed_safetensors_metadata(file, key);
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static bool says(const heed_safetensors *file, const char *key, const char *what) {
+  const char *value = cli_metadata(file, key);
+  return value != NULL && strcmp(value, what) == 0;
+}
+
+static void fill(const heed_safetensors *file, const char *key, const char **setting) {
+  if (*setting == NULL) *setting = cli_metadata(file, key);
+}
+
+int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *graph,
+                   cli_mask *mask, bool mask_given) {
+  for (int i = HEED_DIRECTION_IN; !graph->direction_given && i <= HEED_DIRECTION_ALL; i++) {
+    heed_direction direction = (heed_direction)i;
+    if (says(file, "heed.direction", cli_direction_name(direction))) graph->direction = direction;
+  }
+  for (int i = HEED_LOOPS_KEEP; !graph->loops_given && i <= HEED_LOOPS_DROP; i++) {
+    heed_loops loops = (heed_loops)i;
+    if (says(file, "heed.loops", cli_loops_name(loops))) graph->loops = loops;
+  }
+  if (says(file, "heed.directed", "yes")) graph->options.directed = true;
+  if (says(file, "heed.edge_set", "yes")) graph->collection.edge_set = true;
+  fill(file, "heed.attributes", &graph->options.features);
+  fill(file, "heed.label", &graph->options.label);
+  fill(file, "heed.features", &graph->normalize);
+  fill(file, "heed.smiles", &graph->collection.smiles);
+  const char *text = cli_metadata(file, "heed.mask");
+  if (text == NULL || mask_given || cli_read_mask(text, strlen(text), mask)) return CLI_OK;
+  return cli_fail("%s: heed.mask: '%s' is no mask", model, text);
+}
