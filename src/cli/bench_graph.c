@@ -48,18 +48,8 @@ static int make_random(bench_graph *graph, int64_t n, int64_t degree, uint64_t s
 }
 
 static int make_window(bench_graph *graph, int64_t n, int64_t width) {
-  int64_t *indptr;
-  int32_t *indices;
-  if (arrays_new(graph, n, n * width, &indptr, &indices)) return CLI_FAILED;
-  int64_t pairs = 0;
-  for (int64_t i = 0; i < n; i++) {
-    indptr[i] = pairs;
-    for (int64_t j = i - width / 2; j < i - width / 2 + width; j++) {
-      if (j >= 0 && j < n) indices[pairs++] = (int32_t)j;
-    }
-  }
-  indptr[n] = pairs;
-  return view(graph, n, indptr, indices);
+  int64_t left = width / 2;
+  return cli_check(heed_mask_window(&graph->mask, n, left, width - 1 - left), graph->name);
 }
 
 static int by_number(const void *a, const void *b) {
