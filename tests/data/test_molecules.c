@@ -497,10 +497,10 @@ START_TEST(the_same_molecule_is_on_one_side) {
   const char *smiles[90];
   char long_ones[60][80];
   for (int i = 0; i < 30; i++) smiles[i] = ways[i % 10][i / 10];
-  for (int i = 30; i < 90; i++) {
-    memset(long_ones[i - 30], 'C', (size_t)i - 26);
-    strcpy(long_ones[i - 30] + (i - 26), "O");
-    smiles[i] = long_ones[i - 30];
+  for (size_t i = 0; i < 60; i++) { /* alcohols of 4 carbons and more */
+    memset(long_ones[i], 'C', i + 4);
+    memcpy(long_ones[i] + i + 4, "O", 2);
+    smiles[30 + i] = long_ones[i];
   }
   heed_collection *c = table_of(smiles, 90);
   for (int kind = 0; kind < 2; kind++) {
