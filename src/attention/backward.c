@@ -37,6 +37,16 @@ static heed_status check_transposed(const heed_mask *mask, const heed_mask *tran
   return HEED_OK;
 }
 
+static void set_sides(heed__reserve *reserve, const heed_mask *mask, const heed_mask *transposed,
+                      const int64_t *pairs) {
+  reserve->sides[0] = (heed__side){.mask = mask, .all = reserve->all};
+  reserve->sides[1] = (heed__side){.by_keys = true,
+                                   .mask = transposed,
+                                   .all = reserve->all,
+                                   .pairs = pairs,
+                                   .numbers = mask};
+}
+
 /* The rows and columns of both passes. */
 static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
                                  const heed_mask *transposed, const int64_t *pairs) {
@@ -64,12 +74,7 @@ static heed_status reserve_sides(heed__reserve *reserve, const heed_mask *mask,
     if (reserve->all == NULL) return HEED_NOMEM;
     for (int64_t i = 0; i < n; i++) reserve->all[i] = (int32_t)i;
   }
-  reserve->sides[0] = (heed__side){.mask = mask, .all = reserve->all};
-  reserve->sides[1] = (heed__side){.by_keys = true,
-                                   .mask = transposed,
-                                   .all = reserve->all,
-                                   .pairs = pairs,
-                                   .numbers = mask};
+  set_sides(reserve, mask, transposed, pairs);
   for (int pass = 0; pass < 2; pass++) {
     HEED__TRY(heed__divide(reserve->divisions + pass, reserve->sides[pass].mask));
   }
@@ -104,12 +109,7 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
   reserve->back.prefetch = plan->problem.prefetch;
   if (in_tiles(&plan->problem)) return HEED_OK;
   HEED__TRY(check_transposed(mask, transposed, pairs));
-  reserve->sides[0] = (heed__side){.mask = mask, .all = reserve->all};
-  reserve->sides[1] = (heed__side){.by_keys = true,
-                                   .mask = transposed,
-                                   .all = reserve->all,
-                                   .pairs = pairs,
-                                   .numbers = mask};
+  set_sides(reserve, mask, transposed, pairs);
   for (int pass = 0; pass < 2; pass++) {
     HEED__TRY(heed__divide_again(reserve->divisions + pass, reserve->sides[pass].mask,
                                  plan->whole_rows, reserve->most + pass));

@@ -11,6 +11,8 @@ libheed_core_la_SOURCES += \
   src/data/line_graphs.c \
   src/data/list.c \
   src/data/molecule.c src/data/molecule.h \
+  src/data/molecule_features.c \
+  src/data/molecule_groups.c \
   src/data/molecule_names.c src/data/molecules.h \
   src/data/npy.c src/data/npy.h \
   src/data/npz.c \
