@@ -20,6 +20,9 @@ static heed_status check_spec(const heed_attention_spec *spec) {
   if ((unsigned)spec->kernel > HEED_KERNEL_REFERENCE) {
     return heed__fail(HEED_ARGUMENT, "kernel %d: there is none", (int)spec->kernel);
   }
+  if ((unsigned)spec->normalizer > HEED_NORMALIZER_LINEAR) {
+    return heed__fail(HEED_ARGUMENT, "normalizer %d: there is none", (int)spec->normalizer);
+  }
   if (spec->heads < 1 || spec->heads > MOST_HEADS) {
     return heed__fail(HEED_RANGE, "%d heads: not between 1 and %d", spec->heads, MOST_HEADS);
   }
@@ -43,6 +46,10 @@ static heed_status check_spec(const heed_attention_spec *spec) {
       spec->kernel != HEED_KERNEL_SPARSE) {
     return heed__fail(HEED_ARGUMENT, "storage bfloat16: only the sparse kernel has it, not %s",
                       heed_kernel_name(spec->kernel));
+  }
+  if (spec->storage == HEED_STORAGE_BFLOAT16 && spec->normalizer != HEED_NORMALIZER_SOFTMAX) {
+    return heed__fail(HEED_ARGUMENT, "storage bfloat16: only softmax has it, not the normalizer %s",
+                      heed_normalizer_name(spec->normalizer));
   }
   if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
     return heed__fail(HEED_VALUE, "scale %g, slope %g: not finite", (double)spec->scale,
