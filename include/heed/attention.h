@@ -46,14 +46,14 @@ typedef enum heed_score {
 typedef enum heed_normalizer {
   /** exp(logit) / the sum of exp(logit) over the row: the weights of a row sum to one */
   HEED_NORMALIZER_SOFTMAX = 0,
-  /** max(0, logit) / n (Wortsman et al. 2023, section 3: the exponent 1 of the length) */
+  /** max(0, logit) / n (Wortsman et al. 2023, the length to the power of -1) */
   HEED_NORMALIZER_RELU = 1,
   /** 1 / (1 + exp(log(n) - logit)): the sigmoid of the logit with the bias -log(n), so that a row of logits
-   *  that are zero sums to about one, as with softmax (Ramapuram et al. 2024, section 3) */
+   *  that are zero sums to about one, as with softmax (Ramapuram et al. 2024) */
   HEED_NORMALIZER_SIGMOID = 2,
   /** logit / n. With the dot product over a full mask or blocks (heed_mask_blocks()), and without a bias,
    *  features of pairs, dropout or weights that are asked for, the dense kernel needs O(N D Dv) in place of
-   *  O(N N (D + Dv)): query . (the sum of key value') (Katharopoulos et al. 2020, equation 5, without a
+   *  O(N N (D + Dv)): query . (the sum of key value') (Katharopoulos et al. 2020, without a
    *  feature map) */
   HEED_NORMALIZER_LINEAR = 3
 } heed_normalizer;
