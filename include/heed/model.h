@@ -139,6 +139,7 @@ typedef struct heed_gat_options {
   bool bias;               /**< after merging; GATv2: of the projections too */
   heed_edge_use edges;
   heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
+  heed_normalizer normalizer; /**< SOFTMAX as published */
 } heed_gat_options;
 
 /** One layer of GAT or GATv2. Names as in PyTorch Geometric 2.8: GATConv `name`.lin.weight, .att_src,
@@ -160,6 +161,7 @@ typedef struct heed_block_options {
   float attention_dropout;
   heed_kernel kernel;      /**< as in heed_gat_options */
   heed_edge_use edges;
+  heed_normalizer normalizer; /**< SOFTMAX as published; RELU, SIGMOID and LINEAR need no other parameters */
 } heed_block_options;
 
 /** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
@@ -261,6 +263,7 @@ typedef struct heed_model_spec {
   int32_t seeds;           /**< of P */
   int64_t edge_features;   /**< of a pair; 0: none */
   heed_edge_use edges;     /**< of M blocks, gat and gatv2 */
+  heed_normalizer normalizer; /**< of every attention */
 } heed_model_spec;
 
 /** A sensible model of that kind, without features and outputs. */

@@ -61,6 +61,7 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   spec.slope = options->slope;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
+  spec.normalizer = options->normalizer;
   heed_value out = heed__model_attention(model, name, &spec, options->scope, query, key, value,
                                          true, options->edges);
   if (options->merge == HEED_MERGE_MEAN) out = heed_model_head_mean(model, out, options->heads);
@@ -110,6 +111,7 @@ static heed_value block(heed_model *model, const char *name, heed_value seen, in
   spec.score = options->score;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
+  spec.normalizer = options->normalizer;
   if (seeds > 0) x = heed__model_seeds(model, name, seeds, width);
   heed_value y = before ? normalize(model, name, ".norm1", seen, options->norm) : seen;
   heed_value query = linear(model, name, ".query", seeds > 0 ? x : y, width, true);
