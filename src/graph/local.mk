@@ -14,6 +14,7 @@ libheed_core_la_SOURCES += \
   src/graph/order_community.c src/graph/order_metis.c src/graph/order_rcm.c \
   src/graph/read.c \
   src/graph/scan.c \
+  src/graph/spectra.c \
   src/graph/summary.c \
   src/graph/text.c src/graph/text.h \
   src/graph/write.c
