@@ -46,7 +46,7 @@ typedef enum heed_norm {
 typedef enum heed_edge_use {
   HEED_EDGES_NONE = 0,
   HEED_EDGES_BIAS = 1, /**< a learned bias a head: `name`.edge_bias.weight [H, Fe] */
-  HEED_EDGES_ADD = 2   /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
+  HEED_EDGES_ADD = 2,  /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
                             bias, serves both, as in PyTorch Geometric's TransformerConv; gatv2, as GATv2Conv has
                             it, adds it in the score alone; gat's is LeakyReLU(... + a_edge . W e), GATConv's,
                             with `name`.att_edge [1, H, D] */
