@@ -13,4 +13,4 @@ for normalizer in softmax relu sigmoid linear; do
 done
 "$HEED" compare $graph --normalizer relu --masks graph --kernels sparse,dense --json - | key normalizer
 "$HEED" train karate --preset gat --epochs 3 --normalizer sigmoid --json - --output m | key normalizer
-"$HEED" predict karate --model m/model.safetensors --json - | key normalizer
+"$HEED" predict karate --model m/model.safetensors --weights --output w.npz --json - | key normalizer
