@@ -13,6 +13,7 @@
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
 #include "attention/groups_body.h"
+#include "attention/features_body.h"
 #include "attention/stream_body.h"
 #include "attention/stream_narrow_body.h"
 #include "attention/backward_body.h"
@@ -37,6 +38,7 @@ const heed__kernels KERNELS = {
     .dense_backward = dense_backward,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
+    .streams_features = streams_features,
     .edge_logits = edge_logits,
     .edge_values = edge_values,
     .edge_products = edge_products,
