@@ -378,7 +378,7 @@ typedef struct heed_model_inputs {
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
   const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
-                                  has no use for them; not with `wanted`, not under a full mask */
+                                  has no use for them; not under a full mask */
   const int32_t *positions;  /**< [N], at least 0; NULL: each node's number in its graph. Read where a layer asks for
                                   positions */
   const int32_t *pair_classes; /**< [pairs] of the mask's pairs, in its order, below heed_model_pair_classes(); of a

@@ -86,7 +86,7 @@ static void find_gradients(heed__plan *p) {
     const heed__layer *layer = model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live || !pass->training) continue;
-    bool needs = layer->tensors[0] >= 0;
+    bool needs = layer->tensors[0] >= 0 || layer->edge_tensors[0] >= 0 || layer->relative >= 0;
     for (int i = 0; i < layer->n_inputs; i++) {
       needs = needs || pass->slots[layer->inputs[i]].needs_gradient;
     }
@@ -193,11 +193,9 @@ static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
   pass->edges = NULL;
   if (name == NULL) return HEED_OK;
   const heed_matrix *edges = in->edges;
-  if (edges == NULL || in->wanted != NULL || heed_mask_is_full(in->mask)) {
+  if (edges == NULL || heed_mask_is_full(in->mask)) {
     return heed__fail(HEED_ARGUMENT, "pass: layer %s takes the features of pairs: %s", name,
-                      edges == NULL         ? "edges are not there"
-                      : in->wanted != NULL ? "not with wanted nodes"
-                                            : "a full mask has none");
+                      edges == NULL ? "edges are not there" : "a full mask has none");
   }
   if (edges->rows != in->mask->n_pairs || edges->cols != pass->model->edge_features ||
       (edges->stride != edges->cols && edges->rows > 1) ||
@@ -222,6 +220,7 @@ static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
     }
   }
   HEED__TRY(take_edges(pass, in));
+  HEED__TRY(heed__classes_take(pass, in));
   if (in->mask == NULL) return HEED_OK;
   heed_mask *mask = &pass->mask;
   *mask = *in->mask;
@@ -470,7 +469,7 @@ static heed_status prepare(heed__plan *p) {
   find_live(p);
   find_gradients(p);
   find_forms(p);
-  return HEED_OK;
+  return heed__positions_reserve(pass);
 }
 
 static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
@@ -484,6 +483,8 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   HEED__TRY(prepare(p));
   HEED__TRY(take_mask(pass, in));
   if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  HEED__TRY(heed__positions_take(pass, in));
+  HEED__TRY(heed__flip_reserve(pass));
   HEED__TRY(make_attentions(p));
   HEED__TRY(transpose_features(p));
   HEED__TRY(heed__plan_buffers(p));
@@ -498,6 +499,7 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   pass->n_nodes = capacity->n_nodes;
   pass->n_graphs = capacity->n_graphs > 0 ? capacity->n_graphs : 1; /* one of all nodes */
   HEED__TRY(prepare(p));
+  HEED__TRY(heed__flip_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
   HEED__TRY(heed__plan_buffers(p));
   for (int v = 0; v < p->model->n_values; v++) pass->slots[v].rows = 0;
@@ -589,6 +591,7 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   }
   pass->mask = (heed_mask){0};
   HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__positions_take(pass, in));
   for (int i = 0; i < pass->n_views; i++) HEED__TRY(bind_view(pass, pass->views + i));
   for (int l = 0; l < model->n_layers; l++) {
     const heed__step *step = pass->steps + l;
@@ -617,6 +620,10 @@ void heed_pass_free(heed_pass *pass) {
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
   for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
   for (int i = 0; i < 4; i++) heed__free(pass->transpose_arrays[i]);
+  for (int i = 0; i < 2; i++) heed__free(pass->pair_arrays[i]);
+  heed__positions_free(pass);
+  heed__free(pass->signs);
+  heed__free((void *)(uintptr_t)pass->flipped.values);
   heed__free(pass->slots);
   heed__free(pass->steps);
   heed__free(pass->arena);

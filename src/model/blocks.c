@@ -63,6 +63,9 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   spec.kernel = options->kernel;
   heed_value out = heed__model_attention(model, name, &spec, options->scope, query, key, value,
                                          true, options->edges);
+  if (options->relative && options->scope == HEED_SCOPE_MASKED) {
+    out = heed_model_relative_bias(model, out);
+  }
   if (options->merge == HEED_MERGE_MEAN) out = heed_model_head_mean(model, out, options->heads);
   if (!options->bias) return out;
   if (!heed__model_name(model, text, name, ".bias")) return -1;
@@ -115,7 +118,12 @@ static heed_value block(heed_model *model, const char *name, heed_value seen, in
   heed_value query = linear(model, name, ".query", seeds > 0 ? x : y, width, true);
   heed_value key = linear(model, name, ".key", y, width, true);
   heed_value value = linear(model, name, ".value", y, width, true);
+  if (options->rotary != 0 && seeds == 0) {
+    query = heed_model_rotary(model, query, options->heads, options->rotary, false);
+    key = heed_model_rotary(model, key, options->heads, options->rotary, false);
+  }
   y = heed__model_attention(model, name, &spec, scope, query, key, value, true, edges);
+  if (options->relative && scope == HEED_SCOPE_MASKED) y = heed_model_relative_bias(model, y);
   y = linear(model, name, ".out", y, width, true);
   y = heed_model_dropout(model, y, options->dropout);
   x = heed_model_add(model, x, y);
