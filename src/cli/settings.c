@@ -18,7 +18,7 @@ static const char *norm_name(int i) {
 }
 
 static const char *activation_name(int i) {
-  return i <= HEED_ACTIVATION_GELU ? heed_activation_name((heed_activation)i) : NULL;
+  return i <= HEED_ACTIVATION_TANH ? heed_activation_name((heed_activation)i) : NULL;
 }
 
 static const char *kernel_name(int i) {
@@ -96,7 +96,7 @@ static const cli_setting settings[] = {
      CLI_FLAG, AT(model.pre_norm), 0, 0, NULL, false, ALL},
     {"residual", "yes|no", "gat, gatv2, mlp: layers add to what they take", CLI_FLAG,
      AT(model.residual), 0, 0, NULL, false, ALL},
-    {"activation", "NAME", "none, relu, leaky-relu, elu or gelu", CLI_NAME, AT(model.activation), 0,
+    {"activation", "NAME", "none, relu, leaky-relu, elu, gelu or tanh", CLI_NAME, AT(model.activation), 0,
      0, activation_name, false, ALL},
     {"expansion", "X", "Hidden width of feed-forward parts over --hidden", CLI_FLOAT,
      AT(model.expansion), 0, 64, NULL, false, ALL},

@@ -24,7 +24,7 @@ static heed_status copy_runs(heed_mask *result, const heed_mask *mask) {
   return HEED_OK;
 }
 
-static heed_status copy(heed_mask *result, const heed_mask *mask) {
+heed_status heed__mask_copy(heed_mask *result, const heed_mask *mask) {
   if (heed__mask_is_runs(mask)) return copy_runs(result, mask);
   int64_t *indptr, *edge_ptr, *edge_ids;
   int32_t *indices;
@@ -47,7 +47,7 @@ static heed_status copy(heed_mask *result, const heed_mask *mask) {
 
 heed_status heed_mask_explicit(heed_mask *result, const heed_mask *mask) {
   bool full = heed_mask_is_full(mask);
-  if (!full && !heed__mask_is_runs(mask)) return copy(result, mask);
+  if (!full && !heed__mask_is_runs(mask)) return heed__mask_copy(result, mask);
   int64_t *indptr;
   int32_t *indices;
   int64_t rows = mask->n_queries, keys = mask->n_keys;
@@ -498,9 +498,9 @@ heed_status heed_mask_self_loops(heed_mask *result, const heed_mask *mask, heed_
   }
   bool full = heed_mask_is_full(mask);
   if (full && loops != HEED_LOOPS_DROP) return heed_mask_full(result, mask->n_queries, mask->n_keys);
-  if (loops == HEED_LOOPS_KEEP) return copy(result, mask);
+  if (loops == HEED_LOOPS_KEEP) return heed__mask_copy(result, mask);
   if (loops == HEED_LOOPS_ADD && heed__mask_is_runs(mask) && runs_see_themselves(mask)) {
-    return copy(result, mask);
+    return heed__mask_copy(result, mask);
   }
   heed_mask room;
   heed_status status;

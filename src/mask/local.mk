@@ -2,6 +2,7 @@
 heedinclude_HEADERS += include/heed/mask.h
 libheed_core_la_SOURCES += \
   src/mask/algebra.c \
+  src/mask/expression.c \
   src/mask/khop.c \
   src/mask/mask.c src/mask/mask.h \
   src/mask/nearest.c \

@@ -25,6 +25,8 @@ static inline bool heed__mask_is_runs(const heed_mask *mask) { return mask->star
  * either way; NULL with the status if that failed. */
 const heed_mask *heed__mask_listed(const heed_mask *mask, heed_mask *room, heed_status *status);
 
+heed_status heed__mask_copy(heed_mask *result, const heed_mask *mask);
+
 /* Makes a mask of pairs without edges, all of whose rows are runs, one of runs; leaves any other. On failure
  * *mask is freed. */
 heed_status heed__mask_settle(heed_mask *mask);

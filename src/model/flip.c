@@ -25,17 +25,22 @@ heed_status heed__flip_reserve(heed_pass *pass) {
   if (!pass->training || model->flip_columns == 0) return HEED_OK;
   pass->signs = heed__alloc((size_t)model->flip_columns, 2 * sizeof *pass->signs);
   if (pass->signs == NULL) return HEED_NOMEM;
-  for (int64_t c = 0; c < model->flip_columns; c++) pass->signs[c] = 1;
-  if (pass->sparse == NULL) return HEED_OK;
+  if (pass->most_values[0] < 0) return HEED_OK; /* dense */
+  pass->flip_values = heed__alloc((size_t)pass->most_values[0], sizeof *pass->flip_values);
+  return pass->flip_values == NULL ? HEED_NOMEM : HEED_OK;
+}
+
+void heed__flip_take(heed_pass *pass) {
   const heed_csr *a = pass->sparse;
-  int64_t n = a->indptr[a->rows];
-  float *values = heed__alloc((size_t)n, sizeof *values);
-  if (values == NULL) return HEED_NOMEM;
-  for (int64_t i = 0; i < n; i++) values[i] = a->values == NULL ? 1 : a->values[i];
+  if (pass->signs == NULL) return;
+  for (int64_t c = 0; c < pass->model->flip_columns; c++) pass->signs[c] = 1;
+  if (a == NULL) return;
+  for (int64_t i = 0; i < a->indptr[a->rows]; i++) {
+    pass->flip_values[i] = a->values == NULL ? 1 : a->values[i];
+  }
   pass->flipped = *a;
-  pass->flipped.values = values;
+  pass->flipped.values = pass->flip_values;
   pass->sparse = &pass->flipped;
-  return HEED_OK;
 }
 
 void heed__flip_sparse(heed_pass *pass, bool train) {
@@ -51,16 +56,16 @@ void heed__flip_sparse(heed_pass *pass, bool train) {
     pass->signs[c] = now;
   }
   if (!any) return;
-  heed_csr *a = &pass->flipped;
-  float *values = (float *)(uintptr_t)a->values; /* ours */
+  const heed_csr *a = &pass->flipped;
+  float *values = pass->flip_values;
 #pragma omp parallel for num_threads(heed_threads()) schedule(static)
   for (int64_t i = 0; i < a->rows; i++) {
     for (int64_t p = a->indptr[i + 1] - 1; p >= a->indptr[i] && a->indices[p] >= first; p--) {
       if (a->indices[p] < first + count) values[p] *= change[a->indices[p] - first];
     }
   }
-  const heed_csr *t = &pass->features_transposed;
-  float *back = pass->transpose_arrays[3];
+  const heed_csr *t = &pass->turned[0].features;
+  float *back = t->indptr == NULL ? NULL : pass->turned[0].arrays[3];
   for (int64_t c = 0; back != NULL && c < count; c++) {
     if (change[c] > 0) continue;
     for (int64_t p = t->indptr[first + c]; p < t->indptr[first + c + 1]; p++) back[p] = -back[p];
