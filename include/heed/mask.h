@@ -92,6 +92,13 @@ HEED_API HEED_CHECKED heed_status heed_mask_runs(heed_mask *mask, int64_t n_quer
 HEED_API HEED_CHECKED heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks,
                                                    const int64_t *query_ptr, const int64_t *key_ptr);
 
+/** Causal within each sequence of a batch, as a mask of runs: node i of ptr[b] .. ptr[b + 1]) sees the nodes from
+ *  ptr[b] to i.
+ *  @param ptr [blocks + 1], from 0, not falling
+ *  @return as heed_mask_runs() */
+HEED_API HEED_CHECKED heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks,
+                                                          const int64_t *ptr);
+
 /** A window, as a mask of runs: node i sees the nodes from i - left to i + right that there are. right 0 is causal
  *  (a left of n - 1 or more then sees all that came before).
  *  @return HEED_RANGE for a negative number */

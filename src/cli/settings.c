@@ -18,7 +18,7 @@ static const char *norm_name(int i) {
 }
 
 static const char *activation_name(int i) {
-  return i <= HEED_ACTIVATION_GELU ? heed_activation_name((heed_activation)i) : NULL;
+  return i <= HEED_ACTIVATION_TANH ? heed_activation_name((heed_activation)i) : NULL;
 }
 
 static const char *kernel_name(int i) {
@@ -58,7 +58,7 @@ static const char *edges_name(int i) {
 }
 
 static const char *split_name(int i) {
-  if (i > HEED_SPLIT_SCAFFOLD) return NULL;
+  if (i > HEED_SPLIT_SCAFFOLD_FOLDS) return NULL;
   return heed_collection_split_name((heed_collection_split_kind)i);
 }
 
@@ -96,7 +96,7 @@ static const cli_setting settings[] = {
      CLI_FLAG, AT(model.pre_norm), 0, 0, NULL, false, ALL},
     {"residual", "yes|no", "gat, gatv2, mlp: layers add to what they take", CLI_FLAG,
      AT(model.residual), 0, 0, NULL, false, ALL},
-    {"activation", "NAME", "none, relu, leaky-relu, elu or gelu", CLI_NAME, AT(model.activation), 0,
+    {"activation", "NAME", "none, relu, leaky-relu, elu, gelu or tanh", CLI_NAME, AT(model.activation), 0,
      0, activation_name, false, ALL},
     {"expansion", "X", "Hidden width of feed-forward parts over --hidden", CLI_FLOAT,
      AT(model.expansion), 0, 64, NULL, false, ALL},
@@ -161,7 +161,8 @@ static const cli_setting settings[] = {
      "yes)",
      CLI_FLAG, AT(fit.standardize), 0, 0, NULL, false, COLLECTIONS},
     {"split", "NAME",
-     "random, stratified, folds or scaffold (default: stratified for classes, else random)",
+     "random, stratified, folds, scaffold or scaffold-folds (default: stratified for classes, else "
+     "random)",
      CLI_CHOICE, AT(split), 0, 0, split_name, false, COLLECTIONS},
     {"folds", "N",
      "So many folds, each the test once; a run for each unless --splits says otherwise", CLI_INT,
@@ -296,6 +297,11 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
 
 /* --- Telling it ---------------------------------------------------------------------------- */
 
+bool cli_folds(const cli_recipe *recipe) {
+  return recipe->split >= 0 &&
+         heed_collection_split_folds((heed_collection_split_kind)recipe->split);
+}
+
 bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   heed_model_kind kind = recipe->model.kind;
   if (s->of == CLI_OF_COLLECTIONS && !recipe->of_graphs) return false;
@@ -304,7 +310,7 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
     return kind == HEED_MODEL_TRANSFORMER && strchr(recipe->model.blocks, 'P') != NULL;
   }
   if (s->place == AT(fit.standardize)) return recipe->kind == HEED_TARGET_NUMBER;
-  if (s->place == AT(folds)) return recipe->split == HEED_SPLIT_FOLDS;
+  if (s->place == AT(folds)) return cli_folds(recipe);
   bool gat = kind == HEED_MODEL_GAT || kind == HEED_MODEL_GATV2;
   if (s->place == AT(model.blocks)) return kind == HEED_MODEL_TRANSFORMER;
   if (s->place == AT(model.residual)) return kind != HEED_MODEL_TRANSFORMER;

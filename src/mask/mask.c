@@ -262,6 +262,28 @@ heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks, const int64_t *que
   return HEED_OK;
 }
 
+heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks, const int64_t *ptr) {
+  *mask = (heed_mask){0};
+  if (blocks < 0) return heed__fail(HEED_RANGE, "mask: %lld blocks", (long long)blocks);
+  HEED__TRY(check_blocks(blocks, ptr, "nodes"));
+  int64_t n = ptr[blocks], pairs = 0, *indptr;
+  HEED__TRY(check_sizes(n, n));
+  for (int64_t b = 0; b < blocks; b++) { /* n is below 2^31, so all pairs are below 2^62 */
+    int64_t length = ptr[b + 1] - ptr[b];
+    pairs += length * (length + 1) / 2;
+  }
+  int32_t *starts;
+  HEED__TRY(heed__mask_new_runs(mask, n, n, pairs, &indptr, &starts));
+  indptr[0] = 0;
+  for (int64_t b = 0; b < blocks; b++) {
+    for (int64_t i = ptr[b]; i < ptr[b + 1]; i++) {
+      starts[i] = (int32_t)ptr[b];
+      indptr[i + 1] = indptr[i] + (i + 1 - ptr[b]);
+    }
+  }
+  return HEED_OK;
+}
+
 heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left, int64_t right) {
   *mask = (heed_mask){0};
   HEED__TRY(heed__mask_check_sizes(n, n));

@@ -162,9 +162,9 @@ enum { MOST_HOPS = 16 };
 
 heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted) {
   const heed_model *model = pass->model;
-  for (int l = 0; l < model->n_layers; l++) { /* graphs are pooled whole */
+  for (int l = 0; l < model->n_layers; l++) { /* graphs are pooled whole, and so is a context */
     heed_value out = model->layers[l].output;
-    if (pass->steps[l].live && model->values[out].per_graph > 0) return HEED_OK;
+    if (pass->steps[l].live && model->values[out].per_graph != 0) return HEED_OK;
   }
   if (pass->n_graphs != 1) return HEED_OK;
   count_hops(pass, mask);
