@@ -139,7 +139,8 @@ static const cli_setting settings[] = {
      "cross-entropy, binary-cross-entropy, for numbers squared or absolute; or auto (default): "
      "squared for numbers, the second for binary targets and for two classes and roc-auc",
      CLI_CHOICE, AT(loss), 0, 0, loss_name, false, ALL},
-    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full or none: each node alone",
+    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full, none, window:W, causal and others, joined by | & - ! "
+     "(see MASKS in the manual)",
      CLI_MASK, AT(mask), 0, 0, NULL, true, ALL},
     {"encoding", "WORDS",
      "Where nodes are, words with + between them: laplacian:K, random-walk:K, degree[:K] and "
@@ -286,7 +287,7 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
       snprintf(text, size, CLI_BLOCKS_RULE, HEED_MAX_BLOCKS);
       return;
     case CLI_MASK:
-      snprintf(text, size, "graph, khop:K with K at least 1, full or none");
+      snprintf(text, size, "a mask");
       return;
     case CLI_ENCODING: /* just tried */
       snprintf(text, size, "words: %s", heed_message());
