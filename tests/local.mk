@@ -13,6 +13,7 @@ include tests/base/local.mk
 include tests/mask/local.mk
 include tests/graph/local.mk
 include tests/data/local.mk
+include tests/sequence/local.mk
 include tests/report/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
