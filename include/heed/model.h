@@ -46,10 +46,12 @@ typedef enum heed_norm {
 typedef enum heed_edge_use {
   HEED_EDGES_NONE = 0,
   HEED_EDGES_BIAS = 1, /**< a learned bias a head: `name`.edge_bias.weight [H, Fe] */
-  HEED_EDGES_ADD = 2   /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
+  HEED_EDGES_ADD = 2,  /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
                             bias, serves both, as in PyTorch Geometric's TransformerConv; gatv2, as GATv2Conv has
                             it, adds it in the score alone; gat's is LeakyReLU(... + a_edge . W e), GATConv's,
                             with `name`.att_edge [1, H, D] */
+  HEED_EDGES_QUADRATIC = 3 /**< as BIAS, over the features of heed_pairs_quadratic(), and it starts as such: alpha 1
+                            and centres drawn from a normal distribution of deviation 2 (Cordonnier et al. 2020) */
 } heed_edge_use;
 
 /** What becomes of the heads of an attention layer. */
@@ -90,6 +92,17 @@ HEED_API void heed_model_free(heed_model *model);
  *  @return HEED_RANGE, HEED_ARGUMENT after heed_model_finish() */
 HEED_API HEED_CHECKED heed_status heed_model_edges(heed_model *model, int64_t features);
 
+/** Says that every pair of the mask is of one of so many classes, heed_model_inputs.pair_classes; before the first
+ *  layer that learns of them. 0 to say that there are none.
+ *  @return HEED_RANGE above 2^24, HEED_ARGUMENT after heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_pair_classes(heed_model *model, int64_t classes);
+
+/** In training each of the features' columns first to first + count - 1 keeps or changes its sign, with probability 1/2
+ *  each, anew in every step, for all nodes alike: what Laplacian eigenvectors ask for, whose sign says
+ *  nothing (Dwivedi and Bresson 2020, section 2.1). Drawn by (seed, step). Count 0: none.
+ *  @return HEED_RANGE where there are no such columns, HEED_ARGUMENT after heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_flip_columns(heed_model *model, int64_t first,
+                                                          int64_t count);
 /** What is added to the variances of the norms that are added after this call; 1e-5 before it.
  *  @return HEED_RANGE, HEED_ARGUMENT after heed_model_finish() */
 HEED_API HEED_CHECKED heed_status heed_model_epsilon(heed_model *model, float epsilon);
@@ -126,6 +139,22 @@ HEED_API heed_value heed_model_normalize(heed_model *model, const char *name, he
 /** x + y, of one width: a residual connection. */
 HEED_API heed_value heed_model_add(heed_model *model, heed_value x, heed_value y);
 
+/** x plus a learned vector for the position of each node (Gehring et al. 2017): `name`.weight [most, width of x], Glorot
+ *  uniform. Positions are heed_model_inputs.positions, below `most`. x is over nodes. */
+HEED_API heed_value heed_model_positions(heed_model *model, const char *name, heed_value x,
+                                         int64_t most);
+
+/** Queries or keys, their heads turned by the position of each node (Su et al. 2021): heed_encode_rotary(). No
+ *  parameters. x is over nodes; heads must divide its width into even parts. */
+HEED_API heed_value heed_model_rotary(heed_model *model, heed_value x, int32_t heads, float base,
+                                      bool halves);
+
+/** Makes the attention layer that gave the value `attention` add a learned bias a head by the class of a pair to its
+ *  logits (Shaw et al. 2018; Raffel et al. 2020; Ying et al. 2021): `name`.relative_bias [classes, H], zeros.
+ *  Of masked scope, a full mask included.
+ *  @return `attention` */
+HEED_API heed_value heed_model_relative_bias(heed_model *model, heed_value attention);
+
 /** The attention operator. The spec's sizes must be those of the values (width H * D or H * Dv); its
  *  dropout is that of training, its seed is not used. GAT has the parameters `name`.att_dst and
  *  `name`.att_src [1, H, D] (of query and key), GATv2 and additive `name`.att; Glorot uniform. */
@@ -149,6 +178,7 @@ typedef struct heed_gat_options {
   bool share_weights;      /**< GATv2: one projection for queries and keys */
   bool bias;               /**< after merging; GATv2: of the projections too */
   heed_edge_use edges;
+  bool relative;           /**< masked: heed_model_relative_bias() */
   heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
 } heed_gat_options;
 
@@ -171,6 +201,8 @@ typedef struct heed_block_options {
   float attention_dropout;
   heed_kernel kernel;      /**< as in heed_gat_options */
   heed_edge_use edges;
+  bool relative;           /**< masked: heed_model_relative_bias() */
+  float rotary;            /**< above 0: queries and keys through heed_model_rotary() with this base, not by halves */
 } heed_block_options;
 
 /** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
@@ -282,6 +314,12 @@ typedef struct heed_model_spec {
   int32_t seeds;           /**< of P */
   int64_t edge_features;   /**< of a pair; 0: none */
   heed_edge_use edges;     /**< of M blocks, gat and gatv2 */
+  int64_t pair_classes;    /**< of a pair, with a learned bias in M blocks, gat and gatv2; 0: none */
+  int64_t positions;       /**< of a transformer or with residual: a learned vector is added to what the first linear
+                                layer gives, "positions", for so many positions; 0: none */
+  float rotary;            /**< transformer: base of the rotary encoding in M and S blocks; 0: none */
+  int64_t flip_first;      /**< heed_model_flip_columns() */
+  int64_t flip_columns;
 } heed_model_spec;
 
 /** A sensible model of that kind, without features and outputs. */
@@ -306,7 +344,7 @@ HEED_API const char *heed_norm_name(heed_norm norm);
 HEED_API HEED_CHECKED heed_status heed_norm_from_name(const char *name, heed_norm *norm);
 HEED_API const char *heed_pooling_name(heed_pooling pooling); /**< "none", "mean", "sum", "max" */
 HEED_API HEED_CHECKED heed_status heed_pooling_from_name(const char *name, heed_pooling *pooling);
-HEED_API const char *heed_edge_use_name(heed_edge_use use); /**< "none", "bias", "add" */
+HEED_API const char *heed_edge_use_name(heed_edge_use use); /**< "none", "bias", "add", "quadratic" */
 HEED_API HEED_CHECKED heed_status heed_edge_use_from_name(const char *name, heed_edge_use *use);
 
 /** @}
@@ -361,6 +399,10 @@ typedef struct heed_model_inputs {
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
   const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
                                   has no use for them; not with `wanted`, not under a full mask */
+  const int32_t *positions;  /**< [N], at least 0; NULL: each node's number in its graph. Read where a layer asks for
+                                  positions */
+  const int32_t *pair_classes; /**< [pairs] of the mask's pairs, in its order, below heed_model_pair_classes(); of a
+                                  full mask pair i * N + j; NULL where the model has no use for them */
   int64_t n_context;         /**< nodes of the context, this and what follows of a model that has one */
   const heed_matrix *context;     /**< [n_context, Fc] their features, or */
   const heed_csr *context_sparse; /**< [n_context, Fc] */

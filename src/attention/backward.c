@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attention/edges.h"
+#include "attention/linear.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
@@ -286,11 +287,11 @@ static heed_status check_shared(const float *x, const float *y, bool inputs_shar
 static heed_status check_gradients(const heed__problem *problem, const heed_attention_inputs *in,
                                    const heed_attention_gradients *to) {
   const heed_mask *mask = problem->mask;
-  if (mask->n_queries > 0 && (to->out == NULL || to->log_sum_exp == NULL || to->d_out == NULL)) {
+  bool softmax = heed__is_softmax(problem);
+  bool no_out = softmax && to->out == NULL, no_log_sum = softmax && to->log_sum_exp == NULL;
+  if (mask->n_queries > 0 && (no_out || no_log_sum || to->d_out == NULL)) {
     return heed__fail(HEED_ARGUMENT, "the backward call needs the array %s",
-                      to->out == NULL           ? "out"
-                      : to->log_sum_exp == NULL ? "log_sum_exp"
-                                                : "d_out");
+                      no_out ? "out" : no_log_sum ? "log_sum_exp" : "d_out");
   }
   if (mask->n_queries > 0) HEED__TRY(check_gradient(to->query, in->query, "query"));
   if (mask->n_keys > 0) {
@@ -365,6 +366,10 @@ static void clear_a_sums(const heed_attention *plan, const heed__scratch *s) {
 static void row_statistics(heed_attention *plan, const heed__backward *back) {
   enum { ROWS = 256 };
   int64_t n = plan->problem.mask->n_queries, blocks = (n + ROWS - 1) / ROWS;
+  if (!heed__is_softmax(&plan->problem)) {
+    heed__length_statistics(&plan->problem, back);
+    return;
+  }
 #pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, blocks))
   for (int64_t block = 0; block < blocks; block++) {
     int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
@@ -469,11 +474,16 @@ static void dense_small(heed_attention *plan, const heed__backward *back, bool b
   const heed__problem *problem = &plan->problem;
   enum { AT_ONCE = 8 };
   int64_t n = problem->n_diagonals, blocks = n > 1 ? (n + AT_ONCE - 1) / AT_ONCE : 0;
+  bool linear = heed__linear_call(plan, back);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, blocks))
   for (int64_t block = 0; block < blocks; block++) {
     for (int64_t d = block * AT_ONCE; d < n && d < (block + 1) * AT_ONCE; d++) {
       if (!heed__is_small(problem, d)) continue;
       const heed__diagonal *diagonal = problem->diagonals + d;
+      if (linear && heed__linear_diagonal(problem, diagonal)) {
+        heed__linear_backward(plan, back, diagonal, by_queries, by_keys, true);
+        continue;
+      }
       for (int32_t head = 0; head < problem->spec.heads; head++) {
         plan->kernels->dense_backward(problem, back, head, diagonal->first_row,
                                       diagonal[1].first_row, diagonal->first_key,
@@ -502,6 +512,7 @@ static void backward_dense(heed_attention *plan, const heed__backward *back) {
   bool shared = back->add_key_below > 0 || back->add_value_below > 0;
   bool heads_share = to->bias != NULL && problem->in.bias_heads == 1;
   int threads = heed__threads_for_tasks(plan, INT32_MAX);
+  bool linear = heed__linear_call(plan, back);
   bool once = by_queries && by_keys && !shared;
   if (once) {
     dense_small(plan, back, true, true);
@@ -512,6 +523,10 @@ static void backward_dense(heed_attention *plan, const heed__backward *back) {
   for (int64_t d = 0; d < problem->n_diagonals; d++) {
     if (heed__is_small(problem, d)) continue;
     const heed__diagonal *diagonal = problem->diagonals + d;
+    if (linear && heed__linear_diagonal(problem, diagonal)) {
+      heed__linear_backward(plan, back, diagonal, by_queries, by_keys, false);
+      continue;
+    }
     if (once && !heads_share && problem->spec.heads >= threads) {
       dense_pass(plan, back, diagonal, OWN_HEAD);
       continue;

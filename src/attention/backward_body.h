@@ -282,6 +282,11 @@ static void weights_again(const walk *w, int total, bool by_keys) {
     s->logits[i] = -INFINITY;
     s->gradients[i] = 0;
   }
+  if (!heed__is_softmax(w->problem)) {
+    plain_gradients(w->problem, s->logits, s->gradients, end, s->log_sums, by_keys, period,
+                    dropout ? s->keep : NULL, w->of_scores);
+    return;
+  }
   for (int h = 0; h < period; h += LANES) {
     vf log_sum = v_load(s->log_sums + h), delta = v_load(s->deltas + h);
     for (int i = h; i < end; i += period) {

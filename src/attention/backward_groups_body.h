@@ -245,6 +245,7 @@ static void rows_any(walk *w, const heed__task *task, bool segment) {
 static rows_function rows_of_shape(const walk *w) {
   const heed_mask *mask = w->side->mask;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return rows_any;
+  if (!heed__is_softmax(w->problem)) return rows_any;
   if (w->back->products != NULL || w->back->weights != NULL) return rows_any;
   switch (shape_of(w->problem)) {
     case SHAPE_SINGLE:

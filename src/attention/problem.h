@@ -103,7 +103,8 @@ typedef struct heed__backward {
   const float *products;   /* NULL, or [n_pairs, H] in mask order, added to the products of d_out and values */
   float *weights;          /* NULL, or [n_pairs, H] in mask order: the first pass leaves them here as applied */
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
-                              the padding) and d_out . out */
+                              the padding) and d_out . out; with another normaliser than softmax
+                              heed__length_number() and nothing */
   float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
   float *key_sums;         /* GAT: [n_keys, padded] gradient of a_key . key */
 } heed__backward;
@@ -195,6 +196,15 @@ typedef struct heed__scratch {
   float *d_values;       /* [TILE_KEYS, heed__padded_row(Dv)] */
 } heed__scratch;
 
+/* Linear attention: rows of an array, or of one head of it, and rows that are copied together. */
+enum { LINEAR_ROWS = 96 };
+
+typedef struct heed__stretch {
+  const float *from;
+  int64_t stride;
+  int32_t dim;
+} heed__stretch;
+
 /* Kernels of one instruction set. */
 typedef struct heed__kernels {
   const char *isa;
@@ -202,7 +212,10 @@ typedef struct heed__kernels {
   /* Whole rows, or a segment into partial = (maximum, sum, accumulator). */
   void (*sparse)(const heed__problem *problem, const heed__task *task, float *partial,
                  const heed__scratch *scratch);
-  /* The same from problem->table. */
+  /* The same with another normaliser than softmax: (nothing, nothing, accumulator), the weights final. */
+  void (*sparse_weights)(const heed__problem *problem, const heed__task *task, float *partial,
+                         const heed__scratch *scratch);
+  /* `sparse` from problem->table. */
   void (*sparse_narrow)(const heed__problem *problem, const heed__task *task, float *partial,
                         const heed__scratch *scratch);
   /* The rows [first, end) of problem->table, rounded. */
@@ -229,6 +242,11 @@ typedef struct heed__kernels {
   void (*dense_backward)(const heed__problem *problem, const heed__backward *back, int32_t head,
                          int64_t i0, int64_t i_end, int64_t j0, int64_t j_end, bool by_queries,
                          bool by_keys, const heed__scratch *scratch);
+  /* Linear attention: linear_body.h says what they do. */
+  void (*linear_sum)(const heed__stretch *x, const heed__stretch *y, int64_t rows, int64_t first,
+                     int64_t end, float scale, float *state, int64_t row, float *room);
+  void (*linear_apply)(const heed__stretch *x, int64_t rows, const float *state, int64_t row,
+                       int64_t dim, float scale, bool adds, float *to, int64_t stride, float *room);
   /* back->statistics of the queries [first, end) */
   void (*row_statistics)(const heed__problem *problem, const heed__backward *back, int64_t first,
                          int64_t end, const heed__scratch *scratch);
@@ -389,6 +407,23 @@ static inline int64_t heed__pair_number(const heed__side *side, int64_t p) {
   heed__pair_numbers(side, p, 1, &number);
   return number;
 }
+
+/* Whether a row's weights are those of softmax. */
+static inline bool heed__is_softmax(const heed__problem *problem) {
+  return problem->spec.normalizer == HEED_NORMALIZER_SOFTMAX;
+}
+
+/* What the other normalisers need of a row's length n: log(n) for the sigmoid, else 1 / n; 0 for n = 0. */
+float heed__length_number(heed_normalizer normalizer, int64_t n);
+
+/* Length of row i. */
+int64_t heed__length(const heed__problem *problem, int64_t i);
+
+/* back->statistics with those normalisers. */
+void heed__length_statistics(const heed__problem *problem, const heed__backward *back);
+
+/* log_sum_exp of row i, of so many pairs, with those normalisers. */
+void heed__keep_length(const heed__problem *problem, int64_t i, int64_t n);
 
 /* Whether nothing stands at head h of pair p because of dropout. */
 bool heed__dropped(const heed__problem *problem, int64_t pair, int32_t head);

@@ -58,7 +58,7 @@ static const char *edges_name(int i) {
 }
 
 static const char *split_name(int i) {
-  if (i > HEED_SPLIT_SCAFFOLD) return NULL;
+  if (i > HEED_SPLIT_SCAFFOLD_FOLDS) return NULL;
   return heed_collection_split_name((heed_collection_split_kind)i);
 }
 
@@ -160,7 +160,8 @@ static const cli_setting settings[] = {
      "yes)",
      CLI_FLAG, AT(fit.standardize), 0, 0, NULL, false, COLLECTIONS},
     {"split", "NAME",
-     "random, stratified, folds or scaffold (default: stratified for classes, else random)",
+     "random, stratified, folds, scaffold or scaffold-folds (default: stratified for classes, else "
+     "random)",
      CLI_CHOICE, AT(split), 0, 0, split_name, false, COLLECTIONS},
     {"folds", "N",
      "So many folds, each the test once; a run for each unless --splits says otherwise", CLI_INT,
@@ -295,6 +296,11 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
 
 /* --- Telling it ---------------------------------------------------------------------------- */
 
+bool cli_folds(const cli_recipe *recipe) {
+  return recipe->split >= 0 &&
+         heed_collection_split_folds((heed_collection_split_kind)recipe->split);
+}
+
 bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   heed_model_kind kind = recipe->model.kind;
   if (s->of == CLI_OF_COLLECTIONS && !recipe->of_graphs) return false;
@@ -303,7 +309,7 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
     return kind == HEED_MODEL_TRANSFORMER && strchr(recipe->model.blocks, 'P') != NULL;
   }
   if (s->place == AT(fit.standardize)) return recipe->kind == HEED_TARGET_NUMBER;
-  if (s->place == AT(folds)) return recipe->split == HEED_SPLIT_FOLDS;
+  if (s->place == AT(folds)) return cli_folds(recipe);
   bool gat = kind == HEED_MODEL_GAT || kind == HEED_MODEL_GATV2;
   if (s->place == AT(model.blocks)) return kind == HEED_MODEL_TRANSFORMER;
   if (s->place == AT(model.residual)) return kind != HEED_MODEL_TRANSFORMER;

@@ -228,7 +228,7 @@ static void check_rows(const struct argp_state *state, const cli_training *train
     argp_error(state, "--layers %s does not say where the P of %s should be: --blocks does", layers,
                blocks);
   }
-  if (given(training, "folds") != NULL && recipe->split >= 0 && recipe->split != HEED_SPLIT_FOLDS) {
+  if (given(training, "folds") != NULL && recipe->split >= 0 && !cli_folds(recipe)) {
     argp_error(state, "--folds has no place beside --split %s",
                heed_collection_split_name((heed_collection_split_kind)recipe->split));
   }
