@@ -267,7 +267,7 @@ heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks, const int64
   if (blocks < 0) return heed__fail(HEED_RANGE, "mask: %lld blocks", (long long)blocks);
   HEED__TRY(check_blocks(blocks, ptr, "nodes"));
   int64_t n = ptr[blocks], pairs = 0, *indptr;
-  HEED__TRY(check_sizes(n, n));
+  HEED__TRY(heed__mask_check_sizes(n, n));
   for (int64_t b = 0; b < blocks; b++) { /* n is below 2^31, so all pairs are below 2^62 */
     int64_t length = ptr[b + 1] - ptr[b];
     pairs += length * (length + 1) / 2;
