@@ -321,6 +321,7 @@ static int fill_report(heed_report *report, predict *run) {
     heed_report_text(row, "array", "array", name);
     heed_report_text(row, "layer", "layer", of);
     heed_report_text(row, "score", "score", heed_score_name(layer.score));
+    cli_report_normalizer(row, layer.normalizer);
     heed_report_integer(row, "heads", "heads", layer.heads);
     heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
     heed_report_flag(row, "full", "full", mask->indptr == NULL);

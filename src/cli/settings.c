@@ -25,6 +25,10 @@ static const char *kernel_name(int i) {
   return i <= HEED_KERNEL_REFERENCE ? heed_kernel_name((heed_kernel)i) : NULL;
 }
 
+static const char *normalizer_name(int i) {
+  return i <= HEED_NORMALIZER_LINEAR ? heed_normalizer_name((heed_normalizer)i) : NULL;
+}
+
 static const char *optimizer_name(int i) {
   static const char *const names[] = {"adam", "adamw", NULL};
   return names[i];
@@ -108,6 +112,8 @@ static const cli_setting settings[] = {
      LARGE, NULL, true, ALL},
     {"kernel", "NAME", "auto, sparse, dense or reference", CLI_NAME, AT(model.kernel), 0, 0,
      kernel_name, false, ALL},
+    {"normalizer", "NAME", "What makes weights of scores: softmax, relu, sigmoid or linear", CLI_NAME,
+     AT(model.normalizer), 0, 0, normalizer_name, true, ALL},
     {"optimizer", "NAME", "adam or adamw", CLI_NAME, AT(fit.optimizer.kind), 0, 0, optimizer_name,
      false, ALL},
     {"lr", "X", "Learning rate", CLI_FLOAT, AT(fit.optimizer.rate), 1e-12, 1e6, NULL, false, ALL},
@@ -327,7 +333,8 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   if (s->place == AT(model.residual)) return kind != HEED_MODEL_TRANSFORMER;
   if (s->place == AT(model.output_heads)) return gat && !recipe->model.residual;
   if (s->place == AT(model.slope)) return gat;
-  if (s->place == AT(model.heads) || s->place == AT(model.attention_dropout) ||
+  if (s->place == AT(model.normalizer) || s->place == AT(model.heads) ||
+      s->place == AT(model.attention_dropout) ||
       s->place == AT(model.kernel) || s->place == AT(mask) || s->place == AT(edges)) {
     return kind != HEED_MODEL_MLP;
   }
