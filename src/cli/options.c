@@ -41,59 +41,6 @@ double cli_number(const struct argp_state *state, const char *option, const char
   return value;
 }
 
-bool cli_read_mask(const char *text, size_t n, cli_mask *mask) {
-  *mask = (cli_mask){.hops = 1};
-  if (n >= sizeof mask->name) return false;
-  memcpy(mask->name, text, n);
-  if (strcmp(mask->name, "graph") == 0) {
-    mask->kind = CLI_MASK_GRAPH;
-    return true;
-  }
-  if (strcmp(mask->name, "full") == 0) {
-    mask->kind = CLI_MASK_FULL;
-    return true;
-  }
-  if (strcmp(mask->name, "none") == 0) {
-    mask->kind = CLI_MASK_NONE;
-    return true;
-  }
-  if (strncmp(mask->name, "khop:", 5) != 0) return false;
-  const char *number = mask->name + 5;
-  size_t digits = strspn(number, "0123456789");
-  if (digits == 0 || digits > 9 || number[digits] != '\0') return false;
-  mask->kind = CLI_MASK_KHOP;
-  mask->hops = atoi(number);
-  return mask->hops >= 1;
-}
-
-void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
-                    cli_mask *mask) {
-  if (!cli_read_mask(text, strlen(text), mask)) {
-    argp_error(state, "%s takes graph, khop:K with K at least 1, full or none, not '%s'", option,
-               text);
-  }
-}
-
-void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,
-                     cli_mask_list *masks) {
-  masks->n = 0;
-  for (const char *part = text;; part++) {
-    size_t n = strcspn(part, ",");
-    if (masks->n == CLI_MOST_MASKS) {
-      argp_error(state, "%s takes at most %d masks", option, CLI_MOST_MASKS);
-    }
-    if (!cli_read_mask(part, n, &masks->at[masks->n])) {
-      argp_error(state,
-                 "%s takes masks separated by commas, each graph, khop:K with K at least 1, "
-                 "full or none, not '%.*s'",
-                 option, (int)n, part);
-    }
-    masks->n++;
-    part += n;
-    if (*part == '\0') return;
-  }
-}
-
 heed_score cli_parse_score(const struct argp_state *state, const char *text) {
   heed_score score = HEED_SCORE_DOT;
   if (heed_score_from_name(text, &score) != HEED_OK) {
@@ -459,8 +406,7 @@ void cli_graph_report(heed_report *record, const cli_graph *graph) {
   heed_report_flag(record, "edge_set", NULL, collection->edge_set);
 }
 
-/* A word as a shell reads it. */
-static void put_word(FILE *stream, const char *word) {
+void cli_put_word(FILE *stream, const char *word) {
   static const char plain[] =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
   if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
@@ -481,12 +427,12 @@ static void put_word(FILE *stream, const char *word) {
 static void put_option(FILE *stream, const char *name, const char *value) {
   if (value == NULL) return;
   fprintf(stream, " --%s ", name);
-  put_word(stream, value);
+  cli_put_word(stream, value);
 }
 
 void cli_graph_options(FILE *stream, const cli_graph *graph) {
   fputc(' ', stream);
-  put_word(stream, graph->source);
+  cli_put_word(stream, graph->source);
   put_option(stream, "format", graph->options.format);
   if (graph->options.directed) fputs(" --directed", stream);
   put_option(stream, "features", graph->options.features);

@@ -145,8 +145,15 @@ static const cli_setting settings[] = {
      "cross-entropy, binary-cross-entropy, for numbers squared or absolute; or auto (default): "
      "squared for numbers, the second for binary targets and for two classes and roc-auc",
      CLI_CHOICE, AT(loss), 0, 0, loss_name, false, ALL},
-    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full or none: each node alone",
+    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full, none, window:W, causal and others, joined by | & - ! "
+     "(see MASKS in the manual)",
      CLI_MASK, AT(mask), 0, 0, NULL, true, ALL},
+    {"encoding", "WORDS",
+     "Where nodes are, words with + between them: laplacian:K, random-walk:K, degree[:K] and "
+     "sinusoidal:D[:HxW] stand beside the features; learned and rotary[:BASE] are the model's; "
+     "relative:R[:HxW], distance:K and quadratic[:HxW] a learned bias of pairs. Places are the numbers "
+     "of nodes, with HxW those of a grid row by row; or none (default)",
+     CLI_ENCODING, AT(encodings), 0, 0, NULL, false, ALL},
     {"pooling", "NAME",
      "One vector a graph: mean, sum or max of its nodes, or none where a P among the blocks does "
      "it "
@@ -250,6 +257,8 @@ bool cli_setting_apply(const cli_setting *s, const char *text, cli_recipe *recip
       return true;
     case CLI_MASK:
       return cli_read_mask(text, strlen(text), place);
+    case CLI_ENCODING:
+      return heed_encodings_read(place, text) == HEED_OK;
     case CLI_FEATURES:
       if (!read_name(s, text, &name)) return false;
       *(bool *)place = name == 1;
@@ -284,7 +293,10 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
       snprintf(text, size, CLI_BLOCKS_RULE, HEED_MAX_BLOCKS);
       return;
     case CLI_MASK:
-      snprintf(text, size, "graph, khop:K with K at least 1, full or none");
+      snprintf(text, size, "a mask");
+      return;
+    case CLI_ENCODING: /* just tried */
+      snprintf(text, size, "words: %s", heed_message());
       return;
     case CLI_NAME:
     case CLI_CHOICE:
@@ -365,6 +377,9 @@ void cli_setting_write(const cli_setting *s, const cli_recipe *recipe, char *tex
       return;
     case CLI_MASK:
       snprintf(text, size, "%s", ((const cli_mask *)place)->name);
+      return;
+    case CLI_ENCODING:
+      if (heed_encodings_write(place, text, size) != HEED_OK) snprintf(text, size, "?");
       return;
     case CLI_FEATURES:
       snprintf(text, size, "%s", s->name_of(*(const bool *)place));
