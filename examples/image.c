@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IMAGES = 120, WAYS = 4, PERIOD = 4 };
+enum { IMAGES = 160, WAYS = 4, PERIOD = 4 };
 static const char *const ways[WAYS] = {"across", "up", "falling", "rising"};
 
 static void check(heed_status status) {
@@ -27,7 +27,7 @@ static void draw(int64_t side, float *pixels, int32_t *labels) {
   float phase[IMAGES];
   int64_t n = side * side;
   heed_random_uniform(7, 0, phase, IMAGES, 0, PERIOD);
-  heed_random_normal(7, 1, pixels, IMAGES * n, 0, 0.5f);
+  heed_random_normal(7, 1, pixels, IMAGES * n, 0, 0.4f);
   for (int64_t i = 0; i < IMAGES; i++) {
     labels[i] = (int32_t)(i % WAYS);
     for (int64_t y = 0; y < side; y++) {
@@ -76,7 +76,7 @@ static double learn(const heed_task *of, const heed_mask *mask, const int32_t *p
   memcpy(spec.blocks, "M", sizeof "M");
   spec.layers = 1;
   heed_fit_spec fit = heed_fit_spec_default();
-  fit.epochs = 30;
+  fit.epochs = 50;
   fit.optimizer.rate = 0.02f;
   heed_model *model;
   heed_trainer *trainer;
@@ -91,7 +91,7 @@ static double learn(const heed_task *of, const heed_mask *mask, const int32_t *p
 }
 
 int main(int argc, char **argv) {
-  int64_t side = argc > 1 ? atol(argv[1]) : 8, n = side * side, ptr[IMAGES + 1] = {0};
+  int64_t side = argc > 1 ? atol(argv[1]) : 6, n = side * side, ptr[IMAGES + 1] = {0};
   if (side < 4 || side > 64) return fprintf(stderr, "image: a size from 4 to 64\n"), 1;
   float *pixels = room((size_t)(IMAGES * n), sizeof *pixels);
   int32_t *places = room((size_t)(IMAGES * n * 2), sizeof *places), labels[IMAGES];
@@ -123,5 +123,5 @@ int main(int argc, char **argv) {
   heed_mask_free(&full);
   free(pixels);
   free(places);
-  return near < 0.9 || near < all;
+  return near < 0.9 || near < all - 0.05; /* as good, of a fraction of the pairs */
 }
