@@ -119,7 +119,7 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
 }
 
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
-enum { MORE = 17 };
+enum { MORE = 18 };
 
 static heed_status reserve_scratch(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
@@ -132,7 +132,7 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t of_tile = keys > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t key_row = (size_t)heed__padded_row(problem->spec.key_dim);
   size_t value_row = (size_t)heed__padded_row(problem->spec.value_dim);
-  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row,
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row, flat,
                         STEP_QUERIES * keys, of_tile, of_tile,
                         keys * value_row, keys * key_row, queries * value_row, queries * key_row,
                         keys * key_row, keys * value_row};
@@ -155,15 +155,16 @@ static heed_status reserve_scratch(heed_attention *plan) {
     s->deltas = arrays[5];
     s->key_sums = arrays[6];
     s->a_sums = arrays[7];
-    s->tile_gradients = arrays[8];
-    s->tile_compact = arrays[9];
-    s->tile_keep = arrays[10];
-    s->packed_values = arrays[11];
-    s->keys = arrays[12];
-    s->d_out = arrays[13];
-    s->d_queries = arrays[14];
-    s->d_keys = arrays[15];
-    s->d_values = arrays[16];
+    s->products = arrays[8];
+    s->tile_gradients = arrays[9];
+    s->tile_compact = arrays[10];
+    s->tile_keep = arrays[11];
+    s->packed_values = arrays[12];
+    s->keys = arrays[13];
+    s->d_out = arrays[14];
+    s->d_queries = arrays[15];
+    s->d_keys = arrays[16];
+    s->d_values = arrays[17];
   }
   return HEED_OK;
 }
@@ -385,19 +386,22 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
   const heed__side *side = reserve->sides + pass;
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * problem->key_stride, stride = reserve->partial_floats;
-  bool of_a = pass == 0 && back->to.a != NULL;
-  int threads = heed__threads_for_tasks(plan, reserve->groups);
+  bool of_a = pass == 0 && back->to.a != NULL, featured = pass == 0 && problem->features != NULL;
+  int64_t groups = featured ? plan->edges->groups : reserve->groups; /* the fewer */
+  int threads = heed__threads_for_tasks(plan, groups);
   (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t group = 0; group < reserve->groups; group++) {
+  for (int64_t group = 0; group < groups; group++) {
     const heed__scratch *s = plan->scratch + heed__thread();
-    for (int64_t t = division->n_tasks * group / reserve->groups;
-         t < division->n_tasks * (group + 1) / reserve->groups; t++) {
+    if (featured) heed__edges_begin_group(plan, group);
+    for (int64_t t = division->n_tasks * group / groups; t < division->n_tasks * (group + 1) / groups;
+         t++) {
       const heed__task *task = division->tasks + t;
       float *partial = task->partial < 0 ? NULL : reserve->partials + task->partial * stride;
       if (of_a) clear_a_sums(plan, s);
       plan->kernels->backward(problem, back, side, task, partial, s);
       if (of_a) flush_a_sums(plan, s, reserve->a_sums + group * width);
+      if (featured) heed__edges_end_task(plan, group);
     }
   }
   if (division->n_cuts == 0) return;
@@ -432,7 +436,7 @@ static void backward_sparse(heed_attention *plan, const heed__backward *back) {
   row_statistics(plan, back);
   if (gat) heed__node_scores(plan);
   if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL ||
-      back->weights != NULL) {
+      back->weights != NULL || back->d_logits != NULL) {
     sparse_pass(plan, back, 0);
   }
   if (gat && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);

@@ -14,6 +14,7 @@
 #include "attention/sparse_body.h"
 #include "attention/weights_body.h"
 #include "attention/groups_body.h"
+#include "attention/features_body.h"
 #include "attention/stream_body.h"
 #include "attention/stream_narrow_body.h"
 #include "attention/backward_body.h"
@@ -42,6 +43,7 @@ const heed__kernels KERNELS = {
     .linear_apply = linear_apply,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
+    .streams_features = streams_features,
     .edge_logits = edge_logits,
     .edge_values = edge_values,
     .edge_products = edge_products,

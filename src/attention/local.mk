@@ -10,6 +10,7 @@ libheed_core_la_SOURCES += \
   src/attention/dense_body.h \
   src/attention/edges.c src/attention/edges.h \
   src/attention/edges_body.h \
+  src/attention/features_body.h \
   src/attention/forward.c \
   src/attention/groups_body.h \
   src/attention/isa.c \

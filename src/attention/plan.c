@@ -122,7 +122,7 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 20 };
+enum { ARRAYS = 21 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
@@ -156,6 +156,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       dense ? queries * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
       narrow ? (size_t)heed__wide_keys(spec) + BLOCK_PAIRS * heads * (size_t)spec->value_dim + WIDEST
              : 0,
+      shared ? BLOCK_PAIRS * padded + 5 * WIDEST : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -195,6 +196,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .cursor_end = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
       .wide = at[19],
+      .added = at[20],
   };
 }
 

@@ -9,6 +9,9 @@
 #include <heed/attention.h>
 #include <stdbool.h>
 
+/* The most features of a pair that streams take. */
+enum { STREAMED_FEATURES = 64 };
+
 /* Pairs in one step of the online softmax; tests/bench/README.md says why this many. */
 enum { BLOCK_PAIRS = 32 };
 
@@ -75,6 +78,7 @@ typedef struct heed__problem {
   int64_t table_stride;     /* numbers from one row of it to the next */
   int64_t table_row;        /* numbers of a row that are read */
   int64_t table_value;      /* where a row's value begins; 0 where it begins the row */
+  const struct heed__edges *features; /* of pairs, where the kernels take them as they go (features_body.h) */
 } heed__problem;
 
 /* One pass of the backward call. The first has a row a query and sums over its keys; the second has a
@@ -102,6 +106,8 @@ typedef struct heed__backward {
   const int32_t *key_spread;
   const float *products;   /* NULL, or [n_pairs, H] in mask order, added to the products of d_out and values */
   float *weights;          /* NULL, or [n_pairs, H] in mask order: the first pass leaves them here as applied */
+  float *d_logits;         /* likewise the gradients of the logits, with GAT of the sums before LeakyReLU; where
+                              both are there the second pass takes them up (streams alone) */
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
                               the padding) and d_out . out; with another normaliser than softmax
                               heed__length_number() and nothing */
@@ -115,6 +121,10 @@ typedef struct heed__backward {
 /* What one thread works in for features of pairs; whole vectors, so that more fits than counts. Sums are
  * NULL where nobody wants them. */
 typedef struct heed__edge_room {
+  float *flat;       /* in streams: what pairs add to their logits */
+  float *by_row;     /* [BLOCK_PAIRS, H, row] of the rows of a block, as the next two: projected, */
+  float *by_gradient;/* backward: features summed up by gradients of logits */
+  float *by_weight;  /* and by weights */
   float *by_head;    /* [H, row] */
   float *by_feature; /* [Fe, heads_row] */
   float *heads;      /* [heads_row + WIDEST] */
@@ -132,6 +142,9 @@ typedef struct heed__edge_room {
 typedef struct heed__edges {
   heed_score score;    /* of the spec; the problem's may be HEED__SCORE_NONE for the length of a call */
   bool own_score;      /* whether that is so: the score is computed with the features, not by the kernels */
+  bool streams;        /* whether the kernels take them as they go; then there are no numbers a pair and head but
+                          `weights` and `d_logits` of backward calls */
+  bool by_gradients;   /* backward: whether features are summed up by the gradients of the logits */
   int32_t dim;         /* Fe */
   int64_t row;         /* Fe in whole vectors */
   int64_t heads_row;   /* H likewise */
@@ -141,7 +154,8 @@ typedef struct heed__edges {
   float *weights;      /* [n_pairs, H] as applied */
   float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
   float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
-  float *key_turned;   /* [H, D, row] edge_key */
+  float *bias_turned;  /* [H, row] edge_bias */
+  float *key_turned;   /* [H, D, row] edge_key, in streams times the scale */
   float *value_turned; /* [H, Dv, row] edge_value */
   heed_attention_gradients to; /* backward: as the caller gave them, value as in heed__backward */
   heed__edge_room *rooms;      /* [threads] */
@@ -162,6 +176,8 @@ typedef struct heed__scratch {
   uint32_t *random;  /* [BLOCK_PAIRS * H + 8 + 2 * WIDEST] */
   int32_t *columns;  /* [BLOCK_PAIRS + WIDEST] */
   float *keep;       /* flat: what dropout multiplies the weights by */
+  float *added;      /* flat: what pairs add to their logits */
+  const heed__edge_room *room; /* NULL: no features of pairs */
   /* dense only */
   float *tile;       /* [STEP_QUERIES, TILE_KEYS] logits, then weights */
   float *compact;    /* [TILE_KEYS + WIDEST] one row's pairs in a tile */
@@ -179,6 +195,7 @@ typedef struct heed__scratch {
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
   uint32_t *scattered;/* four for each of those */
   float *gradients;  /* flat: products of d_out and values, then gradients of logits */
+  float *products;   /* flat: what pairs add to those products */
   float *raw;        /* flat: GAT's sums before LeakyReLU */
   float *log_sums;   /* flat: log_sum_exp of each pair's query */
   float *deltas;     /* flat: d_out . out of each pair's query */
@@ -254,7 +271,9 @@ typedef struct heed__kernels {
    * scratch->a_sums. */
   void (*node_gradients)(const heed__problem *problem, const heed__backward *back, bool by_keys,
                          int64_t first, int64_t end, const heed__scratch *scratch);
-  /* Features of pairs: edges_body.h says what each leaves where, of the rows [first, end). */
+  /* Whether `sparse` and `backward` take features of pairs as they go, those that are linear in the score. */
+  bool (*streams_features)(const heed_attention_spec *spec);
+  /* Features of pairs otherwise: edges_body.h says what each leaves where, of the rows [first, end). */
   void (*edge_logits)(const heed__problem *problem, const heed__edges *edges, int64_t first,
                       int64_t end, const heed__edge_room *room);
   void (*edge_values)(const heed__problem *problem, const heed__edges *edges, int64_t first,

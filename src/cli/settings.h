@@ -17,6 +17,7 @@ typedef enum cli_setting_kind {
   CLI_CHOICE, /* an int: a name, or -1 for "auto" */
   CLI_BLOCKS,
   CLI_MASK,
+  CLI_ENCODING,
   CLI_FEATURES /* a bool by names; its option is one of the graph */
 } cli_setting_kind;
 
@@ -46,9 +47,6 @@ bool cli_setting_apply(const cli_setting *setting, const char *text, cli_recipe 
 
 /* What a setting takes, for a message. */
 void cli_setting_allowed(const cli_setting *setting, char *text, size_t size);
-
-/* Whether its splits are folds. */
-bool cli_folds(const cli_recipe *recipe);
 
 /* Whether a setting means something for the model and the data of the recipe. */
 bool cli_setting_matters(const cli_setting *setting, const cli_recipe *recipe);

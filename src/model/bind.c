@@ -111,7 +111,7 @@ static void find_gradients(heed__plan *p) {
     const heed__layer *layer = model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live || !pass->training) continue;
-    bool needs = layer->tensors[0] >= 0;
+    bool needs = layer->tensors[0] >= 0 || layer->edge_tensors[0] >= 0 || layer->relative >= 0;
     for (int i = 0; i < layer->n_inputs; i++) {
       needs = needs || pass->slots[layer->inputs[i]].needs_gradient;
     }
@@ -220,11 +220,9 @@ static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
   pass->edges = NULL;
   if (name == NULL) return HEED_OK;
   const heed_matrix *edges = in->edges;
-  if (edges == NULL || in->wanted != NULL || heed_mask_is_full(in->mask)) {
+  if (edges == NULL || heed_mask_is_full(in->mask)) {
     return heed__fail(HEED_ARGUMENT, "pass: layer %s takes the features of pairs: %s", name,
-                      edges == NULL         ? "edges are not there"
-                      : in->wanted != NULL ? "not with wanted nodes"
-                                            : "a full mask has none");
+                      edges == NULL ? "edges are not there" : "a full mask has none");
   }
   if (edges->rows != in->mask->n_pairs || edges->cols != pass->model->edge_features ||
       (edges->stride != edges->cols && edges->rows > 1) ||
@@ -262,6 +260,7 @@ static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
     }
   }
   HEED__TRY(take_edges(pass, in));
+  HEED__TRY(heed__classes_take(pass, in));
   pass->mask = pairs_of(in->mask);
   pass->context.cross = pairs_of(in->cross_mask);
   pass->context.own = pairs_of(in->context_mask);
@@ -562,7 +561,7 @@ static heed_status prepare(heed__plan *p) {
   find_live(p);
   find_gradients(p);
   find_forms(p);
-  return HEED_OK;
+  return heed__positions_reserve(pass);
 }
 
 static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
@@ -574,6 +573,9 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   HEED__TRY(prepare(p));
   HEED__TRY(take_mask(pass, in));
   if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  HEED__TRY(heed__positions_take(pass, in));
+  HEED__TRY(heed__flip_reserve(pass));
+  heed__flip_take(pass);
   HEED__TRY(make_attentions(p));
   HEED__TRY(transpose_features(pass));
   HEED__TRY(heed__plan_buffers(p));
@@ -591,6 +593,7 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   pass->most_values[0] = capacity->n_values > 0 ? capacity->n_values : -1;
   pass->most_values[1] = capacity->n_context_values > 0 ? capacity->n_context_values : -1;
   HEED__TRY(prepare(p));
+  HEED__TRY(heed__flip_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
   bool wanted[2];
   find_turned(pass, wanted);
@@ -726,6 +729,8 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);
   }
   HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__positions_take(pass, in));
+  heed__flip_take(pass);
   const heed_csr *features[2] = {pass->sparse, pass->context.sparse};
   for (int set = 0; set < 2; set++) {
     if (pass->turned[set].arrays[0] != NULL) HEED__TRY(turn(pass->turned + set, features[set]));
@@ -757,6 +762,10 @@ void heed_pass_free(heed_pass *pass) {
   heed__free(pass->place);
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
   for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
+  for (int i = 0; i < 2; i++) heed__free(pass->pair_arrays[i]);
+  heed__positions_free(pass);
+  heed__free(pass->signs);
+  heed__free(pass->flip_values);
   for (int i = 0; i < 10; i++) heed__free(pass->turned[i / 5].arrays[i % 5]);
   heed__free(pass->slots);
   heed__free(pass->steps);

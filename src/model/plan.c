@@ -25,6 +25,7 @@ static bool may_take_over(const heed__plan *p, int l, int i) {
   const heed_pass *pass = p->pass;
   const heed__layer *layer = p->model->layers + l;
   bool kind = layer->kind == HEED__BIAS || layer->kind == HEED__DROPOUT ||
+              layer->kind == HEED__POSITIONS || layer->kind == HEED__ROTARY ||
               layer->kind == HEED__ADD || (layer->kind == HEED__ACTIVATE && !pass->training);
   heed_value x = layer->inputs[i];
   if (!kind || p->uses[x] != 1 || x == p->model->output || p->passed_on[x]) return false;
@@ -101,8 +102,10 @@ static void find_writers(heed__plan *p) {
     heed__step *step = pass->steps + l;
     if (!step->backward) continue;
     bool callers = pass->slots[layer->output].callers;
-    bool copies = layer->kind == HEED__BIAS || layer->kind == HEED__ADD;
-    bool takes_over = (copies || layer->kind == HEED__DROPOUT || layer->kind == HEED__ACTIVATE) &&
+    bool copies = layer->kind == HEED__BIAS || layer->kind == HEED__ADD ||
+                  layer->kind == HEED__POSITIONS;
+    bool takes_over = (copies || layer->kind == HEED__DROPOUT || layer->kind == HEED__ACTIVATE ||
+                       layer->kind == HEED__ROTARY) &&
                       !callers && !(layer->n_inputs == 2 && layer->inputs[0] == layer->inputs[1]);
     for (int i = 0; i < layer->n_inputs; i++) {
       heed_value x = layer->inputs[i];
@@ -164,7 +167,8 @@ static heed_status add_values(heed__plan *p) {
     }
     const heed_matrix *dense = heed__dense_of(pass, v);
     bool callers = model->layers[l].kind == HEED__FEATURES && dense != NULL &&
-                   dense->stride == dense->cols; /* not yet known of a reserved pass */
+                   dense->stride == dense->cols && /* not yet known of a reserved pass */
+                   (pass->signs == NULL || heed__set_of(pass, v) == 1);
     if (slot->dense && step->in_place < 0 && !callers) {
       bool stays = p->stays[v];
       HEED__TRY(add_item(p, slot->rows, width, stays ? 0 : l,
@@ -176,6 +180,20 @@ static heed_status add_values(heed__plan *p) {
     }
   }
   return HEED_OK;
+}
+
+/* The bias of pairs by their classes, made once more for the backward pass, and what its gradient needs. */
+static heed_status add_relative(heed__plan *p, const heed__layer *layer, heed__step *step, int forward,
+                                int backward) {
+  int64_t pairs = step->mask->n_pairs, heads = layer->spec.heads;
+  HEED__TRY(add_item(p, pairs, heads, forward, forward, &step->bias));
+  if (!step->backward) return HEED_OK;
+  HEED__TRY(add_item(p, pairs, heads, backward, backward, &step->again));
+  HEED__TRY(add_item(p, pairs, heads, backward, backward, &step->d_bias));
+  int64_t classes = p->model->pair_classes;
+  int blocks = heed__relative_blocks(step->mask->n_queries, pairs, classes);
+  int64_t floats_each = (int64_t)(sizeof(double) / sizeof(float)) * heads * blocks;
+  return add_item(p, classes, floats_each, backward, backward, &step->partial);
 }
 
 /* What layers keep for the backward pass, and gradients that are added later. */
@@ -192,6 +210,7 @@ static heed_status add_extras(heed__plan *p) {
       int64_t heads = (int64_t)layer->spec.heads * layer->spec.key_dim;
       HEED__TRY(add_item(p, layer->spec.edge_dim, 2 * heads, l, last, &step->edge_room));
     }
+    if (layer->relative >= 0) HEED__TRY(add_relative(p, layer, step, l, back));
     if (layer->kind == HEED__ATTENTION && step->backward) {
       HEED__TRY(add_item(p, rows, layer->spec.heads, l, last, &step->keep));
       for (int i = 0; i < 3; i++) {
