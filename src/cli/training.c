@@ -35,7 +35,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       text = yes;
     }
     if (!cli_setting_apply(s, text, &scratch)) {
-      char allowed[600];
+      char allowed[200];
+      if (s->kind == CLI_ENCODING) argp_error(state, "--%s: %s", s->name, heed_message());
       cli_setting_allowed(s, allowed, sizeof allowed);
       argp_error(state, "--%s takes %s, not '%s'", s->name, allowed, text);
     }
