@@ -181,6 +181,7 @@ typedef struct heed_gat_options {
   heed_edge_use edges;
   bool relative;           /**< masked: heed_model_relative_bias() */
   heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
+  heed_normalizer normalizer; /**< SOFTMAX as published */
 } heed_gat_options;
 
 /** One layer of GAT or GATv2. Names as in PyTorch Geometric 2.8: GATConv `name`.lin.weight, .att_src,
@@ -204,6 +205,7 @@ typedef struct heed_block_options {
   heed_edge_use edges;
   bool relative;           /**< masked: heed_model_relative_bias() */
   float rotary;            /**< above 0: queries and keys through heed_model_rotary() with this base, not by halves */
+  heed_normalizer normalizer; /**< SOFTMAX as published; RELU, SIGMOID and LINEAR need no other parameters */
 } heed_block_options;
 
 /** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
@@ -321,6 +323,7 @@ typedef struct heed_model_spec {
   float rotary;            /**< transformer: base of the rotary encoding in M and S blocks; 0: none */
   int64_t flip_first;      /**< heed_model_flip_columns() */
   int64_t flip_columns;
+  heed_normalizer normalizer; /**< of every attention */
 } heed_model_spec;
 
 /** A sensible model of that kind, without features and outputs. */

@@ -1,4 +1,5 @@
 /* What a model's file says of its training. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/learn.h"
@@ -33,9 +34,12 @@ int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *g
   fill(file, "heed.label", &graph->options.label);
   fill(file, "heed.features", &graph->normalize);
   fill(file, "heed.smiles", &graph->collection.smiles);
+  const char *seed = cli_metadata(file, "heed.mask_seed");
+  if (seed != NULL) graph->mask_seed = strtoull(seed, NULL, 10);
+  graph->mask_seed_given = seed != NULL;
   const char *text = cli_metadata(file, "heed.mask");
   if (text == NULL || mask_given || cli_read_mask(text, strlen(text), mask)) return CLI_OK;
-  return cli_fail("%s: heed.mask: '%s' is no mask", model, text);
+  return cli_fail("%s: heed.mask: %s", model, mask->why);
 }
 
 int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,

@@ -176,10 +176,13 @@ static int write_model(const train *run) {
   const heed_experiment_result *result = &run->outcome.result;
   if (result->best == NULL) return CLI_OK; /* stopped before there was one */
   const cli_graph *graph = &options->graph;
-  char seed[24], split[16], classes[16];
+  char seed[24], mask_seed[24] = "", split[16], classes[16];
   const heed_run *best = &result->runs[result->best_run];
   uint64_t drawn_by = run->task.paired ? best->seed : options->global->seed;
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)drawn_by);
+  if (options->recipe.mask.needs.random) {
+    snprintf(mask_seed, sizeof mask_seed, "%llu", (unsigned long long)graph->options.seed);
+  }
   snprintf(split, sizeof split, "%d", best->split);
   snprintf(classes, sizeof classes, "%d", run->task.classes);
   char encoding[512];
@@ -189,6 +192,7 @@ static int write_model(const train *run) {
   const char *common[] = {
       "heed.dataset", graph->source,
       "heed.mask", options->recipe.mask.name,
+      "heed.mask_seed", mask_seed,
       "heed.loops", cli_loops_name(graph->loops),
       "heed.attributes", graph->options.features != NULL ? graph->options.features : "",
       "heed.metric", heed_metric_name(options->recipe.fit.metric),

@@ -10,7 +10,7 @@ enum { MOST_VARIANTS = 2 * CLI_MOST_MASKS };
 
 /* A mask, and for a transformer blocks. */
 typedef struct variant {
-  char name[HEED_MAX_BLOCKS + 32];
+  char name[HEED_MAX_BLOCKS + 260];
   cli_recipe recipe;
   double mean, deviation, ms;
 } variant;
@@ -64,10 +64,8 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
   }
   if (options->masks.n == 0) {
     options->masks = (cli_mask_list){4,
-                                     {{CLI_MASK_NONE, 1, "none"},
-                                      {CLI_MASK_GRAPH, 1, "graph"},
-                                      {CLI_MASK_KHOP, 2, "khop:2"},
-                                      {CLI_MASK_FULL, 1, "full"}}};
+                                     {cli_mask_named("none"), cli_mask_named("graph"),
+                                      cli_mask_named("khop:2"), cli_mask_named("full")}};
   }
 }
 
@@ -112,7 +110,7 @@ static void add_interleavings(comparison *run, const cli_mask *graph) {
 static void make_variants(comparison *run) {
   const cli_trained_comparison *options = run->options;
   const heed_model_spec *model = &options->recipe.model;
-  const cli_mask graph = {CLI_MASK_GRAPH, 1, "graph"};
+  const cli_mask graph = cli_mask_named("graph");
   bool transformer = model->kind == HEED_MODEL_TRANSFORMER;
   char masked[HEED_MAX_BLOCKS + 1];
   memcpy(masked, model->blocks, sizeof masked);

@@ -104,7 +104,8 @@ static int open_all(prediction *run) {
                     options->model, (long long)spec->edge_features);
   }
   run->graphs = run->task.n_rows;
-  return cli_collection_mask(&run->mask, &recipe, options->graph, collection);
+  if (cli_collection_mask(&run->mask, &recipe, options->graph, collection)) return CLI_FAILED;
+  return spec->edges != HEED_EDGES_NONE ? cli_mask_know_edges(&run->mask) : CLI_OK;
 }
 
 /* --- Predicting ---------------------------------------------------------------------------- */

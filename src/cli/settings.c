@@ -25,6 +25,10 @@ static const char *kernel_name(int i) {
   return i <= HEED_KERNEL_REFERENCE ? heed_kernel_name((heed_kernel)i) : NULL;
 }
 
+static const char *normalizer_name(int i) {
+  return i <= HEED_NORMALIZER_LINEAR ? heed_normalizer_name((heed_normalizer)i) : NULL;
+}
+
 static const char *optimizer_name(int i) {
   static const char *const names[] = {"adam", "adamw", NULL};
   return names[i];
@@ -108,6 +112,8 @@ static const cli_setting settings[] = {
      LARGE, NULL, true, ALL},
     {"kernel", "NAME", "auto, sparse, dense or reference", CLI_NAME, AT(model.kernel), 0, 0,
      kernel_name, false, ALL},
+    {"normalizer", "NAME", "What makes weights of scores: softmax, relu, sigmoid or linear", CLI_NAME,
+     AT(model.normalizer), 0, 0, normalizer_name, true, ALL},
     {"optimizer", "NAME", "adam or adamw", CLI_NAME, AT(fit.optimizer.kind), 0, 0, optimizer_name,
      false, ALL},
     {"lr", "X", "Learning rate", CLI_FLOAT, AT(fit.optimizer.rate), 1e-12, 1e6, NULL, false, ALL},
@@ -139,7 +145,8 @@ static const cli_setting settings[] = {
      "cross-entropy, binary-cross-entropy, for numbers squared or absolute; or auto (default): "
      "squared for numbers, the second for binary targets and for two classes and roc-auc",
      CLI_CHOICE, AT(loss), 0, 0, loss_name, false, ALL},
-    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full or none: each node alone",
+    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full, none, window:W, causal and others, joined by | & - ! "
+     "(see MASKS in the manual)",
      CLI_MASK, AT(mask), 0, 0, NULL, true, ALL},
     {"encoding", "WORDS",
      "Where nodes are, words with + between them: laplacian:K, random-walk:K, degree[:K] and "
@@ -286,7 +293,7 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
       snprintf(text, size, CLI_BLOCKS_RULE, HEED_MAX_BLOCKS);
       return;
     case CLI_MASK:
-      snprintf(text, size, "graph, khop:K with K at least 1, full or none");
+      snprintf(text, size, "a mask");
       return;
     case CLI_ENCODING: /* heed_message() says more */
       snprintf(text, size, "words with + between them");
@@ -327,7 +334,8 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   if (s->place == AT(model.residual)) return kind != HEED_MODEL_TRANSFORMER;
   if (s->place == AT(model.output_heads)) return gat && !recipe->model.residual;
   if (s->place == AT(model.slope)) return gat;
-  if (s->place == AT(model.heads) || s->place == AT(model.attention_dropout) ||
+  if (s->place == AT(model.normalizer) || s->place == AT(model.heads) ||
+      s->place == AT(model.attention_dropout) ||
       s->place == AT(model.kernel) || s->place == AT(mask) || s->place == AT(edges)) {
     return kind != HEED_MODEL_MLP;
   }

@@ -548,11 +548,12 @@ static heed_status prepare(heed__plan *p) {
   pass->steps = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->steps);
   pass->views = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->views);
   p->uses = heed__alloc_zero(n * 5, sizeof *p->uses);
-  p->passed_on = heed__alloc_zero(n, sizeof *p->passed_on);
+  p->passed_on = heed__alloc_zero(n * 2, sizeof *p->passed_on);
   if (pass->slots == NULL || pass->steps == NULL || pass->views == NULL || p->uses == NULL ||
       p->passed_on == NULL) {
     return HEED_NOMEM;
   }
+  p->stays = p->passed_on + n;
   p->last = p->uses + n;
   p->writer = p->last + n;
   p->root = p->writer + n;
@@ -609,12 +610,13 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
 
 /* A pass from inputs or, where these are NULL, from a capacity. */
 static heed_status new_pass(heed_pass **result, heed_model *model, const heed_model_inputs *inputs,
-                            const heed_model_capacity *capacity, bool training) {
+                            const heed_model_capacity *capacity, bool training, bool stepwise) {
   int64_t before = heed__alloc_held_here();
   heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
   if (pass == NULL) return HEED_NOMEM;
   pass->model = model;
   pass->training = training;
+  pass->stepwise = stepwise;
   pass->capture = -1;
   heed__plan p = {.pass = pass, .model = model};
   heed_status status = inputs != NULL ? bind_once(&p, inputs) : reserve(&p, capacity);
@@ -635,11 +637,12 @@ heed_status heed_pass_new(heed_pass **pass, heed_model *model, const heed_model_
                           bool training) {
   *pass = NULL;
   HEED__TRY(check_inputs(model, inputs));
-  return new_pass(pass, model, inputs, NULL, training);
+  return new_pass(pass, model, inputs, NULL, training, false);
 }
 
-heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
-                              const heed_model_capacity *capacity, bool training) {
+static heed_status reserve_pass(heed_pass **pass, heed_model *model,
+                                const heed_model_capacity *capacity, bool training,
+                                bool stepwise) {
   *pass = NULL;
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
   if (capacity->n_nodes < 0 || capacity->n_nodes > INT32_MAX || capacity->n_graphs < 0 ||
@@ -653,7 +656,17 @@ heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
                       (long long)capacity->n_nodes, (long long)capacity->n_pairs,
                       (long long)capacity->n_graphs, (long long)capacity->n_context, INT32_MAX);
   }
-  return new_pass(pass, model, NULL, capacity, training);
+  return new_pass(pass, model, NULL, capacity, training, stepwise);
+}
+
+heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
+                              const heed_model_capacity *capacity, bool training) {
+  return reserve_pass(pass, model, capacity, training, false);
+}
+
+heed_status heed__pass_reserve_steps(heed_pass **pass, heed_model *model,
+                                     const heed_model_capacity *capacity) {
+  return reserve_pass(pass, model, capacity, false, true);
 }
 
 static heed_status check_form(const char *of, const heed_csr *sparse, int64_t most) {

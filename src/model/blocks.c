@@ -61,6 +61,7 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   spec.slope = options->slope;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
+  spec.normalizer = options->normalizer;
   heed_value out = heed__model_attention(model, name, &spec, options->scope, query, key, value,
                                          true, options->edges);
   if (options->relative && options->scope == HEED_SCOPE_MASKED) {
@@ -122,6 +123,7 @@ static bool parts_of(parts *p, heed_model *model, const char *name, heed_value x
   p->spec.score = options->score;
   p->spec.dropout = options->attention_dropout;
   p->spec.kernel = options->kernel;
+  p->spec.normalizer = options->normalizer;
   return true;
 }
 

@@ -436,9 +436,11 @@ static heed_status check_attention(const heed_model *model, const char *name,
                                    const heed_value values[3]) {
   static const char *const names[3] = {"queries", "keys", "values"};
   if ((unsigned)spec->score > HEED_SCORE_ADDITIVE ||
+      (unsigned)spec->normalizer > HEED_NORMALIZER_LINEAR ||
       (unsigned)spec->kernel > HEED_KERNEL_REFERENCE || (unsigned)scope > HEED_SCOPE_FULL) {
-    return heed__fail(HEED_ARGUMENT, "layer %s: score %d, kernel %d, scope %d: there is none", name,
-                      (int)spec->score, (int)spec->kernel, (int)scope);
+    return heed__fail(HEED_ARGUMENT,
+                      "layer %s: score %d, normalizer %d, kernel %d, scope %d: there is none", name,
+                      (int)spec->score, (int)spec->normalizer, (int)spec->kernel, (int)scope);
   }
   if (spec->heads < 1 || spec->key_dim < 1 || spec->value_dim < 1) {
     return heed__fail(HEED_RANGE, "layer %s: %d heads of %d and %d numbers, not at least 1", name,

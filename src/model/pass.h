@@ -107,6 +107,7 @@ struct heed_pass {
   bool training;
   bool reserved;               /* made by heed_pass_reserve(), for at most: */
   bool bound;                  /* to inputs */
+  bool stepwise; /* made by heed__pass_reserve_steps() */
   heed_model_capacity capacity;
   bool trained;        /* the last forward call was in mode TRAIN and its activations stand */
   uint64_t seed, step; /* of that call */
@@ -151,6 +152,12 @@ static inline const heed_matrix *heed__dense_of(const heed_pass *pass, heed_valu
 static inline const int64_t *heed__graphs_of(const heed_pass *pass, heed_value value) {
   return heed__set_of(pass, value) == 1 ? pass->context.graph_ptr : pass->graph_ptr;
 }
+
+/* A reserved pass for evaluation whose layers over nodes are run again and again, by heed__layer_forward(),
+ * after those over the context and over graphs have been run once: what the former read of the latter stays
+ * where it is. */
+heed_status heed__pass_reserve_steps(heed_pass **pass, heed_model *model,
+                                     const heed_model_capacity *capacity);
 
 /* Runs one layer, forward or backward. */
 heed_status heed__layer_forward(heed_pass *pass, int layer, heed_mode mode);

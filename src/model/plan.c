@@ -71,6 +71,23 @@ static void find_ends(heed__plan *p) {
   }
 }
 
+/* What the layers over nodes of a stepwise pass read of others. */
+static void find_what_stays(heed__plan *p) {
+  const heed_model *model = p->model;
+  for (int l = model->n_layers - 1; l >= 0; l--) {
+    const heed__layer *layer = model->layers + l;
+    const heed__step *step = p->pass->steps + l;
+    heed_value out = layer->output;
+    bool of_nodes = model->values[out].per_graph == 0;
+    if (!step->live) continue;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      heed_value x = layer->inputs[i];
+      bool same = p->stays[out] && (step->in_place == i || p->passed_on[out]);
+      if (same || (of_nodes && model->values[x].per_graph != 0)) p->stays[x] = true;
+    }
+  }
+}
+
 /* Who writes a gradient first, who adds, and which gradients share a buffer. */
 static void find_writers(heed__plan *p) {
   heed_pass *pass = p->pass;
@@ -153,7 +170,9 @@ static heed_status add_values(heed__plan *p) {
                    dense->stride == dense->cols && /* not yet known of a reserved pass */
                    (pass->signs == NULL || heed__set_of(pass, v) == 1);
     if (slot->dense && step->in_place < 0 && !callers) {
-      HEED__TRY(add_item(p, slot->rows, width, l, p->last[v], &slot->own));
+      bool stays = p->stays[v];
+      HEED__TRY(add_item(p, slot->rows, width, stays ? 0 : l,
+                         stays ? 2 * model->n_layers : p->last[v], &slot->own));
     }
     if (slot->needs_gradient && !slot->callers && p->root[v] == v && p->writer[v] >= 0) {
       HEED__TRY(add_item(p, slot->rows, width, backward_time(p, p->writer[v]), p->last_gradient[v],
@@ -289,6 +308,7 @@ heed_status heed__plan_buffers(heed__plan *p) {
   heed_pass *pass = p->pass;
   choose_places(p);
   find_ends(p);
+  if (pass->stepwise) find_what_stays(p);
   if (pass->training) find_writers(p);
   HEED__TRY(add_values(p));
   HEED__TRY(add_extras(p));

@@ -195,6 +195,7 @@ static heed_status check_spec(const heed_model_spec *spec) {
   HEED__TRY(check_one_of("norm", (int)spec->norm, NORMS));
   HEED__TRY(check_one_of("activation", (int)spec->activation, HEED_ACTIVATION_TANH + 1));
   HEED__TRY(check_one_of("kernel", (int)spec->kernel, HEED_KERNEL_REFERENCE + 1));
+  HEED__TRY(check_one_of("normalizer", (int)spec->normalizer, HEED_NORMALIZER_LINEAR + 1));
   HEED__TRY(check_one_of("pooling", (int)spec->pooling - (int)HEED_POOLING_NONE, POOLINGS));
   HEED__TRY(check_one_of("edges", (int)spec->edges, EDGE_USES));
   if (spec->edge_features < 0 || spec->edge_features > MOST_EDGES) {
@@ -262,7 +263,8 @@ static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
           .bias = true,
           .edges = spec->edges,
           .relative = spec->pair_classes > 0,
-          .kernel = spec->kernel};
+          .kernel = spec->kernel,
+          .normalizer = spec->normalizer};
       x = heed_model_gat(model, numbered(name, "conv", i, ""), x, &options);
     } else {
       x = heed_model_linear(model, numbered(name, "linear", i, ""), x,
@@ -288,6 +290,7 @@ static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int l
   attention.slope = spec->slope;
   attention.dropout = spec->attention_dropout;
   attention.kernel = spec->kernel;
+  attention.normalizer = spec->normalizer;
   heed_value key =
       heed_model_linear(model, numbered(name, "layers.", layer, ".key"), x, spec->heads, true);
   heed_value query =
@@ -318,7 +321,8 @@ static heed_value residual_module(heed_model *model, const heed_model_spec *spec
                                 .bias = true,
                                 .edges = spec->edges,
                                 .relative = spec->pair_classes > 0,
-                                .kernel = spec->kernel};
+                                .kernel = spec->kernel,
+                                .normalizer = spec->normalizer};
     x = heed_model_gat(model, numbered(name, "layers.", layer, ""), x, &options);
   }
   if (hidden == 0) return heed_model_dropout(model, x, spec->dropout);
@@ -349,6 +353,7 @@ static heed_value residual_frame(heed_model *model, const heed_model_spec *spec)
           .dropout = spec->dropout,
           .attention_dropout = spec->attention_dropout,
           .kernel = spec->kernel,
+          .normalizer = spec->normalizer,
           .edges = spec->edges,
           .relative = spec->pair_classes > 0,
           .rotary = spec->rotary};
@@ -414,7 +419,8 @@ typedef enum type {
   FLOAT,
   KERNEL,
   POOLING,
-  EDGES
+  EDGES,
+  NORMALIZER
 } type;
 
 static const struct {
@@ -448,6 +454,7 @@ static const struct {
     {"rotary", FLOAT, offsetof(heed_model_spec, rotary)},
     {"flip-first", INT64, offsetof(heed_model_spec, flip_first)},
     {"flip-columns", INT64, offsetof(heed_model_spec, flip_columns)},
+    {"normalizer", NORMALIZER, offsetof(heed_model_spec, normalizer)},
 };
 enum { FIELDS = sizeof fields / sizeof *fields, VALUE_BYTES = 80 };
 
@@ -484,6 +491,9 @@ static void write_value(char text[VALUE_BYTES], const heed_model_spec *spec, int
       break;
     case EDGES:
       name = heed_edge_use_name(spec->edges);
+      break;
+    case NORMALIZER:
+      name = heed_normalizer_name(spec->normalizer);
       break;
     case BLOCKS:
       name = spec->blocks;
@@ -556,6 +566,8 @@ static bool read_value(heed_model_spec *spec, int field, char *text) {
       return heed_pooling_from_name(text, &spec->pooling) == HEED_OK;
     case EDGES:
       return heed_edge_use_from_name(text, &spec->edges) == HEED_OK;
+    case NORMALIZER:
+      return heed_normalizer_from_name(text, &spec->normalizer) == HEED_OK;
     case BLOCKS:
       if (strlen(text) > HEED_MAX_BLOCKS || strspn(text, "MSP") != strlen(text)) return false;
       memset(spec->blocks, 0, sizeof spec->blocks);
