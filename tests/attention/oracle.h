@@ -49,6 +49,7 @@ typedef struct recipe {
   uint64_t seed;
   int32_t edge_dim; /* 0: no features of pairs */
   int edge_use;     /* of EDGE_*, those the score takes; 0: all */
+  float stretch;    /* what biases are multiplied by; 0: 1 */
 } recipe;
 
 enum { EDGE_BIAS = 1, EDGE_KEY = 2, EDGE_VALUE = 4 };
