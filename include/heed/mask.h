@@ -198,8 +198,7 @@ typedef struct heed_sampler heed_sampler;
  *  of the mask is not among those drawn and always stays; nodes that the last step reaches keep it alone. One
  *  sample of a row does for a batch: every layer that reads row i reads it for the same target, or on a
  *  path to one, and sees a uniform sample of the row, so that each layer's mean over pairs is as unbiased as if
- *  it had drawn its own; layers that share it cost a third of the draws and of the pairs, and a node is
- *  gathered once. What a model of as many masked layers as there are fan-outs gives for the targets depends
+ *  it had drawn its own, while a node is expanded and gathered once. What a model of as many masked layers as there are fan-outs gives for the targets depends
  *  on this batch alone.
  *  @param fanouts [hops], each at least 0, or -1: all
  *  @param hops 0 to HEED_MAX_HOPS; 0: for heed_sampler_induce() alone

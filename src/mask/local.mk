@@ -5,4 +5,5 @@ libheed_core_la_SOURCES += \
   src/mask/khop.c \
   src/mask/mask.c src/mask/mask.h \
   src/mask/permute.c \
+  src/mask/sample.c \
   src/mask/statistics.c
