@@ -407,7 +407,7 @@ HEED_API float *heed_pass_gradients(heed_pass *pass);
 /** Rows of the output: nodes, or graphs after pooling. */
 HEED_API int64_t heed_pass_rows(const heed_pass *pass);
 
-/** The nodes that the rows of the output belong to, [rows], the wanted ones first; NULL: all, in order. */
+/** The nodes that the rows of the output belong to, [rows], the wanted ones first; NULL: the first ones, in order. */
 HEED_API const int32_t *heed_pass_nodes(const heed_pass *pass);
 
 /** Bytes the pass holds. */

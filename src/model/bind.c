@@ -52,7 +52,7 @@ static heed_status check_graphs(const heed_model_inputs *in) {
   return HEED_OK;
 }
 
-static heed_status check_inputs(const heed_model *model, const heed_model_inputs *in) {
+heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in) {
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
   HEED__TRY(check_features(model, in));
   HEED__TRY(check_graphs(in));
@@ -60,6 +60,11 @@ static heed_status check_inputs(const heed_model *model, const heed_model_inputs
     return heed__fail(HEED_SHAPE, "pass: a mask of %lld queries and %lld keys for %lld nodes",
                       (long long)in->mask->n_queries, (long long)in->mask->n_keys,
                       (long long)in->n_nodes);
+  }
+  if (in->n_wanted < 0 || in->n_wanted > in->n_nodes || (in->n_wanted > 0 && in->wanted != NULL)) {
+    return heed__fail(in->wanted != NULL ? HEED_ARGUMENT : HEED_RANGE,
+                      "pass: the first %lld of %lld nodes are wanted%s", (long long)in->n_wanted,
+                      (long long)in->n_nodes, in->wanted != NULL ? ", and marked ones too" : "");
   }
   return HEED_OK;
 }
@@ -212,7 +217,7 @@ static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
   return HEED_OK;
 }
 
-static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
+heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
   for (int l = 0; l < pass->model->n_layers; l++) {
     const heed__layer *layer = pass->model->layers + l;
     if (pass->steps[l].live && layer->kind == HEED__ATTENTION &&
@@ -248,30 +253,44 @@ static heed_status make_view(heed_pass *pass, heed__view *view, int64_t n_querie
   return transpose(pass, view);
 }
 
-/* The view of a layer, or a new one that has no mask yet. */
+/* Rows that a layer sees: both inputs have all that are needed here, either may have more for another layer. */
+static int64_t keys_of(const heed_pass *pass, heed_value key, heed_value value) {
+  int64_t keys = pass->slots[key].rows, values = pass->slots[value].rows;
+  return keys < values ? keys : values;
+}
+
+/* The view of a layer, or a new one that has no mask yet. In a reserved pass rows that are as many here may be
+ * more than others of other inputs. */
 static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full, int64_t n_queries,
                            int64_t n_keys) {
   const heed__value *values = pass->model->values;
+  const heed__slot *slots = pass->slots;
+  heed_value key = layer->inputs[1], value = layer->inputs[2];
+  int by = slots[key].hops < slots[value].hops ? slots[key].hops : slots[value].hops;
+  int hops[2] = {pass->reserved ? slots[layer->output].hops : 0, pass->reserved ? by : 0};
   int32_t per_query = values[layer->output].per_graph;
   int32_t per_key = values[layer->inputs[1]].per_graph;
   for (int i = 0; i < pass->n_views; i++) {
     heed__view *view = pass->views + i;
     if (view->full == full && view->per_graph[0] == per_query && view->per_graph[1] == per_key &&
-        view->mask.n_queries == n_queries && view->mask.n_keys == n_keys) {
+        view->mask.n_queries == n_queries && view->mask.n_keys == n_keys &&
+        view->hops[0] == hops[0] && view->hops[1] == hops[1]) {
       return view;
     }
   }
   heed__view *view = pass->views + pass->n_views++;
-  *view = (heed__view){.full = full, .per_graph = {per_query, per_key}, .fresh = true};
+  *view = (heed__view){.full = full,
+                       .values = {layer->output, key, value},
+                       .hops = {hops[0], hops[1]},
+                       .per_graph = {per_query, per_key},
+                       .fresh = true};
   return view;
 }
 
 static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
   bool full = layer->scope == HEED_SCOPE_FULL || pass->mask.indptr == NULL;
   int64_t n_queries = pass->slots[layer->output].rows;
-  /* Both have all rows that are needed here; either may have more for another layer. */
-  int64_t keys = pass->slots[layer->inputs[1]].rows, values = pass->slots[layer->inputs[2]].rows;
-  int64_t n_keys = keys < values ? keys : values;
+  int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
   heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
   if (!view->fresh) return HEED_OK;
   view->fresh = false;
@@ -280,9 +299,8 @@ static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__vi
 
 /* The view of a layer in a reserved pass. */
 static heed_status reserve_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
-  const heed__value *values = pass->model->values;
-  int64_t n_queries = rows_of(pass, values[layer->output].per_graph);
-  int64_t n_keys = rows_of(pass, values[layer->inputs[1]].per_graph);
+  int64_t n_queries = pass->slots[layer->output].rows;
+  int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
   bool full = layer->scope == HEED_SCOPE_FULL;
   heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
   if (!view->fresh) return HEED_OK;
@@ -322,12 +340,46 @@ static void transpose_runs(const heed_mask *mask, int64_t *indptr, int32_t *indi
   }
 }
 
+/* n_queries rows that each see n_keys, of one graph. */
+static heed_mask write_full(int64_t n_queries, int64_t n_keys, int64_t *indptr, int32_t *starts) {
+  indptr[0] = 0;
+  for (int64_t i = 0; i < n_queries; i++) {
+    starts[i] = 0;
+    indptr[i + 1] = indptr[i] + n_keys;
+  }
+  return (heed_mask){.n_queries = n_queries,
+                     .n_keys = n_keys,
+                     .n_pairs = n_queries * n_keys,
+                     .indptr = indptr,
+                     .starts = starts};
+}
+
+/* Where the first nodes are wanted: the first rows of either. */
+static void bind_first(heed_pass *pass, heed__view *view, bool blocks) {
+  int64_t n_queries = pass->slots[view->values[0]].rows;
+  int64_t n_keys = keys_of(pass, view->values[1], view->values[2]);
+  if (blocks) {
+    view->mask = write_full(n_queries, n_keys, view->arrays[0], view->arrays[1]);
+    if (pass->training) {
+      view->transposed = write_full(n_keys, n_queries, view->arrays[2], view->arrays[3]);
+    }
+    return;
+  }
+  view->mask = pass->mask;
+  view->mask.n_queries = n_queries;
+  view->mask.n_keys = n_keys;
+  view->mask.n_pairs = view->mask.indptr[n_queries];
+}
+
 static heed_status bind_view(heed_pass *pass, heed__view *view) {
   int32_t per_query = view->per_graph[0], per_key = view->per_graph[1];
   bool blocks = view->full || pass->mask.indptr == NULL;
   int64_t pairs;
   view->pairs = NULL;
-  if (blocks) {
+  if (pass->capacity.hops > 0) {
+    bind_first(pass, view, blocks);
+    if (blocks) return HEED_OK;
+  } else if (blocks) {
     HEED__TRY(count_pairs(pass, per_query, per_key, &pairs));
     view->mask = write_runs(pass, per_query, per_key, view->arrays[0], view->arrays[1]);
   } else {
@@ -357,11 +409,11 @@ static heed_status bind_view(heed_pass *pass, heed__view *view) {
   return HEED_OK;
 }
 
-static heed_status make_ones(heed_pass *pass) {
+heed_status heed__pass_ones(heed_pass *pass) {
   int64_t ones = 0;
   for (int l = 0; l < pass->model->n_layers; l++) {
     const heed__layer *layer = pass->model->layers + l;
-    if (pass->steps[l].plan == NULL) continue;
+    if (!pass->steps[l].live || layer->kind != HEED__ATTENTION) continue;
     int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
     if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
   }
@@ -387,7 +439,7 @@ static heed_status reserve_attentions(heed_pass *pass) {
     HEED__TRY(heed__plan_reserve(&step->plan, &step->spec, step->mask, view->full));
     if (step->backward) HEED__TRY(heed_attention_prepare_backward(step->plan, NULL, NULL));
   }
-  return make_ones(pass);
+  return heed__pass_ones(pass);
 }
 
 static heed_status make_attentions(heed__plan *p) {
@@ -409,49 +461,66 @@ static heed_status make_attentions(heed__plan *p) {
           step->plan, view->transposed.indptr == NULL ? NULL : &view->transposed, view->pairs));
     }
   }
-  return make_ones(pass);
+  return heed__pass_ones(pass);
 }
 
-static heed_status transpose_features(heed__plan *p) {
+/* Room for the transpose of features of at most n non-zeros. */
+static heed_status reserve_transposed(heed__plan *p, int64_t cols, int64_t n, bool values,
+                                      bool *wanted) {
   heed_pass *pass = p->pass;
-  bool wanted = false;
+  *wanted = false;
   for (int l = 0; l < p->model->n_layers; l++) {
     const heed__layer *layer = p->model->layers + l;
-    wanted = wanted || (pass->steps[l].backward && layer->kind == HEED__LINEAR &&
-                        pass->slots[layer->inputs[0]].sparse);
+    *wanted = *wanted || (pass->steps[l].backward && layer->kind == HEED__LINEAR &&
+                          pass->slots[layer->inputs[0]].sparse);
   }
-  if (!wanted) return HEED_OK;
-  const heed_csr *a = pass->sparse;
-  int64_t n = a->indptr[a->rows];
+  if (!*wanted) return HEED_OK;
   if (n > UINT32_MAX) {
     return heed__fail(HEED_OVERFLOW, "pass: %lld non-zeros of features, of which %lld can be named",
                       (long long)n, (long long)UINT32_MAX);
   }
-  int64_t *indptr = heed__alloc((size_t)(a->cols + 1), sizeof *indptr);
-  int32_t *indices = heed__alloc((size_t)n, sizeof *indices);
-  uint32_t *places = heed__alloc((size_t)n, sizeof *places);
-  float *values = a->values == NULL ? NULL : heed__alloc((size_t)n, sizeof *values);
-  int64_t *wide = heed__alloc((size_t)n, sizeof *wide);
-  pass->transpose_arrays[0] = indptr;
-  pass->transpose_arrays[1] = indices;
-  pass->transpose_arrays[2] = places;
-  pass->transpose_arrays[3] = values;
-  bool all = indptr != NULL && indices != NULL && places != NULL && wide != NULL &&
-             (values != NULL || a->values == NULL);
-  heed_status status = all ? heed_csr_transpose(a, indptr, indices, wide) : HEED_NOMEM;
-  for (int64_t i = 0; status == HEED_OK && i < n; i++) {
+  const size_t sizes[5] = {sizeof(int64_t), sizeof(int32_t), sizeof(uint32_t), sizeof(float),
+                           sizeof(int64_t)};
+  for (int i = 0; i < 5; i++) {
+    if (i == 3 && !values) continue;
+    pass->transpose_arrays[i] = heed__alloc((size_t)(i == 0 ? cols + 1 : n), sizes[i]);
+    if (pass->transpose_arrays[i] == NULL) return HEED_NOMEM;
+  }
+  return HEED_OK;
+}
+
+static heed_status transpose_features(heed_pass *pass) {
+  const heed_csr *a = pass->sparse;
+  int64_t n = a->indptr[a->rows], *indptr = pass->transpose_arrays[0];
+  int32_t *indices = pass->transpose_arrays[1];
+  uint32_t *places = pass->transpose_arrays[2];
+  float *values = a->values == NULL ? NULL : pass->transpose_arrays[3];
+  int64_t *wide = pass->transpose_arrays[4];
+  HEED__TRY(heed_csr_transpose(a, indptr, indices, wide));
+  for (int64_t i = 0; i < n; i++) {
     places[i] = (uint32_t)wide[i];
     if (values != NULL) values[i] = a->values[wide[i]];
   }
-  heed__free(wide);
   pass->transposed_places = places;
   pass->features_transposed = (heed_csr){
       .rows = a->cols, .cols = a->rows, .indptr = indptr, .indices = indices, .values = values};
+  return HEED_OK;
+}
+
+static heed_status make_transposed(heed__plan *p) {
+  heed_pass *pass = p->pass;
+  const heed_csr *a = pass->sparse;
+  bool wanted;
+  if (a == NULL) return HEED_OK;
+  HEED__TRY(reserve_transposed(p, a->cols, a->indptr[a->rows], a->values != NULL, &wanted));
+  if (!wanted) return HEED_OK;
+  heed_status status = transpose_features(pass);
+  heed__free(pass->transpose_arrays[4]);
+  pass->transpose_arrays[4] = NULL;
   return status;
 }
 
-/* What of a pass does not depend on its inputs, but on their largest sizes. */
-static heed_status prepare(heed__plan *p) {
+heed_status heed__pass_prepare(heed__plan *p) {
   heed_pass *pass = p->pass;
   size_t n = (size_t)p->model->n_values;
   pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
@@ -481,11 +550,12 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   pass->whole[1] = in->n_nodes;
   pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
   pass->graph_ptr = in->n_graphs == 0 ? pass->whole : in->graph_ptr;
-  HEED__TRY(prepare(p));
-  HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__pass_prepare(p));
+  HEED__TRY(heed__pass_take_mask(pass, in));
   if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->mask, in->n_wanted));
   HEED__TRY(make_attentions(p));
-  HEED__TRY(transpose_features(p));
+  HEED__TRY(make_transposed(p));
   HEED__TRY(heed__plan_buffers(p));
   pass->bound = true;
   return HEED_OK;
@@ -497,8 +567,14 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   pass->capacity = *capacity;
   pass->n_nodes = capacity->n_nodes;
   pass->n_graphs = capacity->n_graphs > 0 ? capacity->n_graphs : 1; /* one of all nodes */
-  HEED__TRY(prepare(p));
+  if (capacity->n_numbers > 0) pass->sparse = &pass->ordered_sparse; /* with what comes to be bound */
+  HEED__TRY(heed__pass_prepare(p));
+  if (capacity->hops > 0) HEED__TRY(heed__field_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
+  if (capacity->n_numbers > 0) {
+    HEED__TRY(reserve_transposed(p, heed_model_feature_count(p->model), capacity->n_numbers, true,
+                                 &pass->transposes));
+  }
   HEED__TRY(heed__plan_buffers(p));
   for (int v = 0; v < p->model->n_values; v++) pass->slots[v].rows = 0;
   return HEED_OK;
@@ -531,7 +607,7 @@ static heed_status new_pass(heed_pass **result, heed_model *model, const heed_mo
 heed_status heed_pass_new(heed_pass **pass, heed_model *model, const heed_model_inputs *inputs,
                           bool training) {
   *pass = NULL;
-  HEED__TRY(check_inputs(model, inputs));
+  HEED__TRY(heed__pass_check(model, inputs));
   return new_pass(pass, model, inputs, NULL, training);
 }
 
@@ -546,14 +622,34 @@ heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
                       (long long)capacity->n_nodes, (long long)capacity->n_pairs,
                       (long long)capacity->n_graphs, INT32_MAX);
   }
+  if (capacity->n_numbers < 0 || capacity->hops < 0 || capacity->hops > HEED_MAX_HOPS) {
+    return heed__fail(HEED_RANGE, "pass: a capacity of %lld numbers and %d hops of at most %d",
+                      (long long)capacity->n_numbers, capacity->hops, HEED_MAX_HOPS);
+  }
+  for (int h = 0; capacity->hops > 0 && h <= capacity->hops; h++) {
+    int64_t least = h == 0 ? 0 : capacity->ends[h - 1];
+    if (capacity->ends[h] >= least && capacity->ends[h] <= capacity->n_nodes) continue;
+    return heed__fail(HEED_RANGE, "pass: a capacity of %lld nodes within %d steps, not %lld to %lld",
+                      (long long)capacity->ends[h], h, (long long)least,
+                      (long long)capacity->n_nodes);
+  }
   return new_pass(pass, model, NULL, capacity, training);
 }
 
 static heed_status check_capacity(const heed_pass *pass, const heed_model_inputs *in) {
   const heed_model_capacity *most = &pass->capacity;
-  if (in->dense == NULL || in->wanted != NULL) {
-    return heed__fail(HEED_ARGUMENT, "pass: a reserved pass takes dense features, and all nodes are "
-                      "wanted");
+  if (in->wanted != NULL || (in->n_wanted > 0 && most->hops == 0)) {
+    return heed__fail(HEED_ARGUMENT, "pass: in a reserved pass all nodes are wanted, or first ones where "
+                      "it is reserved for hops");
+  }
+  if ((in->sparse != NULL) != (most->n_numbers > 0)) {
+    return heed__fail(HEED_ARGUMENT, "pass: %s features, but it is reserved for %s ones",
+                      in->sparse != NULL ? "sparse" : "dense",
+                      in->sparse != NULL ? "dense" : "sparse");
+  }
+  if (in->sparse != NULL && in->sparse->indptr[in->sparse->rows] > most->n_numbers) {
+    return heed__fail(HEED_SHAPE, "pass: %lld non-zeros of features, but it is reserved for %lld",
+                      (long long)in->sparse->indptr[in->sparse->rows], (long long)most->n_numbers);
   }
   if (in->n_nodes > most->n_nodes) {
     return heed__fail(HEED_SHAPE, "pass: %lld nodes, but it is reserved for %lld",
@@ -575,11 +671,12 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     return heed__fail(HEED_ARGUMENT, "pass: it was not reserved to be bound again");
   }
   const heed_model *model = pass->model;
-  HEED__TRY(check_inputs(model, in));
+  HEED__TRY(heed__pass_check(model, in));
   HEED__TRY(check_capacity(pass, in));
   pass->bound = false;
   pass->trained = false;
   pass->dense = in->dense;
+  pass->sparse = in->sparse;
   pass->n_nodes = in->n_nodes;
   pass->whole[1] = in->n_nodes;
   pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
@@ -588,7 +685,11 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);
   }
   pass->mask = (heed_mask){0};
-  HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__pass_take_mask(pass, in));
+  if (pass->capacity.hops > 0) {
+    HEED__TRY(heed__field_bind(pass, in->mask, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
+  }
+  if (pass->transposes) HEED__TRY(transpose_features(pass));
   for (int i = 0; i < pass->n_views; i++) HEED__TRY(bind_view(pass, pass->views + i));
   for (int l = 0; l < model->n_layers; l++) {
     const heed__step *step = pass->steps + l;
@@ -616,7 +717,7 @@ void heed_pass_free(heed_pass *pass) {
   heed__free(pass->place);
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
   for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
-  for (int i = 0; i < 4; i++) heed__free(pass->transpose_arrays[i]);
+  for (int i = 0; i < 5; i++) heed__free(pass->transpose_arrays[i]);
   heed__free(pass->slots);
   heed__free(pass->steps);
   heed__free(pass->arena);

@@ -5,6 +5,7 @@ libheed_core_la_SOURCES += \
   src/model/blocks.c \
   src/model/build.c \
   src/model/field.c \
+  src/model/infer.c \
   src/model/layers.c \
   src/model/model.h \
   src/model/parameters.c \

@@ -9,6 +9,7 @@ typedef struct heed__slot {
   int64_t rows;
   int hops;    /* steps of attention from here to the output, see field.c; HEED__ALL: too many */
   float *data; /* [rows, width], where it lies in this call; NULL if it exists only sparsely */
+  float *whole; /* [all rows] of a key or value of which `data` is a block of rows, see infer.c; else NULL */
   float *own;  /* its buffer; NULL if it shares another's */
   const uint32_t *kept; /* of a sparse value: which of the features' numbers dropout left in this call,
                            NULL: all, */
@@ -31,6 +32,8 @@ typedef struct heed__view {
   int64_t *pairs;
   bool fresh;            /* not made yet */
   bool full;             /* every key of the same graph */
+  heed_value values[3];  /* of the first layer that it is of: output, keys, values */
+  int hops[2];           /* of queries and keys, in a reserved pass */
   int32_t per_graph[2];  /* rows that a graph has in queries and keys; 0: its nodes */
   void *arrays[5];       /* of a reserved pass: rows and starts of the mask where it is full, rows and
                             columns (or starts) of the transpose, pairs */
@@ -81,9 +84,10 @@ struct heed_pass {
   heed_mask mask;    /* that of the inputs or its ordered rows, without edges */
   heed__view *views; /* [layers] */
   int n_views;
+  bool transposes; /* the features, whenever it is bound */
   heed_csr features_transposed;
   const uint32_t *transposed_places; /* of their numbers among those of the features */
-  void *transpose_arrays[4];
+  void *transpose_arrays[5]; /* the last, while it is made, of 64-bit places */
   int capture; /* attention layer whose weights are wanted; -1: none */
   float *weights;
   size_t bytes;

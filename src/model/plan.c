@@ -12,6 +12,11 @@ static int backward_time(const heed__plan *p, int layer) {
   return 2 * p->model->n_layers - 1 - layer;
 }
 
+/* Of the features: those there are, or at most. */
+static int64_t nonzeros(const heed_pass *pass) {
+  return pass->reserved ? pass->capacity.n_numbers : pass->sparse->indptr[pass->sparse->rows];
+}
+
 static int most(int a, int b) { return a > b ? a : b; }
 
 /* Whether a layer's backward pass reads its input's data. */
@@ -94,7 +99,9 @@ static void find_writers(heed__plan *p) {
       step->adds[i] = p->writer[x] >= 0;
       if (step->adds[i]) continue;
       p->writer[x] = l;
-      if (pass->slots[x].rows != pass->slots[layer->output].rows) continue;
+      const heed__slot *from = pass->slots + layer->output;
+      if (pass->slots[x].rows != from->rows) continue;
+      if (pass->reserved && pass->slots[x].hops != from->hops) continue; /* of other inputs they differ */
       if (copies && callers && p->uses[x] == 1) {
         pass->slots[x].callers = true;
       } else if (takes_over) {
@@ -142,8 +149,7 @@ static heed_status add_values(heed__plan *p) {
     if (!step->live) continue;
     bool drops = model->layers[l].kind == HEED__DROPOUT;
     if (slot->sparse && drops) {
-      HEED__TRY(add_item(p, heed__keep_words(pass->sparse->indptr[pass->sparse->rows]), 1, l,
-                         p->last[v], &slot->own_kept));
+      HEED__TRY(add_item(p, heed__keep_words(nonzeros(pass)), 1, l, p->last[v], &slot->own_kept));
     }
     bool callers = model->layers[l].kind == HEED__FEATURES && pass->dense != NULL &&
                    pass->dense->stride == pass->dense->cols; /* not yet known of a reserved pass */
@@ -235,7 +241,7 @@ static heed_status place_items(heed__plan *p, int64_t *total) {
   return HEED_OK;
 }
 
-static int64_t room_wanted(const heed__plan *p) {
+int64_t heed__pass_room(const heed__plan *p) {
   const heed_pass *pass = p->pass;
   int64_t room = 0;
   for (int l = 0; l < p->model->n_layers; l++) {
@@ -251,7 +257,7 @@ static int64_t room_wanted(const heed__plan *p) {
     }
     if (layer->kind == HEED__LINEAR && pass->slots[layer->inputs[0]].sparse) {
       if (pass->steps[l].backward) {
-        wanted[1] = heed__keep_words(pass->sparse->indptr[pass->sparse->rows]);
+        wanted[1] = heed__keep_words(nonzeros(pass));
       }
     } else if (layer->kind == HEED__LINEAR) {
       wanted[1] = heed__product_room(false, rows, out, in);
@@ -275,7 +281,7 @@ heed_status heed__plan_buffers(heed__plan *p) {
   int64_t total = 0;
   HEED__TRY(place_items(p, &total));
   pass->arena = heed__alloc((size_t)total, sizeof *pass->arena);
-  pass->room = heed__alloc((size_t)room_wanted(p), sizeof *pass->room);
+  pass->room = heed__alloc((size_t)heed__pass_room(p), sizeof *pass->room);
   if (pass->arena == NULL || pass->room == NULL) return HEED_NOMEM;
   for (int i = 0; i < p->n_items; i++) {
     void *place = pass->arena + p->items[i].offset; /* pointers of any type are stored */

@@ -256,7 +256,8 @@ static void alike(const char *what, const result *a, const result *b) {
   }
 }
 
-static const heed_model_capacity capacity = {MOST_NODES, MOST_PAIRS, MOST_GRAPHS};
+static const heed_model_capacity capacity = {
+    .n_nodes = MOST_NODES, .n_pairs = MOST_PAIRS, .n_graphs = MOST_GRAPHS};
 
 /* A, B, A: bound again a pass gives what a pass of its own gives, to rounding, and A its bits again;
  * nothing is allocated on the way. */
@@ -398,7 +399,10 @@ END_TEST
 START_TEST(test_capacity) {
   heed_model *model = model_new(_i);
   batch *b = batch_new(1, 12, 20);
-  heed_model_capacity exact = {b->in.n_nodes, b->mask.n_pairs, b->in.n_graphs}, less;
+  heed_model_capacity exact = {.n_nodes = b->in.n_nodes,
+                               .n_pairs = b->mask.n_pairs,
+                               .n_graphs = b->in.n_graphs},
+                      less;
   size_t before = heed_memory_held();
   heed_pass *pass;
   heed_matrix output;
@@ -428,7 +432,7 @@ START_TEST(test_capacity) {
   must(heed_pass_new(&pass, model, &b->in, true));
   must_fail(heed_pass_bind(pass, &b->in), HEED_ARGUMENT, "not reserved");
   heed_pass_free(pass);
-  less = (heed_model_capacity){-1, 0, 0};
+  less = (heed_model_capacity){.n_nodes = -1};
   must_fail(heed_pass_reserve(&pass, model, &less, true), HEED_RANGE, "-1 nodes");
   ck_assert_ptr_null(pass);
   for (int training = 0; training < 2; training++) {
