@@ -71,7 +71,7 @@ static int64_t larger(int64_t room, int64_t wanted) {
 }
 
 static heed_status make_nodes(heed_sampler *s, int64_t wanted) {
-  if (wanted <= s->room_nodes) return HEED_OK;
+  if (wanted <= s->room_nodes && s->indptr != NULL) return HEED_OK;
   int64_t room = larger(s->room_nodes, wanted);
   if (room > s->mask.n_queries) room = s->mask.n_queries;
   int32_t *nodes = heed__realloc(s->nodes, (size_t)room, sizeof *nodes);
