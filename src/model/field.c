@@ -39,6 +39,22 @@ static void count_hops(heed_pass *pass, bool masked_is_full) {
   }
 }
 
+heed_status heed__model_hops(const heed_model *model, int *hops) {
+  int *to = heed__alloc_zero((size_t)model->n_values, sizeof *to);
+  if (to == NULL) return HEED_NOMEM;
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    bool masked = layer->kind == HEED__ATTENTION && layer->scope == HEED_SCOPE_MASKED;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      int more = to[layer->inputs[i]] + masked;
+      if (more > to[layer->output]) to[layer->output] = more;
+    }
+  }
+  *hops = to[model->output];
+  heed__free(to);
+  return HEED_OK;
+}
+
 /* The key of pair p, which is one of row i. */
 static int32_t key_of(const heed_mask *mask, int64_t i, int64_t p) {
   return mask->starts != NULL ? mask->starts[i] + (int32_t)(p - mask->indptr[i]) : mask->indices[p];

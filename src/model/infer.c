@@ -32,6 +32,7 @@ typedef struct inference {
   int64_t *indptr; /* [rows + 1] of a block of the mask */
   heed_mask mask;  /* that block */
   float *output;   /* the caller's */
+  int64_t before, most; /* bytes */
   void *room[2];   /* statistics of a norm, edge weights */
 } inference;
 
@@ -252,6 +253,8 @@ static heed_status make(inference *f, float **into) {
     if (into[v] == NULL) status = make_whole(f, v, into + v);
   }
   if (status == HEED_OK && any) status = sweep(f, into);
+  int64_t held = heed__alloc_held_here() - f->before;
+  if (held > f->most) f->most = held;
   for (int v = 0; v < f->model->n_values; v++) { /* arrays taken over had another owner until here */
     if (into[v] == NULL) continue;
     for (int w = 0; w < f->model->n_values; w++) {
@@ -417,9 +420,16 @@ static heed_status infer_whole(heed_model *model, const heed_model_inputs *in, f
 
 heed_status heed_model_infer(heed_model *model, const heed_model_inputs *inputs, int64_t rows,
                              float *output) {
+  size_t bytes;
+  return heed__model_infer(model, inputs, rows, output, &bytes);
+}
+
+heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs, int64_t rows,
+                              float *output, size_t *bytes) {
   heed_model_inputs in = *inputs;
   in.wanted = NULL;
   in.n_wanted = 0;
+  *bytes = 0;
   if (rows < 0) return heed__fail(HEED_RANGE, "inference: blocks of %lld rows", (long long)rows);
   HEED__TRY(heed__pass_check(model, &in));
   bool plain = in.n_graphs > 1;
@@ -429,10 +439,11 @@ heed_status heed_model_infer(heed_model *model, const heed_model_inputs *inputs,
     rows = (in.n_nodes + BLOCKS - 1) / BLOCKS;
     if (rows < LEAST_ROWS) rows = LEAST_ROWS;
   }
-  inference f = {.model = model, .in = &in, .n = in.n_nodes, .output = output};
+  inference f = {.before = heed__alloc_held_here(), .model = model, .in = &in, .n = in.n_nodes, .output = output};
   f.rows = rows > in.n_nodes ? in.n_nodes : rows;
   f.pass = heed__alloc_zero(1, sizeof *f.pass);
   heed_status status = f.pass == NULL ? HEED_NOMEM : infer(&f);
+  *bytes = (size_t)f.most;
   end(&f);
   return status;
 }
