@@ -7,6 +7,7 @@
 #include <heed/attention.h>
 #include <heed/base.h>
 #include <heed/data.h>
+#include <heed/encoding.h>
 #include <heed/graph.h>
 #include <heed/mask.h>
 #include <heed/matrix.h>

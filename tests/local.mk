@@ -12,6 +12,7 @@ include tests/infra.mk
 include tests/base/local.mk
 include tests/mask/local.mk
 include tests/graph/local.mk
+include tests/encoding/local.mk
 include tests/data/local.mk
 include tests/report/local.mk
 include tests/fuzz/local.mk

@@ -1,12 +1,13 @@
 /** @file
- *  Room attention: the one operator, softmax attention over the pairs of a mask.
+ *  Room attention: the one operator, attention over the pairs of a mask.
  *
  *  For every query i and head h
  *
  *      out[i, h, :] = sum over j in row i of softmax_j(logit[i, j, h]) value[j, h, :]
  *      logit        = score(query[i, h, :], key[j, h, :]) + bias[i, j, h]
  *
- *  A row without pairs gives zeros. N is the number of queries or keys, E the pairs of the mask,
+ *  A row without pairs gives zeros. In place of softmax other functions may make weights of logits: see
+ *  heed_normalizer. N is the number of queries or keys, E the pairs of the mask,
  *  H the heads, D the key size, Dv the value size. All arrays are row-major floats of the caller
  *  and one row holds all heads of a node.
  *
@@ -39,6 +40,24 @@ typedef enum heed_score {
   HEED_SCORE_ADDITIVE = 3
 } heed_score;
 
+/** What makes weights of a row's logits. But for softmax a weight depends on its own logit and on n alone, the
+ *  row's length: how many pairs the mask gives it, those among them that a bias of minus infinity shuts out.
+ *  Such a pair has weight 0 whatever the normaliser. */
+typedef enum heed_normalizer {
+  /** exp(logit) / the sum of exp(logit) over the row: the weights of a row sum to one */
+  HEED_NORMALIZER_SOFTMAX = 0,
+  /** max(0, logit) / n (Wortsman et al. 2023, the length to the power of -1) */
+  HEED_NORMALIZER_RELU = 1,
+  /** 1 / (1 + exp(log(n) - logit)): the sigmoid of the logit with the bias -log(n), so that a row of logits
+   *  that are zero sums to about one, as with softmax (Ramapuram et al. 2024) */
+  HEED_NORMALIZER_SIGMOID = 2,
+  /** logit / n. With the dot product over a full mask or blocks (heed_mask_blocks()), and without a bias,
+   *  features of pairs, dropout or weights that are asked for, the dense kernel needs O(N D Dv) in place of
+   *  O(N N (D + Dv)): query . (the sum of key value') (Katharopoulos et al. 2020, without a
+   *  feature map) */
+  HEED_NORMALIZER_LINEAR = 3
+} heed_normalizer;
+
 /** Ways to compute the operator; they agree up to rounding. */
 typedef enum heed_kernel {
   HEED_KERNEL_AUTO = 0,     /**< whichever of sparse and dense should be faster here */
@@ -58,7 +77,7 @@ typedef enum heed_storage {
    *  key| (dot) or |a key| (gatv2 with a slope within [-1, 1], additive) in it, out is off by at most
    *  u M (1 + L), times 1 / (1 - dropout), beside what the rounding of floats does, and log_sum_exp by at most
    *  u L. GAT's scores come from the floats: its L is 0.
-   *  Sparse kernel, forward calls alone; else heed_attention_new() and heed_attention_prepare_backward()
+   *  Sparse kernel, softmax, forward calls alone; else heed_attention_new() and heed_attention_prepare_backward()
    *  refuse. */
   HEED_STORAGE_BFLOAT16 = 1
 } heed_storage;
@@ -77,6 +96,7 @@ typedef struct heed_attention_spec {
   heed_kernel kernel;
   heed_storage storage;
   int32_t edge_dim;   /**< Fe, features of a pair; 0: none, and only then the mask may be full */
+  heed_normalizer normalizer;
 } heed_attention_spec;
 
 /** What to compute it from; nothing here is changed or kept. */
@@ -103,7 +123,7 @@ typedef struct heed_attention_outputs {
   float *weights;        /**< NULL, or [n_pairs, H] in mask order: the weights as applied to the
                               values, after dropout */
   float *log_sum_exp;    /**< NULL, or [n_queries, H]: log of the sum of exp(logit), minus infinity
-                              for an empty row */
+                              for an empty row; with another normaliser than softmax log(n) */
 } heed_attention_outputs;
 
 /** What a plan came to, and what it should cost. */
@@ -147,8 +167,9 @@ HEED_API HEED_CHECKED heed_status heed_attention_forward(heed_attention *plan,
  *  gradients go. A gradient is NULL where it is not wanted, else it is overwritten. The gradients of
  *  inputs that are one array may be one array too, which gets their sum. */
 typedef struct heed_attention_gradients {
-  const float *out;         /**< [n_queries, H, Dv] as the forward call left it */
-  const float *log_sum_exp; /**< [n_queries, H] as the forward call left it */
+  const float *out;         /**< [n_queries, H, Dv] as the forward call left it; not read, and may be NULL,
+                                 with another normaliser than softmax, */
+  const float *log_sum_exp; /**< [n_queries, H], likewise */
   const float *d_out;       /**< [n_queries, H, Dv] gradient of the loss with respect to out */
   float *query;             /**< [n_queries, H, D] */
   float *key;               /**< [n_keys, H, D]; where the keys are the values (value NULL), both parts */
@@ -174,8 +195,8 @@ HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention
                                                                   const heed_mask *transposed,
                                                                   const int64_t *pairs);
 
-/** Computes gradients. The weights are computed again from `log_sum_exp` (Dao et al. 2022, algorithm
- *  4), with the dropout of the plan's spec as it is now. Allocates nothing; a row without pairs has
+/** Computes gradients. The weights are computed again, softmax's from `log_sum_exp` (Dao et al. 2022,
+ *  algorithm 4), with the dropout of the plan's spec as it is now. Allocates nothing; a row without pairs has
  *  gradient zero. The bits do not depend on the number of threads.
  *  @return HEED_ARGUMENT if an array is missing or superfluous, or the plan was not prepared */
 HEED_API HEED_CHECKED heed_status heed_attention_backward(heed_attention *plan,
@@ -216,6 +237,14 @@ HEED_API const char *heed_kernel_name(heed_kernel kernel);
 /** The kernel of that name.
  *  @return HEED_ARGUMENT, with the names there are */
 HEED_API HEED_CHECKED heed_status heed_kernel_from_name(const char *name, heed_kernel *kernel);
+
+/** Names as the command line has them: "softmax", "relu", "sigmoid", "linear". */
+HEED_API const char *heed_normalizer_name(heed_normalizer normalizer);
+
+/** The normaliser of that name.
+ *  @return HEED_ARGUMENT, with the names there are */
+HEED_API HEED_CHECKED heed_status heed_normalizer_from_name(const char *name,
+                                                            heed_normalizer *normalizer);
 
 HEED_API const char *heed_storage_name(heed_storage storage); /**< "float", "bfloat16" */
 HEED_API HEED_CHECKED heed_status heed_storage_from_name(const char *name, heed_storage *storage);
@@ -302,6 +331,9 @@ typedef enum heed_call { HEED_CALL_FORWARD = 0, HEED_CALL_BACKWARD = 1 } heed_ca
  *    are read and the rows written one after the other before.
  *  - Dense: queries, keys, values, outputs and gradients pass by once and every pair is computed once,
  *    backward too (which is the sparse kernel's for any score but the dot product).
+ *  - Normalisers other than softmax: their own few operations a pair; only the sigmoid has an exponential.
+ *    Backward neither `out` nor statistics of rows are read, but their lengths. What linear attention may
+ *    compute without pairs (see HEED_NORMALIZER_LINEAR) is counted so.
  *
  *  An operation is an addition, a multiplication or a comparison of two numbers; a tanh counts as an
  *  exponential. Dropout, weights and log_sum_exp that are written out are not counted. */

@@ -364,10 +364,11 @@ typedef enum heed_collection_split_kind {
   HEED_SPLIT_STRATIFIED = 1, /**< the same share of each class; only CLASS, and BINARY of one column */
   HEED_SPLIT_FOLDS = 2,      /**< `splits` folds, each the test once, stratified where there are classes; the fold
                                   after it validates */
-  HEED_SPLIT_SCAFFOLD = 3    /**< by Bemis-Murcko scaffold (Bemis and Murcko 1996): groups of molecules of one
+  HEED_SPLIT_SCAFFOLD = 3,   /**< by Bemis-Murcko scaffold (Bemis and Murcko 1996): groups of molecules of one
                                   scaffold stay together; large groups train (the usual deterministic order)
                                   in split 0 with seed 0, else groups are shuffled, those larger than half the test
                                   share train first; only molecules */
+  HEED_SPLIT_SCAFFOLD_FOLDS = 4 /**< folds as above, of whole scaffolds; those larger than half a fold are dealt first */
 } heed_collection_split_kind;
 
 /** How to split. */
@@ -389,8 +390,10 @@ HEED_API int heed_collection_splits(const heed_collection *collection);
 HEED_API const uint8_t *heed_collection_split_part(const heed_collection *collection, int split,
                                                    heed_part part);
 
+/** Whether `splits` are folds of one another. */
+HEED_API bool heed_collection_split_folds(heed_collection_split_kind kind);
 HEED_API const char *heed_collection_split_name(heed_collection_split_kind kind); /**< "random", "stratified",
-                                                                                       "folds", "scaffold" */
+                                                                                       "folds", "scaffold", "scaffold-folds" */
 HEED_API HEED_CHECKED heed_status heed_collection_split_from_name(const char *name,
                                                                   heed_collection_split_kind *kind);
 

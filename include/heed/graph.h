@@ -134,6 +134,22 @@ HEED_API const char *heed_order_name(heed_order order);
  *  @return HEED_ARGUMENT, with the names there are */
 HEED_API HEED_CHECKED heed_status heed_order_from_name(const char *name, heed_order *order);
 
+/** The first eigenvectors of the symmetric normalised Laplacian I - D^-1/2 A D^-1/2 of each connected component by
+ *  itself, by ascending eigenvalue, the first one, which tells nothing (eigenvalue 0), left out. A[i, j] is 1
+ *  where (i, j) or (j, i) is a pair, A[i, i] is 0. Through ARPACK (Lehoucq et al. 1998), with a start vector
+ *  that depends on the place of a node in its component alone; small components densely, through LAPACK.
+ *  Of each column in each component the number of largest magnitude, the first where there are several, is
+ *  positive; columns of one component are orthonormal. Vectors of an eigenvalue that occurs several times
+ *  are some basis of theirs.
+ *  @param mask square; a full one is written out
+ *  @param k    at most 1024
+ *  @param vectors [n, k], the caller's, the next row `stride` numbers later; a component of m nodes has m - 1,
+ *         the other columns are 0
+ *  @param values NULL, or [n, k]: the eigenvalues, for every node those of its component; 0 where there are none
+ *  @return HEED_SHAPE, HEED_RANGE, HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_mask_laplacian(const heed_mask *mask, int32_t k, double *vectors,
+                                                      int64_t stride, double *values);
+
 /** How an edge weight becomes a bias of the logit. */
 typedef enum heed_bias_kind {
   HEED_BIAS_WEIGHT = 0,    /**< the weight itself; 0 for a pair without an edge */

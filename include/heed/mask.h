@@ -4,6 +4,7 @@
 #define HEED_MASK_H
 
 #include <heed/base.h>
+#include <heed/matrix.h>
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -91,11 +92,100 @@ HEED_API HEED_CHECKED heed_status heed_mask_runs(heed_mask *mask, int64_t n_quer
 HEED_API HEED_CHECKED heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks,
                                                    const int64_t *query_ptr, const int64_t *key_ptr);
 
+/** Causal within each sequence of a batch, as a mask of runs: node i of ptr[b] .. ptr[b + 1]) sees the nodes from
+ *  ptr[b] to i.
+ *  @param ptr [blocks + 1], from 0, not falling
+ *  @return as heed_mask_runs() */
+HEED_API HEED_CHECKED heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks,
+                                                          const int64_t *ptr);
+
 /** A window, as a mask of runs: node i sees the nodes from i - left to i + right that there are. right 0 is causal
  *  (a left of n - 1 or more then sees all that came before).
  *  @return HEED_RANGE for a negative number */
 HEED_API HEED_CHECKED heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left,
                                                    int64_t right);
+
+/** @name Masks by a formula
+ *  (i, j) is in the mask where the formula says so; i is the query, j the key. Those that are a run of
+ *  consecutive keys in every row (causal, block, global, bipartite, shift, and the others where their
+ *  numbers make them so) are made as masks of runs, which store no pairs. doc/masks.md has a picture
+ *  of each.
+ *  All return HEED_RANGE for a negative number or a size that is too large, HEED_NOMEM, HEED_OVERFLOW.
+ *  @{ */
+
+/** j <= i: what came before, and oneself (Vaswani et al. 2017, section 3.2.3). heed_mask_window() with a
+ *  left of w and a right of 0 is causal and looks back w. */
+HEED_API HEED_CHECKED heed_status heed_mask_causal(heed_mask *mask, int64_t n);
+
+/** floor(i / size) = floor(j / size): equal blocks, the last as long as what is left (Qiu et al. 2020).
+ *  @param size at least 1 */
+HEED_API HEED_CHECKED heed_status heed_mask_block(heed_mask *mask, int64_t n, int64_t size);
+
+/** i - left <= j <= i + right and (i - j) mod step = 0: every step-th of a window (Beltagy et al. 2020,
+ *  section 3.1: w keys a side with a dilation d are left = right = w d, step = d).
+ *  @param step at least 1 */
+HEED_API HEED_CHECKED heed_status heed_mask_dilated(heed_mask *mask, int64_t n, int64_t left,
+                                                    int64_t right, int64_t step);
+
+/** (i - j) mod stride = 0, and j <= i if causal (Child et al. 2019, section 4.3, the second head of
+ *  strided attention; the first is a causal window of the stride).
+ *  @param stride at least 1 */
+HEED_API HEED_CHECKED heed_status heed_mask_strided(heed_mask *mask, int64_t n, int64_t stride,
+                                                    bool causal);
+
+/** Neighbourhoods on a grid. */
+typedef enum heed_grid {
+  HEED_GRID_BOX = 0,  /**< max over the axes of |i_a - j_a| <= radius: what a convolution sees (Parmar et al.
+                           2018 attend to such blocks of an image) */
+  HEED_GRID_AXES = 1  /**< |i_a - j_a| <= radius along one axis a, the same place in the others (Ho et al. 2019:
+                           axial attention, there with the whole axis) */
+} heed_grid;
+
+/** Nodes are the points of a grid of 1, 2 or 3 axes, row-major: node (y W + x) of [H, W], or
+ *  ((z H + y) W + x) of [Z, H, W]. Each sees its neighbourhood; there is no wrapping at the borders.
+ *  @param shape [axes]: how many points each axis has, at least 1 */
+HEED_API HEED_CHECKED heed_status heed_mask_grid(heed_mask *mask, int axes, const int64_t *shape,
+                                                 int64_t radius, heed_grid neighbourhood);
+
+/** j = i + offset, point by point on a grid as of heed_mask_grid(): each node sees the one node that far
+ *  away, or none beyond the border. One for each place of a kernel makes attention a convolution
+ *  (Cordonnier et al. 2020, theorem 1). A mask of runs.
+ *  @param shape, offset [axes] */
+HEED_API HEED_CHECKED heed_status heed_mask_shift(heed_mask *mask, int axes, const int64_t *shape,
+                                                  const int64_t *offset);
+
+/** i < nodes or j < nodes: the first see all and are seen by all (Beltagy et al. 2020: global attention;
+ *  Gilmer et al. 2017: a virtual node), the others see nothing else. */
+HEED_API HEED_CHECKED heed_status heed_mask_global(heed_mask *mask, int64_t n, int64_t nodes);
+
+/** Every query sees `keys` keys drawn at random, each set of them as likely as any other, or all if there are
+ *  no more (Zaheer et al. 2020, section 2: r random keys). Row i is a function of (seed, i, n_keys, keys)
+ *  alone. A query may draw itself. */
+HEED_API HEED_CHECKED heed_status heed_mask_random(heed_mask *mask, int64_t n_queries, int64_t n_keys,
+                                                   int64_t keys, uint64_t seed);
+
+/** Every node sees the k others (all, if there are no more) whose features are nearest by Euclidean distance,
+ *  summed in double; of equally near ones those with the lower numbers (Wang et al. 2019, section 3.1; as
+ *  attention Zhao et al. 2021). Not itself: unite with heed_mask_shift() by 0, or self-loops. Exact; time
+ *  O(n^2 F), memory O(n k).
+ *  @param features [n, F], finite; F 0 makes all equally near
+ *  @return HEED_VALUE with the row and column of what is not finite */
+HEED_API HEED_CHECKED heed_status heed_mask_nearest(heed_mask *mask, const heed_matrix *features,
+                                                    int64_t k);
+
+/** (i < first) != (j < first): two sets, each node sees all of the other set and none of its own. A part of it
+ *  is its intersection with another mask; only one direction, heed_mask_runs(); queries of one set and keys of
+ *  another, as in cross-attention, heed_mask_full() and, in part, heed_mask_pairs(). */
+HEED_API HEED_CHECKED heed_status heed_mask_bipartite(heed_mask *mask, int64_t n, int64_t first);
+
+/** The pairs (queries[p], keys[p]), in any order; a pair that comes again counts once.
+ *  @param queries, keys [n_pairs], the caller's, copied
+ *  @return HEED_RANGE with the place of a number outside [0, n_queries) or [0, n_keys) */
+HEED_API HEED_CHECKED heed_status heed_mask_pairs(heed_mask *mask, int64_t n_queries, int64_t n_keys,
+                                                  int64_t n_pairs, const int64_t *queries,
+                                                  const int64_t *keys);
+
+/** @} */
 
 /** Frees what the mask owns and clears it. NULL and a cleared mask are fine. */
 HEED_API void heed_mask_free(heed_mask *mask);
@@ -120,9 +210,26 @@ HEED_API HEED_CHECKED heed_status heed_mask_transpose(heed_mask *result, const h
 
 /** The pairs that are in `a` or in `b`, with the edges of both: by id where both have the pair, the
  *  same edge once; an entry without an edge (id -1) stays only where no edge stands behind a pair.
+ *  Of masks that store no pairs, a mask that stores none where every row is a run.
  *  @return HEED_SHAPE if the sizes differ */
 HEED_API HEED_CHECKED heed_status heed_mask_union(heed_mask *result, const heed_mask *a,
                                                   const heed_mask *b);
+
+/** The pairs that are in `a` and in `b`, with the edges of both as in heed_mask_union(). Of masks of runs, and
+ *  of those and full ones, a mask of runs.
+ *  @return HEED_SHAPE if the sizes differ */
+HEED_API HEED_CHECKED heed_status heed_mask_intersection(heed_mask *result, const heed_mask *a,
+                                                         const heed_mask *b);
+
+/** The pairs of `a` that are not in `b`, with the edges of `a`. Of masks that store no pairs, a mask of runs where
+ *  every row is one.
+ *  @return HEED_SHAPE if the sizes differ */
+HEED_API HEED_CHECKED heed_status heed_mask_difference(heed_mask *result, const heed_mask *a,
+                                                       const heed_mask *b);
+
+/** The pairs that are not in `mask`. Stores them, unless every row is a run: n_queries * n_keys less its own.
+ *  @return HEED_NOMEM, HEED_OVERFLOW */
+HEED_API HEED_CHECKED heed_status heed_mask_complement(heed_mask *result, const heed_mask *mask);
 
 /** The mask with its pairs (i, i) treated as `loops` says. An added pair is SELF; the others of a
  *  mask that knew nothing of edges are then DERIVED.
@@ -161,6 +268,65 @@ HEED_API HEED_CHECKED heed_status heed_mask_permute(heed_mask *result, const hee
  *  @return HEED_ARGUMENT if `window` is below 1, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_mask_reuse(const heed_mask *mask, const int64_t *queries,
                                                   int64_t window, double *share);
+
+/** @name Masks by an expression
+ *
+ *  As of the option --mask: terms, and what is made of them.
+ *
+ *      graph              the graph's pairs                    khop:K         a path of 1 to K of them
+ *      full               all pairs                            none, self     each node itself alone
+ *      window:W           |i - j| <= W                         window:L,R     i - L <= j <= i + R
+ *      causal             j <= i                               causal:W       i - W <= j <= i
+ *      dilated:W,STEP     a window's every STEP-th             strided:S      (i - j) mod S = 0
+ *      block:B            equal blocks of B                    bipartite:A    the first A and the others
+ *      grid:HxW,R         a box of radius R on a grid          axes:HxW,R     R along each axis of it
+ *      shift:D            j = i + D                            shift:HxW,Y,X  the same on a grid
+ *      global:G           the first G see all, are seen        random:R       R keys at random
+ *      knn:K              the K nearest by features
+ *      queries:A..B       all pairs of the queries A to B      keys:A..B      all pairs of the keys A to B
+ *
+ *  Grids have one to three axes (N, HxW or ZxHxW); where the context has a grid, "grid:R", "axes:R" and
+ *  "shift:Y,X" take that one. `|` and `+` unite, `&` intersects, `-` takes away, `!` is the complement. `!`
+ *  binds tightest, then `&`, then `|`, `+` and `-` from left to right; parentheses change that.
+ *  Spaces may stand between words.
+ *  @{ */
+
+/** What an expression asks for. */
+typedef struct heed_mask_needs {
+  bool graph;     /**< graph or khop */
+  bool features;  /**< knn */
+  bool grid;      /**< a grid without a shape of its own */
+  bool random;    /**< depends on the seed */
+  bool edges;     /**< pairs of the result may have edges of the graph behind them */
+} heed_mask_needs;
+
+/** What an expression is about. Nothing here is changed or kept. */
+typedef struct heed_mask_context {
+  int64_t n_queries;
+  int64_t n_keys;              /**< other than n_queries: only full, queries, keys, random and a graph of that size */
+  const heed_mask *graph;      /**< [n_queries x n_keys] with the self-loops it is to have, or NULL */
+  const heed_matrix *features; /**< [n_queries, F], or NULL */
+  int grid_axes;               /**< 0: no grid */
+  int64_t grid[3];             /**< [grid_axes] */
+  int64_t n_sets;              /**< node sets that see nothing of each other, such as the graphs of a collection;
+                                    every formula holds within each, from its first node on. 0: one set */
+  const int64_t *set_ptr;      /**< [n_sets + 1]: set s has the nodes set_ptr[s] .. set_ptr[s + 1]) */
+  bool drop_loops;             /**< `full` is to be without the pairs (i, i) */
+  uint64_t seed;               /**< of random: each such term of an expression draws numbers of its own */
+} heed_mask_context;
+
+/** The mask that an expression describes. What can be a mask of runs, or full, is.
+ *  @return HEED_ARGUMENT, with the column and what may stand there, for a text that is no expression, or that
+ *  needs what the context has not; HEED_RANGE, HEED_SHAPE with the numbers; HEED_NOMEM, HEED_OVERFLOW */
+HEED_API HEED_CHECKED heed_status heed_mask_from_expression(heed_mask *mask, const char *expression,
+                                                            const heed_mask_context *context);
+
+/** Reads an expression without making anything; `needs` may be NULL.
+ *  @return HEED_ARGUMENT, HEED_RANGE as heed_mask_from_expression() */
+HEED_API HEED_CHECKED heed_status heed_mask_expression_check(const char *expression,
+                                                             heed_mask_needs *needs);
+
+/** @} */
 
 /** Counts; O(pairs). All zero for a mask without queries. */
 HEED_API HEED_CHECKED heed_status heed_mask_statistics(const heed_mask *mask,

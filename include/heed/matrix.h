@@ -81,10 +81,11 @@ typedef enum heed_activation {
   HEED_ACTIVATION_RELU = 1,
   HEED_ACTIVATION_LEAKY_RELU = 2, /**< slope 0.01 below zero */
   HEED_ACTIVATION_ELU = 3,        /**< exp(x) - 1 below zero (Clevert et al. 2016) */
-  HEED_ACTIVATION_GELU = 4        /**< x Phi(x), the exact one (Hendrycks and Gimpel 2016) */
+  HEED_ACTIVATION_GELU = 4,       /**< x Phi(x), the exact one (Hendrycks and Gimpel 2016) */
+  HEED_ACTIVATION_TANH = 5
 } heed_activation;
 
-/** Names as the command line has them: "none", "relu", "leaky-relu", "elu", "gelu". */
+/** Names as the command line has them: "none", "relu", "leaky-relu", "elu", "gelu", "tanh". */
 HEED_API const char *heed_activation_name(heed_activation activation);
 /** The function of that name. @return HEED_ARGUMENT, with the names there are */
 HEED_API HEED_CHECKED heed_status heed_activation_from_name(const char *name,

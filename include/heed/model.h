@@ -36,8 +36,8 @@ typedef int32_t heed_value;
 /** Normalisations of a matrix, each with a gain and a shift per column. */
 typedef enum heed_norm {
   HEED_NORM_NONE = 0,
-  HEED_NORM_LAYER = 1, /**< of each row, epsilon 1e-5 (Ba et al. 2016) */
-  HEED_NORM_BATCH = 2  /**< of each column over the nodes, epsilon 1e-5; evaluation uses the running mean
+  HEED_NORM_LAYER = 1, /**< of each row, epsilon 1e-5 or heed_model_epsilon()'s (Ba et al. 2016) */
+  HEED_NORM_BATCH = 2  /**< of each column over the nodes, epsilon alike; evaluation uses the running mean
                             and variance, momentum 0.1 (Ioffe and Szegedy 2015) */
 } heed_norm;
 
@@ -46,10 +46,12 @@ typedef enum heed_norm {
 typedef enum heed_edge_use {
   HEED_EDGES_NONE = 0,
   HEED_EDGES_BIAS = 1, /**< a learned bias a head: `name`.edge_bias.weight [H, Fe] */
-  HEED_EDGES_ADD = 2   /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
+  HEED_EDGES_ADD = 2,  /**< added to key and value (Shi et al. 2021): `name`.lin_edge.weight [H * D, Fe], without
                             bias, serves both, as in PyTorch Geometric's TransformerConv; gatv2, as GATv2Conv has
                             it, adds it in the score alone; gat's is LeakyReLU(... + a_edge . W e), GATConv's,
                             with `name`.att_edge [1, H, D] */
+  HEED_EDGES_QUADRATIC = 3 /**< as BIAS, over the features of heed_pairs_quadratic(), and it starts as such: alpha 1
+                            and centres drawn from a normal distribution of deviation 2 (Cordonnier et al. 2020) */
 } heed_edge_use;
 
 /** What becomes of the heads of an attention layer. */
@@ -90,8 +92,30 @@ HEED_API void heed_model_free(heed_model *model);
  *  @return HEED_RANGE, HEED_ARGUMENT after heed_model_finish() */
 HEED_API HEED_CHECKED heed_status heed_model_edges(heed_model *model, int64_t features);
 
+/** Says that every pair of the mask is of one of so many classes, heed_model_inputs.pair_classes; before the first
+ *  layer that learns of them. 0 to say that there are none.
+ *  @return HEED_RANGE above 2^24, HEED_ARGUMENT after heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_pair_classes(heed_model *model, int64_t classes);
+
+/** In training each of the features' columns first to first + count - 1 keeps or changes its sign, with probability 1/2
+ *  each, anew in every step, for all nodes alike: what Laplacian eigenvectors ask for, whose sign says
+ *  nothing (Dwivedi and Bresson 2020, section 2.1). Drawn by (seed, step). Count 0: none.
+ *  @return HEED_RANGE where there are no such columns, HEED_ARGUMENT after heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_flip_columns(heed_model *model, int64_t first,
+                                                          int64_t count);
+/** What is added to the variances of the norms that are added after this call; 1e-5 before it.
+ *  @return HEED_RANGE, HEED_ARGUMENT after heed_model_finish() */
+HEED_API HEED_CHECKED heed_status heed_model_epsilon(heed_model *model, float epsilon);
+
 /** The features of the pass, dense or sparse. */
 HEED_API heed_value heed_model_features(heed_model *model);
+
+/** A second node set, the context, with `features` numbers a node: heed_model_inputs.context. Its values have
+ *  one row a node of the context; linear layers, norms, blocks and pooling work on them as on those of nodes.
+ *  Attention may have queries of one set and keys and values of the other (cross-attention): of full scope
+ *  within each graph; masked from nodes to the context under heed_model_inputs.cross_mask, among the context
+ *  under .context_mask. At most one a model. */
+HEED_API heed_value heed_model_context(heed_model *model, int64_t features);
 
 /** x W^T + b. Over sparse features it costs their non-zeros. `name`.weight [width, width of x], `name`.bias
  *  [width]; Glorot uniform, zeros. */
@@ -114,6 +138,22 @@ HEED_API heed_value heed_model_normalize(heed_model *model, const char *name, he
 
 /** x + y, of one width: a residual connection. */
 HEED_API heed_value heed_model_add(heed_model *model, heed_value x, heed_value y);
+
+/** x plus a learned vector for the position of each node (Gehring et al. 2017): `name`.weight [most, width of x], Glorot
+ *  uniform. Positions are heed_model_inputs.positions, below `most`. x is over nodes. */
+HEED_API heed_value heed_model_positions(heed_model *model, const char *name, heed_value x,
+                                         int64_t most);
+
+/** Queries or keys, their heads turned by the position of each node (Su et al. 2021): heed_encode_rotary(). No
+ *  parameters. x is over nodes; heads must divide its width into even parts. */
+HEED_API heed_value heed_model_rotary(heed_model *model, heed_value x, int32_t heads, float base,
+                                      bool halves);
+
+/** Makes the attention layer that gave the value `attention` add a learned bias a head by the class of a pair to its
+ *  logits (Shaw et al. 2018; Raffel et al. 2020; Ying et al. 2021): `name`.relative_bias [classes, H], zeros.
+ *  Of masked scope, a full mask included.
+ *  @return `attention` */
+HEED_API heed_value heed_model_relative_bias(heed_model *model, heed_value attention);
 
 /** The attention operator. The spec's sizes must be those of the values (width H * D or H * Dv); its
  *  dropout is that of training, its seed is not used. GAT has the parameters `name`.att_dst and
@@ -138,6 +178,7 @@ typedef struct heed_gat_options {
   bool share_weights;      /**< GATv2: one projection for queries and keys */
   bool bias;               /**< after merging; GATv2: of the projections too */
   heed_edge_use edges;
+  bool relative;           /**< masked: heed_model_relative_bias() */
   heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
 } heed_gat_options;
 
@@ -160,6 +201,8 @@ typedef struct heed_block_options {
   float attention_dropout;
   heed_kernel kernel;      /**< as in heed_gat_options */
   heed_edge_use edges;
+  bool relative;           /**< masked: heed_model_relative_bias() */
+  float rotary;            /**< above 0: queries and keys through heed_model_rotary() with this base, not by halves */
 } heed_block_options;
 
 /** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
@@ -173,6 +216,16 @@ HEED_API heed_value heed_model_feed_forward(heed_model *model, const char *name,
  *  .norm1, .norm2, .linear1, .linear2. */
 HEED_API heed_value heed_model_block(heed_model *model, const char *name, heed_value x,
                                      const heed_block_options *options);
+
+/** A decoder block (Vaswani et al. 2017, figure 1, right): self-attention of x, which options->scope says (MASKED
+ *  under a causal mask, see heed_mask_causal_blocks()), cross-attention from x to `context` (a value of any width, rows
+ *  of the context or of nodes), feed-forward, each with norm and residual, over the width of x. Cross-attention
+ *  is under heed_model_inputs.cross_mask, full within each graph where there is none; options->edges are
+ *  those of self-attention. `name`.query, .key, .value, .out; .cross_query, .cross_key, .cross_value,
+ *  .cross_out; .linear1, .linear2; .norm1, .norm2, .norm3, in PyTorch's order (TransformerDecoderLayer). The
+ *  attentions are called `name` and `name`.cross. */
+HEED_API heed_value heed_model_decoder_block(heed_model *model, const char *name, heed_value x,
+                                             heed_value context, const heed_block_options *options);
 
 /** PyTorch Geometric's TransformerConv (Shi et al. 2021, equation 3, without beta): attention plus a linear
  *  skip. `name`.lin_query, .lin_key, .lin_value, .lin_skip, each .weight, .bias, and .lin_edge.weight. */
@@ -261,6 +314,12 @@ typedef struct heed_model_spec {
   int32_t seeds;           /**< of P */
   int64_t edge_features;   /**< of a pair; 0: none */
   heed_edge_use edges;     /**< of M blocks, gat and gatv2 */
+  int64_t pair_classes;    /**< of a pair, with a learned bias in M blocks, gat and gatv2; 0: none */
+  int64_t positions;       /**< of a transformer or with residual: a learned vector is added to what the first linear
+                                layer gives, "positions", for so many positions; 0: none */
+  float rotary;            /**< transformer: base of the rotary encoding in M and S blocks; 0: none */
+  int64_t flip_first;      /**< heed_model_flip_columns() */
+  int64_t flip_columns;
 } heed_model_spec;
 
 /** A sensible model of that kind, without features and outputs. */
@@ -285,7 +344,7 @@ HEED_API const char *heed_norm_name(heed_norm norm);
 HEED_API HEED_CHECKED heed_status heed_norm_from_name(const char *name, heed_norm *norm);
 HEED_API const char *heed_pooling_name(heed_pooling pooling); /**< "none", "mean", "sum", "max" */
 HEED_API HEED_CHECKED heed_status heed_pooling_from_name(const char *name, heed_pooling *pooling);
-HEED_API const char *heed_edge_use_name(heed_edge_use use); /**< "none", "bias", "add" */
+HEED_API const char *heed_edge_use_name(heed_edge_use use); /**< "none", "bias", "add", "quadratic" */
 HEED_API HEED_CHECKED heed_status heed_edge_use_from_name(const char *name, heed_edge_use *use);
 
 /** @}
@@ -335,15 +394,25 @@ typedef struct heed_model_inputs {
   const heed_mask *mask;     /**< N x N; may be NULL where no layer is masked */
   const uint8_t *wanted;     /**< NULL: all; else [N], 1 for nodes whose output is looked at: the pass then
                                   computes what these need alone, and its output has their rows alone, see
-                                  heed_pass_nodes(); without meaning to a model that pools */
+                                  heed_pass_nodes(); without meaning to a model that pools or has a context */
   int64_t n_wanted;          /**< in place of `wanted`: the first so many nodes are wanted and nodes stay in their
                                   order, which costs no copy and goes with `edges`: for the batches of a
                                   heed_sampler. 0: all. Only the first nodes, up to the last that the wanted ones
-                                  depend on, are computed; not with a model that pools or several graphs */
+                                  depend on, are computed; not with a model that pools or has a context, or several graphs */
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
   const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
                                   has no use for them; not with `wanted`, not under a full mask */
+  const int32_t *positions;  /**< [N], at least 0; NULL: each node's number in its graph. Read where a layer asks for
+                                  positions */
+  const int32_t *pair_classes; /**< [pairs] of the mask's pairs, in its order, below heed_model_pair_classes(); of a
+                                  full mask pair i * N + j; NULL where the model has no use for them */
+  int64_t n_context;         /**< nodes of the context, this and what follows of a model that has one */
+  const heed_matrix *context;     /**< [n_context, Fc] their features, or */
+  const heed_csr *context_sparse; /**< [n_context, Fc] */
+  const int64_t *context_ptr;     /**< [n_graphs + 1], as graph_ptr, where n_graphs is above 0 */
+  const heed_mask *cross_mask;    /**< N x n_context; NULL: a node sees all of its graph's context */
+  const heed_mask *context_mask;  /**< n_context x n_context; NULL: full within each graph */
 } heed_model_inputs;
 
 /** The most that a pass is to be bound to; all at least 0. */
@@ -351,7 +420,11 @@ typedef struct heed_model_capacity {
   int64_t n_nodes;
   int64_t n_pairs;  /**< of the mask */
   int64_t n_graphs;
-  int64_t n_numbers; /**< non-zeros of sparse features; 0: features are dense */
+  int64_t n_values; /**< non-zeros of features that are sparse; 0: they are dense */
+  int64_t n_context;
+  int64_t n_context_values; /**< as n_values */
+  int64_t n_cross_pairs;    /**< of a cross_mask; 0: there is never one */
+  int64_t n_context_pairs;  /**< of a context_mask; 0: there is never one */
   int hops;          /**< 0: all nodes are wanted; else some may be, heed_model_inputs.n_wanted, of which */
   int64_t ends[HEED_MAX_HOPS + 1]; /**< so many nodes are within 0, 1, ..., hops steps of attention, as
                                         heed_sample.ends; n_nodes beyond */
@@ -370,8 +443,7 @@ HEED_API HEED_CHECKED heed_status heed_pass_new(heed_pass **pass, heed_model *mo
                                                 const heed_model_inputs *inputs, bool training);
 
 /** A pass that is not bound yet, with memory for any inputs within `capacity`: for batches of small graphs.
- *  Its inputs are dense, or sparse where the capacity has `n_numbers`; `wanted` is NULL. With `hops` it serves
- *  batches of a sampler.
+ *  `wanted` is NULL; with `hops` it serves batches of a sampler.
  *  @return as heed_pass_new() */
 HEED_API HEED_CHECKED heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
                                                     const heed_model_capacity *capacity,

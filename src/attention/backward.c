@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attention/edges.h"
+#include "attention/linear.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
@@ -118,7 +119,7 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
 }
 
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
-enum { MORE = 17 };
+enum { MORE = 18 };
 
 static heed_status reserve_scratch(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
@@ -131,7 +132,7 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t of_tile = keys > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t key_row = (size_t)heed__padded_row(problem->spec.key_dim);
   size_t value_row = (size_t)heed__padded_row(problem->spec.value_dim);
-  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row,
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row, flat,
                         STEP_QUERIES * keys, of_tile, of_tile,
                         keys * value_row, keys * key_row, queries * value_row, queries * key_row,
                         keys * key_row, keys * value_row};
@@ -154,15 +155,16 @@ static heed_status reserve_scratch(heed_attention *plan) {
     s->deltas = arrays[5];
     s->key_sums = arrays[6];
     s->a_sums = arrays[7];
-    s->tile_gradients = arrays[8];
-    s->tile_compact = arrays[9];
-    s->tile_keep = arrays[10];
-    s->packed_values = arrays[11];
-    s->keys = arrays[12];
-    s->d_out = arrays[13];
-    s->d_queries = arrays[14];
-    s->d_keys = arrays[15];
-    s->d_values = arrays[16];
+    s->products = arrays[8];
+    s->tile_gradients = arrays[9];
+    s->tile_compact = arrays[10];
+    s->tile_keep = arrays[11];
+    s->packed_values = arrays[12];
+    s->keys = arrays[13];
+    s->d_out = arrays[14];
+    s->d_queries = arrays[15];
+    s->d_keys = arrays[16];
+    s->d_values = arrays[17];
   }
   return HEED_OK;
 }
@@ -286,11 +288,11 @@ static heed_status check_shared(const float *x, const float *y, bool inputs_shar
 static heed_status check_gradients(const heed__problem *problem, const heed_attention_inputs *in,
                                    const heed_attention_gradients *to) {
   const heed_mask *mask = problem->mask;
-  if (mask->n_queries > 0 && (to->out == NULL || to->log_sum_exp == NULL || to->d_out == NULL)) {
+  bool softmax = heed__is_softmax(problem);
+  bool no_out = softmax && to->out == NULL, no_log_sum = softmax && to->log_sum_exp == NULL;
+  if (mask->n_queries > 0 && (no_out || no_log_sum || to->d_out == NULL)) {
     return heed__fail(HEED_ARGUMENT, "the backward call needs the array %s",
-                      to->out == NULL           ? "out"
-                      : to->log_sum_exp == NULL ? "log_sum_exp"
-                                                : "d_out");
+                      no_out ? "out" : no_log_sum ? "log_sum_exp" : "d_out");
   }
   if (mask->n_queries > 0) HEED__TRY(check_gradient(to->query, in->query, "query"));
   if (mask->n_keys > 0) {
@@ -365,6 +367,10 @@ static void clear_a_sums(const heed_attention *plan, const heed__scratch *s) {
 static void row_statistics(heed_attention *plan, const heed__backward *back) {
   enum { ROWS = 256 };
   int64_t n = plan->problem.mask->n_queries, blocks = (n + ROWS - 1) / ROWS;
+  if (!heed__is_softmax(&plan->problem)) {
+    heed__length_statistics(&plan->problem, back);
+    return;
+  }
 #pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, blocks))
   for (int64_t block = 0; block < blocks; block++) {
     int64_t end = n - block * ROWS < ROWS ? n : (block + 1) * ROWS;
@@ -380,19 +386,22 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
   const heed__side *side = reserve->sides + pass;
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * problem->key_stride, stride = reserve->partial_floats;
-  bool of_a = pass == 0 && back->to.a != NULL;
-  int threads = heed__threads_for_tasks(plan, reserve->groups);
+  bool of_a = pass == 0 && back->to.a != NULL, featured = pass == 0 && problem->features != NULL;
+  int64_t groups = featured ? plan->edges->groups : reserve->groups; /* the fewer */
+  int threads = heed__threads_for_tasks(plan, groups);
   (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t group = 0; group < reserve->groups; group++) {
+  for (int64_t group = 0; group < groups; group++) {
     const heed__scratch *s = plan->scratch + heed__thread();
-    for (int64_t t = division->n_tasks * group / reserve->groups;
-         t < division->n_tasks * (group + 1) / reserve->groups; t++) {
+    if (featured) heed__edges_begin_group(plan, group);
+    for (int64_t t = division->n_tasks * group / groups; t < division->n_tasks * (group + 1) / groups;
+         t++) {
       const heed__task *task = division->tasks + t;
       float *partial = task->partial < 0 ? NULL : reserve->partials + task->partial * stride;
       if (of_a) clear_a_sums(plan, s);
       plan->kernels->backward(problem, back, side, task, partial, s);
       if (of_a) flush_a_sums(plan, s, reserve->a_sums + group * width);
+      if (featured) heed__edges_end_task(plan, group);
     }
   }
   if (division->n_cuts == 0) return;
@@ -427,7 +436,7 @@ static void backward_sparse(heed_attention *plan, const heed__backward *back) {
   row_statistics(plan, back);
   if (gat) heed__node_scores(plan);
   if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL ||
-      back->weights != NULL) {
+      back->weights != NULL || back->d_logits != NULL) {
     sparse_pass(plan, back, 0);
   }
   if (gat && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);
@@ -469,11 +478,16 @@ static void dense_small(heed_attention *plan, const heed__backward *back, bool b
   const heed__problem *problem = &plan->problem;
   enum { AT_ONCE = 8 };
   int64_t n = problem->n_diagonals, blocks = n > 1 ? (n + AT_ONCE - 1) / AT_ONCE : 0;
+  bool linear = heed__linear_call(plan, back);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, blocks))
   for (int64_t block = 0; block < blocks; block++) {
     for (int64_t d = block * AT_ONCE; d < n && d < (block + 1) * AT_ONCE; d++) {
       if (!heed__is_small(problem, d)) continue;
       const heed__diagonal *diagonal = problem->diagonals + d;
+      if (linear && heed__linear_diagonal(problem, diagonal)) {
+        heed__linear_backward(plan, back, diagonal, by_queries, by_keys, true);
+        continue;
+      }
       for (int32_t head = 0; head < problem->spec.heads; head++) {
         plan->kernels->dense_backward(problem, back, head, diagonal->first_row,
                                       diagonal[1].first_row, diagonal->first_key,
@@ -502,6 +516,7 @@ static void backward_dense(heed_attention *plan, const heed__backward *back) {
   bool shared = back->add_key_below > 0 || back->add_value_below > 0;
   bool heads_share = to->bias != NULL && problem->in.bias_heads == 1;
   int threads = heed__threads_for_tasks(plan, INT32_MAX);
+  bool linear = heed__linear_call(plan, back);
   bool once = by_queries && by_keys && !shared;
   if (once) {
     dense_small(plan, back, true, true);
@@ -512,6 +527,10 @@ static void backward_dense(heed_attention *plan, const heed__backward *back) {
   for (int64_t d = 0; d < problem->n_diagonals; d++) {
     if (heed__is_small(problem, d)) continue;
     const heed__diagonal *diagonal = problem->diagonals + d;
+    if (linear && heed__linear_diagonal(problem, diagonal)) {
+      heed__linear_backward(plan, back, diagonal, by_queries, by_keys, false);
+      continue;
+    }
     if (once && !heads_share && problem->spec.heads >= threads) {
       dense_pass(plan, back, diagonal, OWN_HEAD);
       continue;

@@ -146,7 +146,9 @@ static walk walk_of(const heed__problem *problem, const heed__backward *back,
   w.of_rows = (by_keys ? to->key : to->query) != NULL || of_nodes;
   w.of_values = by_keys && to->value != NULL;
   bool of_a = !by_keys && to->a != NULL;
-  w.of_scores = w.of_rows || of_a || (!by_keys && to->bias != NULL);
+  bool for_others = to->bias != NULL || back->d_logits != NULL ||
+                    (problem->features != NULL && problem->features->by_gradients);
+  w.of_scores = w.of_rows || of_a || (!by_keys && for_others);
   w.logits = logits_of(problem->spec.score);
   w.sum_keys = sum_of(problem->spec.score);
   w.scores = block_of(problem, s);
@@ -246,6 +248,8 @@ static void keep_factors(const walk *w, int64_t p, int pairs) {
   }
 }
 
+static void clear_flat(float *flat, int n) { memset(flat, 0, (size_t)n * sizeof *flat); }
+
 static void add_bias_of(const walk *w, int64_t p, int pairs, float *logits) {
   if (!w->side->by_keys) {
     add_bias(w->problem, p, pairs, logits);
@@ -282,6 +286,11 @@ static void weights_again(const walk *w, int total, bool by_keys) {
     s->logits[i] = -INFINITY;
     s->gradients[i] = 0;
   }
+  if (!heed__is_softmax(w->problem)) {
+    plain_gradients(w->problem, s->logits, s->gradients, end, s->log_sums, by_keys, period,
+                    dropout ? s->keep : NULL, w->of_scores);
+    return;
+  }
   for (int h = 0; h < period; h += LANES) {
     vf log_sum = v_load(s->log_sums + h), delta = v_load(s->deltas + h);
     for (int i = h; i < end; i += period) {
@@ -316,12 +325,12 @@ static void keep_weights(const walk *w, int64_t p, int pairs) {
   }
 }
 
-static void keep_bias_gradients(const walk *w, int64_t p, int pairs) {
+static void keep_bias_gradients(const walk *w, const float *gradients, int64_t p, int pairs) {
   int heads = w->problem->spec.heads, padded = w->problem->padded;
   bool shared = w->problem->in.bias_heads == 1;
   float *bias = w->back->to.bias + p * w->problem->in.bias_heads;
   for (int pair = 0; pair < pairs; pair++) {
-    const float *gradient = w->s->gradients + pair * padded;
+    const float *gradient = gradients + pair * padded;
     if (shared) {
       float sum = 0;
       for (int h = 0; h < heads; h++) sum += gradient[h];
@@ -421,7 +430,7 @@ static void sum_pairs(walk *w, int64_t row, const int32_t *columns, int64_t firs
     } else {
       weights_again(w, total, false);
     }
-    if (!by_keys && w->back->to.bias != NULL) keep_bias_gradients(w, p, pairs);
+    if (!by_keys && w->back->to.bias != NULL) keep_bias_gradients(w, s->gradients, p, pairs);
     if (!by_keys && w->back->weights != NULL) keep_weights(w, p, pairs);
     if (w->gat) {
       if (w->of_rows) sum_heads(w, total, p == first);

@@ -9,7 +9,43 @@ typedef struct ebb {
   const int32_t *rows;
   int64_t first;
   int pairs;
+  additions more;        /* what the pairs add to their logits */
+  const float *products; /* and to their products of d_out and values; or NULL */
+  int place;             /* features: of the row at hand among those of the block */
 } ebb;
+
+/* What the pairs of a block, whose rows are `b` where there are features, add. Features come in the first pass
+ * alone: the second takes up what that left. */
+INLINE void ebb_begin(ebb *e, const block_rows *b, const bool by_keys) {
+  const walk *w = e->w;
+  const heed__problem *problem = w->problem;
+  const heed__scratch *s = w->s;
+  const heed__edges *edges = problem->features;
+  int heads = problem->spec.heads;
+  e->products = NULL;
+  if (by_keys) {
+    e->more = (additions){NULL, NULL};
+    if (problem->in.bias != NULL) {
+      clear_flat(s->added, e->pairs * heads);
+      add_bias_of(w, e->first, e->pairs, s->added);
+      e->more.added = s->added;
+    }
+  } else {
+    e->more = additions_of(problem, s, b, e->first, e->pairs);
+  }
+  if (!w->of_scores) return;
+  if (w->back->products != NULL) {
+    clear_flat(s->products, e->pairs * heads);
+    add_products(w, e->first, e->pairs, s->products);
+    e->products = s->products;
+  }
+  if (by_keys || edges == NULL || problem->in.edge_value == NULL) return;
+  feature_project(edges, heads, problem->spec.value_dim, w->own_values, b, edges->value_turned, NULL,
+                  s->room->by_row);
+  feature_sums(edges, heads, problem->in.edges + e->first * edges->dim, s->room->by_row,
+               heads * edges->row, b->places, e->pairs, s->products);
+  e->products = s->products;
+}
 
 /* Fills the scratch for a block: `logits` with logit - log_sum_exp, `gradients` with the products of
  * d_out and values, `deltas`, and for GAT `raw` with the sums before LeakyReLU. */
@@ -19,6 +55,7 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
   const heed__problem *problem = w->problem;
   const heed__scratch *scratch = w->s;
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
+  const bool none = dot && problem->spec.score == HEED__SCORE_NONE;
   const int padded = s.padded, most = LANES / padded, packed = s.layout == PACKED;
   const float *keys = w->keys.rows, *values = w->products.keys, *scores = w->scores.keys;
   const float *statistics = w->back->statistics;
@@ -39,19 +76,24 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
     key.rows = value.rows = e->rows + pair;
     key.pairs = value.pairs = pair < whole ? most : e->pairs - pair;
     if (w->of_scores) {
-      v_store(scratch->gradients + at,
-              group_sums(&value, w->own_values, values, w->own_values, slope, term_dot, s));
+      vf product = group_sums(&value, w->own_values, values, w->own_values, slope, term_dot, s);
+      if (e->products != NULL) product = v_add(product, v_load(e->products + at));
+      v_store(scratch->gradients + at, product);
     }
     vf logit;
     if (gat) {
       vf raw = v_add(v_stretches(w->own_scores, 1, key.rows, key.pairs, padded),
                      v_stretches(scores, 1, key.columns, key.pairs, padded));
+      if (e->more.within != NULL) raw = v_add(raw, v_load(e->more.within + at));
       v_store(scratch->raw + at, raw);
       logit = v_leaky_relu(raw, slope);
+    } else if (none) {
+      logit = v_zero();
     } else {
       logit = group_sums(&key, w->own_keys, keys, a, slope, t, s);
       if (dot) logit = v_mul(scale, logit);
     }
+    if (e->more.added != NULL) logit = v_add(logit, v_load(e->more.added + at));
     const int32_t *queries = by_keys ? key.columns : key.rows;
     vf log_sum = v_stretches(statistics, 2, queries, key.pairs, padded);
     v_store(scratch->deltas + at, v_stretches(statistics + padded, 2, queries, key.pairs, padded));
@@ -62,8 +104,8 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
   }
 }
 
-/* `logits` become weights as they are applied, `gradients` those of the logits, of GAT's sums before
- * LeakyReLU. */
+/* `logits` become weights as they are applied, `gradients` those of the logits, with GAT of its sums before
+ * LeakyReLU: those of the logits then stand in `added`. */
 INLINE void ebb_weights(const ebb *e, const bool gat, const int padded) {
   const walk *w = e->w;
   const heed__scratch *scratch = w->s;
@@ -92,11 +134,89 @@ INLINE void ebb_weights(const ebb *e, const bool gat, const int padded) {
       vf gradient = v_mul(weight[k], v_sub(product, v_load(scratch->deltas + at)));
       if (gat) {
         vf steep = v_where_less(v_zero(), v_load(scratch->raw + at), v_all(1.0f), slope);
+        v_store(scratch->added + at, gradient);
         gradient = v_mul(steep, gradient);
       }
       v_store(scratch->gradients + at, gradient);
     }
   }
+}
+
+/* The first pass: what others want of a block. */
+INLINE void ebb_leave(const ebb *e, const bool gat) {
+  const walk *w = e->w;
+  const heed__backward *back = w->back;
+  const heed__scratch *s = w->s;
+  int heads = w->problem->spec.heads;
+  size_t bytes = (size_t)(e->pairs * heads) * sizeof(float);
+  if (back->weights != NULL) memcpy(back->weights + e->first * heads, s->logits, bytes);
+  if (back->d_logits != NULL) memcpy(back->d_logits + e->first * heads, s->gradients, bytes);
+  if (back->to.bias != NULL) {
+    keep_bias_gradients(w, gat ? s->added : s->gradients, e->first, e->pairs);
+  }
+}
+
+/* The second pass, where the first has left what it found. */
+INLINE void ebb_take(const ebb *e, const int heads) {
+  const walk *w = e->w;
+  int64_t numbers[BLOCK_PAIRS];
+  heed__pair_numbers(w->side, e->first, e->pairs, numbers);
+  for (int p = 0; p < e->pairs; p++) {
+    int64_t from = numbers[p] * heads;
+    memcpy(w->s->logits + p * heads, w->back->weights + from, (size_t)heads * sizeof(float));
+    memcpy(w->s->gradients + p * heads, w->back->d_logits + from, (size_t)heads * sizeof(float));
+  }
+}
+
+/* Adds the pairs [from, to) of the block to what a row gives the gradients of the features' weights; `last` says
+ * whether these are the last that come. */
+static void ebb_features(const ebb *e, int from, int to, bool first, bool last) {
+  const walk *w = e->w;
+  const heed__problem *problem = w->problem;
+  const heed__edge_room *room = w->s->room;
+  const heed__edges *edges = problem->features;
+  int heads = problem->spec.heads;
+  const float *features = problem->in.edges + (e->first + from) * edges->dim;
+  float *by_gradient = room->by_gradient + e->place * heads * edges->row;
+  float *by_weight = room->by_weight + e->place * heads * edges->row;
+  if (edges->by_gradients) {
+    feature_gather(edges, heads, features, w->s->gradients + from * heads, to - from, first,
+                   by_gradient);
+  }
+  if (room->sum_value != NULL) {
+    feature_gather(edges, heads, features, w->s->logits + from * heads, to - from, first, by_weight);
+  }
+  if (!last || w->back->to.query == NULL || problem->in.edge_key == NULL) return;
+  edge_expand(edges, heads, problem->spec.key_dim, by_gradient, problem->in.edge_key, 1,
+              w->s->key_sums);
+}
+
+/* The rows of a block that are done give the gradients of the features' weights their part; the one at hand
+ * goes on in the first place. */
+static void ebb_end(ebb *e, const block_rows *b, bool all) {
+  const walk *w = e->w;
+  const heed__problem *problem = w->problem;
+  const heed__edge_room *room = w->s->room;
+  const heed__edges *edges = problem->features;
+  int heads = problem->spec.heads, done = all ? b->n : e->place;
+  int64_t step = heads * edges->row;
+  if (room->sum_bias != NULL) {
+    for (int64_t i = 0; i < done * step; i += LANES) {
+      float *sum = room->sum_bias + i % step;
+      v_store(sum, v_add(v_load(room->by_gradient + i), v_load(sum)));
+    }
+  }
+  if (room->sum_key != NULL) {
+    feature_outer(edges, heads, problem->spec.key_dim, w->own_keys, b->rows, done,
+                  room->by_gradient, room->sum_key);
+  }
+  if (room->sum_value != NULL) {
+    feature_outer(edges, heads, problem->spec.value_dim, w->own_values, b->rows, done,
+                  room->by_weight, room->sum_value);
+  }
+  if (done == 0 || done == b->n) return;
+  memcpy(room->by_gradient, room->by_gradient + done * step, (size_t)step * sizeof(float));
+  memcpy(room->by_weight, room->by_weight + done * step, (size_t)step * sizeof(float));
 }
 
 /* Adds the pairs [from, to) of the block to a row's sums. */
@@ -142,31 +262,45 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
                      term t, derivative f, const bool by_keys, const shape s) {
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
   const heed_mask *mask = w->side->mask;
+  const bool featured = !by_keys && w->problem->features != NULL;
+  const bool taken = by_keys && w->back->weights != NULL && w->back->d_logits != NULL;
   int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
+  block_rows distinct;
   ebb e = {.w = w, .rows = rows};
   int64_t row = task->first_row, end = task->end_pair;
   int64_t row_first = task->first_pair, row_end = segment ? end : mask->indptr[row + 1];
   for (e.first = task->first_pair; e.first < end; e.first += BLOCK_PAIRS) {
     e.pairs = (int)(end - e.first < BLOCK_PAIRS ? end - e.first : BLOCK_PAIRS);
     e.columns = columns_of_block(mask, row, e.first, e.pairs, columns);
-    rows_of_block(mask, row, e.first, e.pairs, rows);
-    ebb_logits(&e, end, score, t, by_keys, s);
-    ebb_weights(&e, gat, s.padded);
+    if (taken) {
+      ebb_take(&e, s.padded);
+    } else {
+      rows_of_block(mask, row, e.first, e.pairs, rows);
+      if (featured) block_rows_of(rows, e.pairs, &distinct);
+      ebb_begin(&e, &distinct, by_keys);
+      ebb_logits(&e, end, score, t, by_keys, s);
+      ebb_weights(&e, gat, s.padded);
+      if (!by_keys) ebb_leave(&e, gat);
+    }
+    e.place = 0;
     for (int at = 0; at < e.pairs;) {
       int64_t left = row_end - e.first;
       int to = left < e.pairs ? (int)left : e.pairs;
       if (to > at) {
         ebb_sum(&e, row, at, to, e.first + at == row_first, gat, dot, f, by_keys, s);
+        if (featured) ebb_features(&e, at, to, e.first + at == row_first, left <= e.pairs);
       } else {
         clear_sums(w);
       }
       at = to;
       if (segment || left > e.pairs) break;
       finish_gradients(w, row);
+      e.place += row_end > row_first;
       row_first = row_end;
       row++;
       row_end = row < task->end_row ? mask->indptr[row + 1] : end;
     }
+    if (featured) ebb_end(&e, &distinct, segment && end - e.first <= BLOCK_PAIRS);
   }
   if (segment) return;
   for (; row < task->end_row; row++) {
@@ -245,8 +379,8 @@ static void rows_any(walk *w, const heed__task *task, bool segment) {
 static rows_function rows_of_shape(const walk *w) {
   const heed_mask *mask = w->side->mask;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return rows_any;
-  if (w->back->products != NULL || w->back->weights != NULL) return rows_any;
-  switch (shape_of(w->problem)) {
+  if (!heed__is_softmax(w->problem)) return rows_any;
+  switch (shape_of(&w->problem->spec)) {
     case SHAPE_SINGLE:
       return ebb_single;
     case SHAPE_ONE_WHOLE:

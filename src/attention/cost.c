@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "attention/linear.h"
 #include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/random.h"
@@ -27,6 +28,7 @@ static const double beyond_cache = 16 << 20;
 
 typedef struct fit {
   heed_score score;
+  heed_normalizer normalizer;
   int32_t heads, key_dim, value_dim;
   heed_storage storage; /* of the sparse kernel */
   const char *isa;
@@ -101,6 +103,12 @@ static double tiles(double queries, double keys) {
   return ceil(queries / TILE_QUERIES) * ceil(keys / TILE_KEYS);
 }
 
+/* Cells of a full mask, or what is as much work. */
+static double full_cells(const heed_attention_spec *spec, double queries, double keys) {
+  bool linear = heed__linear_spec(spec, HEED_KERNEL_DENSE);
+  return linear ? heed__linear_cells(spec, queries, keys) : queries * keys;
+}
+
 /* Solves a x + b y = s, c x + d y = t for x and y not below 0, roughly where noise has its say. */
 static void solve(double a, double b, double s, double c, double d, double t, double *x,
                   double *y) {
@@ -149,8 +157,8 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
     }
     solve(SPARSE_NODES * DEGREE, SPARSE_NODES, seconds[1], SPARSE_NODES * LOW_DEGREE, SPARSE_NODES,
           seconds[0], &result->pair, &result->row);
-    solve((double)DENSE_NODES * DENSE_NODES, tiles(DENSE_NODES, DENSE_NODES), seconds[3],
-          (double)TINY_NODES * TINY_NODES, 1, seconds[2], &result->cell, &result->tile);
+    solve(full_cells(spec, DENSE_NODES, DENSE_NODES), tiles(DENSE_NODES, DENSE_NODES), seconds[3],
+          full_cells(spec, TINY_NODES, TINY_NODES), 1, seconds[2], &result->cell, &result->tile);
   }
   heed__free(numbers);
   heed__free(indptr);
@@ -159,7 +167,7 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
 }
 
 static bool same_sizes(const fit *f, const heed_attention_spec *spec) {
-  return f->score == spec->score && f->heads == spec->heads && f->key_dim == spec->key_dim &&
+  return f->score == spec->score && f->normalizer == spec->normalizer && f->heads == spec->heads && f->key_dim == spec->key_dim &&
          f->value_dim == spec->value_dim && f->storage == spec->storage && strcmp(f->isa, heed_isa()) == 0;
 }
 
@@ -174,6 +182,7 @@ static heed_status fit_for(const heed_attention_spec *spec, fit *result) {
     *result = known.fits[i];
   } else {
     *result = (fit){.score = spec->score,
+                    .normalizer = spec->normalizer,
                     .heads = spec->heads,
                     .key_dim = spec->key_dim,
                     .value_dim = spec->value_dim,
@@ -221,12 +230,14 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
                           double *sparse_seconds, double *dense_seconds) {
   fit f;
   HEED__TRY(fit_for(spec, &f));
-  double cells = (double)mask->n_queries * (double)mask->n_keys;
+  double cells = full_cells(spec, (double)mask->n_queries, (double)mask->n_keys);
   *sparse_seconds = f.pair * (double)mask->n_pairs + f.row * (double)mask->n_queries;
   *dense_seconds =
       f.cell * cells + f.tile * tiles((double)mask->n_queries, (double)mask->n_keys);
   if (mask->starts != NULL) {
-    *dense_seconds = f.cell * (double)mask->n_pairs + f.tile * tiles_of_runs(mask);
+    bool linear = heed__linear_spec(spec, HEED_KERNEL_DENSE);
+    cells = linear ? heed__linear_mask_cells(spec, mask) : (double)mask->n_pairs;
+    *dense_seconds = f.cell * cells + f.tile * tiles_of_runs(mask);
   }
   bool gat = spec->score == HEED_SCORE_GAT;
   int threads = heed__threads_worth(spec, mask, heed_threads());

@@ -21,7 +21,14 @@ static void gradients_of_row(const heed__problem *problem, const heed__backward 
   if (dropout) keep_of_head(problem, head, first, n, s->tile_keep);
   vf log_sum = v_all(back->statistics[i * 2 * padded + head]);
   vf delta = v_all(back->statistics[i * 2 * padded + padded + head]);
-  for (int p = 0; p < n; p += LANES) {
+  bool softmax = heed__is_softmax(problem);
+  if (!softmax) {
+    float number[LANES];
+    v_store(number, log_sum);
+    plain_gradients(problem, logits, products, n, number, false, LANES,
+                    dropout ? s->tile_keep : NULL, true);
+  }
+  for (int p = 0; p < n && softmax; p += LANES) {
     vf weight = v_exp(v_sub(v_load(logits + p), log_sum)), product = v_load(products + p);
     vf keep = dropout ? v_load(s->tile_keep + p) : v_all(1.0f);
     v_store(logits + p, v_mul(weight, keep));

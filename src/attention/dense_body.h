@@ -343,20 +343,37 @@ static void runs_stretch(const heed_mask *mask, int64_t i0, int rows, int64_t j0
   }
 }
 
+/* The two halves for any normaliser: the others have no maximum. */
+INLINE void row_maximum(const heed__problem *problem, float *logits, int pairs, int r,
+                        const heed__scratch *s) {
+  int64_t value_row = heed__padded_row(problem->spec.value_dim);
+  if (!heed__is_softmax(problem)) return;
+  softmax_maximum(logits, pairs, s->row_maximum + r, s->row_sum + r * WIDEST,
+                  s->result + r * value_row, value_row);
+}
+
+INLINE void row_weights(const heed__problem *problem, float *logits, int pairs, int64_t i, int r,
+                        const heed__scratch *s) {
+  if (heed__is_softmax(problem)) {
+    softmax_weights(logits, pairs, s->row_maximum[r], s->row_sum + r * WIDEST);
+    return;
+  }
+  plain_weights(problem, logits, pairs,
+                heed__length_number(problem->spec.normalizer, heed__length(problem, i)));
+}
+
 /* The strip's rows of a tile under a full mask: the logits become weights where they stand. */
 static void tile_rows_full(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
                            int64_t j0, int keys, const heed__scratch *s) {
-  int64_t value_row = heed__padded_row(problem->spec.value_dim);
   int64_t first = (i0 + at) * problem->mask->n_keys + j0;
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     tile_bias(problem, head, first + r * problem->mask->n_keys, keys, logits);
-    softmax_maximum(logits, keys, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
-                    s->result + (at + r) * value_row, value_row);
+    row_maximum(problem, logits, keys, at + r, s);
   }
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    softmax_weights(logits, keys, s->row_maximum[at + r], s->row_sum + (at + r) * WIDEST);
+    row_weights(problem, logits, keys, i0 + at + r, at + r, s);
     if (problem->drop_below > 0) {
       tile_drop(problem, head, first + r * problem->mask->n_keys, keys, logits);
     }
@@ -364,9 +381,8 @@ static void tile_rows_full(const heed__problem *problem, int32_t head, int64_t i
 }
 
 /* The same under any other mask: gather the pairs' logits, clear the row, scatter. */
-static void tile_rows_masked(const heed__problem *problem, int32_t head, int at, int rows,
-                             int64_t j0, int low, int high, const heed__scratch *s) {
-  int64_t value_row = heed__padded_row(problem->spec.value_dim);
+static void tile_rows_masked(const heed__problem *problem, int32_t head, int64_t i0, int at,
+                             int rows, int64_t j0, int low, int high, const heed__scratch *s) {
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     int64_t first = s->cursor[at + r], end = s->cursor_end[at + r];
@@ -377,9 +393,8 @@ static void tile_rows_masked(const heed__problem *problem, int32_t head, int at,
     memset(logits + low, 0, (size_t)(high - low) * sizeof *logits);
     if (pairs == 0) continue;
     tile_bias(problem, head, first, pairs, s->compact);
-    softmax_maximum(s->compact, pairs, s->row_maximum + at + r, s->row_sum + (at + r) * WIDEST,
-                    s->result + (at + r) * value_row, value_row);
-    softmax_weights(s->compact, pairs, s->row_maximum[at + r], s->row_sum + (at + r) * WIDEST);
+    row_maximum(problem, s->compact, pairs, at + r, s);
+    row_weights(problem, s->compact, pairs, i0 + at + r, at + r, s);
     if (problem->drop_below > 0) tile_drop(problem, head, first, pairs, s->compact);
     scatter_row(s->compact, columns, j0, pairs, logits);
   }
@@ -389,25 +404,23 @@ static void tile_rows_masked(const heed__problem *problem, int32_t head, int at,
  * becomes zeros. */
 static void tile_rows_runs(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
                            int64_t j0, int keys, int low, int high, const heed__scratch *s) {
-  int64_t value_row = heed__padded_row(problem->spec.value_dim), pair;
+  int64_t pair;
   int from, end;
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
-    float *maximum = s->row_maximum + at + r, *sum = s->row_sum + (at + r) * WIDEST;
-    float *result = s->result + (at + r) * value_row;
     run_in_tile(problem->mask, i0 + at + r, j0, keys, &from, &end, &pair);
     int n = end - from;
     if (n > 0 && from % LANES == 0) {
       tile_bias(problem, head, pair, n, logits + from);
-      softmax_maximum(logits + from, n, maximum, sum, result, value_row);
+      row_maximum(problem, logits + from, n, at + r, s);
       continue;
     }
     if (n > 0) memcpy(s->compact, logits + from, (size_t)n * sizeof *logits);
     memset(logits + low, 0, (size_t)(high - low) * sizeof *logits);
     if (n == 0) continue;
     tile_bias(problem, head, pair, n, s->compact);
-    softmax_maximum(s->compact, n, maximum, sum, result, value_row);
-    softmax_weights(s->compact, n, *maximum, sum);
+    row_maximum(problem, s->compact, n, at + r, s);
+    row_weights(problem, s->compact, n, i0 + at + r, at + r, s);
     if (problem->drop_below > 0) tile_drop(problem, head, pair, n, s->compact);
     memcpy(logits + from, s->compact, (size_t)n * sizeof *logits);
   }
@@ -415,8 +428,7 @@ static void tile_rows_runs(const heed__problem *problem, int32_t head, int64_t i
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     run_in_tile(problem->mask, i0 + at + r, j0, keys, &from, &end, &pair);
     if (from == end || from % LANES != 0) continue;
-    softmax_weights(logits + from, end - from, s->row_maximum[at + r],
-                    s->row_sum + (at + r) * WIDEST);
+    row_weights(problem, logits + from, end - from, i0 + at + r, at + r, s);
     if (problem->drop_below > 0) tile_drop(problem, head, pair, end - from, logits + from);
     for (int k = low; k < from; k++) logits[k] = 0;
     for (int k = end; k < high; k++) logits[k] = 0;
@@ -464,7 +476,7 @@ static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, 
     } else if (runs) {
       tile_rows_runs(problem, head, i0, at, strip, j0, keys, low, high, s);
     } else {
-      tile_rows_masked(problem, head, at, strip, j0, low, high, s);
+      tile_rows_masked(problem, head, i0, at, strip, j0, low, high, s);
     }
     product(strip, value_dim, high - low, s->tile + low, TILE_KEYS, 1, s->values + low * value_row,
             value_row, s->result + at * value_row, value_row, true);
@@ -498,7 +510,11 @@ static void tile_weights(const heed__problem *problem, int32_t head, int64_t i, 
     float *weights = problem->to.weights + (first + done) * heads + head;
     float lanes[LANES] = {0};
     for (int p = 0; p < n; p++) lanes[p] = weights[p * heads] - maximum;
-    v_store(lanes, v_mul(v_exp(v_load(lanes)), v_all(inverse)));
+    if (heed__is_softmax(problem)) {
+      v_store(lanes, v_mul(v_exp(v_load(lanes)), v_all(inverse)));
+    } else {
+      plain_weights(problem, lanes, n, heed__length_number(problem->spec.normalizer, count));
+    }
     if (problem->drop_below > 0) tile_drop(problem, head, first + done, n, lanes);
     for (int p = 0; p < n; p++) weights[p * heads] = lanes[p];
   }
@@ -536,10 +552,16 @@ static void dense(const heed__problem *problem, const heed__diagonal *diagonal, 
     v_store(lanes, fold_sum(v_load(s->row_sum + r * WIDEST), 1));
     float sum = lanes[0];
     float inverse = sum > 0 ? 1 / sum : 0 * sum; /* what is not a number stays so */
+    bool softmax = heed__is_softmax(problem);
+    if (!softmax) {
+      s->row_maximum[r] = 0; /* the kept logits stay as they are */
+      inverse = 1;
+    }
     float *out = problem->to.out + i * problem->value_stride + head * value_dim;
     for (int64_t d = 0; d < value_dim; d++) out[d] = s->result[r * value_row + d] * inverse;
     if (problem->to.log_sum_exp != NULL) {
-      problem->to.log_sum_exp[i * heads + head] = s->row_maximum[r] + logf(sum);
+      problem->to.log_sum_exp[i * heads + head] =
+          softmax ? s->row_maximum[r] + logf(sum) : logf((float)heed__length(problem, i));
     }
     if (problem->to.weights != NULL) {
       tile_weights(problem, head, i, s->row_maximum[r], inverse);

@@ -65,12 +65,18 @@ typedef struct sizes {
   size_t row, heads_row, wide;
   size_t key_turned, value_turned;
   size_t by_head, by_feature;
+  size_t by_rows, flat; /* of a block */
   size_t sums; /* of a room */
   size_t room;
   size_t groups;
 } sizes;
 
 static size_t whole(size_t n) { return (n + WIDEST - 1) / WIDEST * WIDEST; }
+
+static bool streams(const heed_attention_spec *spec, const heed_mask *mask) {
+  return spec->kernel == HEED_KERNEL_SPARSE && mask->n_queries <= INT32_MAX &&
+         spec->normalizer == HEED_NORMALIZER_SOFTMAX && heed__kernels_chosen()->streams_features(spec);
+}
 
 static heed_status sizes_of(const heed_attention_spec *spec, const heed_mask *mask, sizes *s) {
   size_t heads = (size_t)spec->heads, dim = (size_t)spec->edge_dim;
@@ -88,15 +94,20 @@ static heed_status sizes_of(const heed_attention_spec *spec, const heed_mask *ma
   s->value_turned = values * s->row;
   s->by_head = heads * s->row;
   s->by_feature = dim * s->heads_row;
+  if (streams(spec, mask)) {
+    s->by_rows = BLOCK_PAIRS * s->by_head;
+    s->flat = BLOCK_PAIRS * s->heads_row + 2 * WIDEST;
+  }
   s->sums = s->by_head + s->key_turned + s->value_turned + s->wide;
-  s->room = s->by_head + s->by_feature + s->heads_row + 2 * WIDEST + 3 * s->wide + s->sums;
+  s->room = 3 * s->by_rows + s->flat + s->by_head + s->by_feature + s->heads_row + 2 * WIDEST + 3 * s->wide + s->sums;
   size_t groups = (size_t)mask->n_queries / ROWS_OF_GROUP + 1;
   s->groups = groups < MOST_GROUPS ? groups : MOST_GROUPS;
   return HEED_OK;
 }
 
 static size_t plan_floats(const sizes *s, int threads) {
-  return 2 * s->pairs + s->key_turned + s->value_turned + (size_t)threads * s->room;
+  return (s->flat > 0 ? 0 : 2 * s->pairs) + s->by_head + s->key_turned + s->value_turned +
+         (size_t)threads * s->room;
 }
 
 heed_status heed__edges_bytes(const heed_attention_spec *spec, const heed_mask *mask, int threads,
@@ -132,12 +143,23 @@ heed_status heed__edges_new(heed_attention *plan) {
   float *at = heed__alloc_zero(plan_floats(&s, plan->threads), sizeof *at);
   edges->memory = at;
   if (edges->rooms == NULL || at == NULL) return HEED_NOMEM;
-  edges->logits = take(&at, s.pairs);
-  edges->weights = take(&at, s.pairs);
+  edges->streams = s.flat > 0;
+  if (edges->streams) {
+    plan->problem.features = edges;
+  } else {
+    edges->logits = take(&at, s.pairs);
+    edges->weights = take(&at, s.pairs);
+  }
+  edges->bias_turned = take(&at, s.by_head);
   edges->key_turned = take(&at, s.key_turned);
   edges->value_turned = take(&at, s.value_turned);
   for (int t = 0; t < plan->threads; t++) {
     heed__edge_room *room = edges->rooms + t;
+    plan->scratch[t].room = room;
+    room->by_row = take(&at, s.by_rows);
+    room->by_gradient = take(&at, s.by_rows);
+    room->by_weight = take(&at, s.by_rows);
+    room->flat = take(&at, s.flat);
     room->by_head = take(&at, s.by_head);
     room->by_feature = take(&at, s.by_feature);
     room->heads = take(&at, s.heads_row + 2 * WIDEST);
@@ -164,6 +186,7 @@ heed_status heed__edges_reserve(heed_attention *plan) {
   edges->sums = heed__alloc(sums, sizeof *edges->sums);
   if (edges->products == NULL || edges->sums == NULL) return HEED_NOMEM;
   edges->own_d_logits = edges->products + s.pairs;
+  if (edges->streams) edges->weights = edges->products;
   return HEED_OK;
 }
 
@@ -186,10 +209,10 @@ void heed__edges_free(heed_attention *plan) {
   plan->edges = NULL;
 }
 
-/* turned[c, f] = w[f, c] */
-static void turn(const heed__edges *edges, const float *w, int64_t n, float *turned) {
-  for (int64_t f = 0; f < edges->dim; f++) {
-    for (int64_t c = 0; c < n; c++) turned[c * edges->row + f] = w[f * n + c];
+/* turned[c, f] = scale * w[f, c] */
+static void turn(const heed__edges *edges, const float *w, int64_t n, float scale, float *turned) {
+  for (int64_t c = 0; c < n; c++) {
+    for (int64_t f = 0; f < edges->dim; f++) turned[c * edges->row + f] = scale * w[f * n + c];
   }
 }
 
@@ -232,7 +255,7 @@ static void logits_of_features(heed_attention *plan) {
   if (in->edge_key == NULL && in->edge_bias == NULL) return;
   if (gat) heed__node_scores(plan);
   if (in->edge_key != NULL && !edges->own_score) {
-    turn(edges, in->edge_key, problem->key_stride, edges->key_turned);
+    turn(edges, in->edge_key, problem->key_stride, 1, edges->key_turned);
   }
   over_rows(plan, plan->kernels->edge_logits);
   problem->in.bias = edges->logits;
@@ -240,9 +263,23 @@ static void logits_of_features(heed_attention *plan) {
   if (edges->own_score) problem->spec.score = HEED__SCORE_NONE;
 }
 
+/* Both calls, in streams: the weights of the features as the kernels take them. */
+static void lay_out(const heed_attention *plan) {
+  const heed__problem *problem = &plan->problem;
+  const heed_attention_inputs *in = &problem->in;
+  const heed__edges *edges = plan->edges;
+  if (in->edge_bias != NULL) turn(edges, in->edge_bias, problem->spec.heads, 1, edges->bias_turned);
+  if (in->edge_key == NULL) return;
+  turn(edges, in->edge_key, problem->key_stride, problem->spec.scale, edges->key_turned);
+}
+
 void heed__edges_before_forward(heed_attention *plan) {
   heed__problem *problem = &plan->problem;
   if (plan->edges == NULL) return;
+  if (plan->edges->streams) {
+    lay_out(plan);
+    return;
+  }
   logits_of_features(plan);
   if (problem->in.edge_value != NULL && problem->to.weights == NULL) {
     problem->to.weights = plan->edges->weights;
@@ -250,7 +287,7 @@ void heed__edges_before_forward(heed_attention *plan) {
 }
 
 void heed__edges_after_forward(heed_attention *plan) {
-  if (plan->edges == NULL) return;
+  if (plan->edges == NULL || plan->edges->streams) return;
   plan->problem.spec.score = plan->edges->score;
   if (plan->problem.in.edge_value != NULL) over_rows(plan, plan->kernels->edge_values);
 }
@@ -277,14 +314,39 @@ static void take_score_over(const heed_attention *plan, heed__backward *back) {
   back->to.query = back->to.key = back->to.a = back->to.a_query = back->to.a_key = NULL;
 }
 
+static void point_sums(const heed_attention *plan, const sizes *s, heed__edge_room *room);
+
+/* The same in streams: the first pass leaves what the second one needs. */
+static void before_streams(heed_attention *plan, heed__backward *back) {
+  const heed__problem *problem = &plan->problem;
+  heed__edges *edges = plan->edges;
+  const heed_attention_gradients *to = &edges->to;
+  sizes s;
+  lay_out(plan);
+  if (problem->in.edge_value != NULL) {
+    turn(edges, problem->in.edge_value, problem->value_stride, 1, edges->value_turned);
+  }
+  edges->own_score = false;
+  edges->by_gradients = to->edge_bias != NULL || to->edge_key != NULL ||
+                        (to->query != NULL && problem->in.edge_key != NULL);
+  back->weights = edges->weights;
+  back->d_logits = edges->own_d_logits;
+  if (sizes_of(&problem->spec, problem->mask, &s) != HEED_OK) return; /* never, as when reserved */
+  for (int t = 0; t < plan->threads; t++) point_sums(plan, &s, edges->rooms + t);
+}
+
 void heed__edges_before_backward(heed_attention *plan, heed__backward *back) {
   heed__problem *problem = &plan->problem;
   heed__edges *edges = plan->edges;
   if (edges == NULL) return;
   edges->to = back->to;
+  if (edges->streams) {
+    before_streams(plan, back);
+    return;
+  }
   logits_of_features(plan);
   if (problem->in.edge_value != NULL) {
-    turn(edges, problem->in.edge_value, problem->value_stride, edges->value_turned);
+    turn(edges, problem->in.edge_value, problem->value_stride, 1, edges->value_turned);
     over_rows(plan, plan->kernels->edge_products);
     back->products = edges->products;
   }
@@ -321,6 +383,35 @@ static void flush(const float *sums, size_t floats, const float *all, double *gr
   for (size_t i = 0; i < floats; i++) group[i] += (double)sums[i];
 }
 
+static void clear_room(const sizes *s, const heed__edge_room *room) {
+  clear(room->sum_bias, s->by_head);
+  clear(room->sum_key, s->key_turned);
+  clear(room->sum_value, s->value_turned);
+  clear(room->sum_a, s->wide);
+}
+
+static void flush_room(const sizes *s, const heed__edge_room *room, double *sums) {
+  flush(room->sum_bias, s->by_head, room->sums, sums);
+  flush(room->sum_key, s->key_turned, room->sums, sums);
+  flush(room->sum_value, s->value_turned, room->sums, sums);
+  flush(room->sum_a, s->wide, room->sums, sums);
+}
+
+void heed__edges_begin_group(const heed_attention *plan, int64_t group) {
+  sizes s;
+  if (sizes_of(&plan->problem.spec, plan->problem.mask, &s) != HEED_OK) return; /* never */
+  memset(plan->edges->sums + (size_t)group * s.sums, 0, s.sums * sizeof *plan->edges->sums);
+  clear_room(&s, plan->edges->rooms + heed__thread());
+}
+
+void heed__edges_end_task(const heed_attention *plan, int64_t group) {
+  sizes s;
+  if (sizes_of(&plan->problem.spec, plan->problem.mask, &s) != HEED_OK) return; /* never */
+  const heed__edge_room *room = plan->edges->rooms + heed__thread();
+  flush_room(&s, room, plan->edges->sums + (size_t)group * s.sums);
+  clear_room(&s, room);
+}
+
 /* The rows of a group of queries, and its sums. */
 static void gradients_of_group(const heed_attention *plan, const heed__backward *back,
                                const sizes *s, int64_t first, int64_t end, double *sums) {
@@ -334,19 +425,13 @@ static void gradients_of_group(const heed_attention *plan, const heed__backward 
   memset(sums, 0, s->sums * sizeof *sums);
   for (int64_t i = first; i < end; i += ROWS_AT_ONCE) {
     int64_t until = end - i < ROWS_AT_ONCE ? end : i + ROWS_AT_ONCE;
-    clear(room->sum_bias, s->by_head);
-    clear(room->sum_key, s->key_turned);
-    clear(room->sum_value, s->value_turned);
-    clear(room->sum_a, s->wide);
+    clear_room(s, room);
     if (of_score) {
       plan->kernels->edge_score_gradients(problem, edges, back, plan->reserve->sides, i, until,
                                           room);
     }
     plan->kernels->edge_gradients(problem, edges, i, until, room);
-    flush(room->sum_bias, s->by_head, room->sums, sums);
-    flush(room->sum_key, s->key_turned, room->sums, sums);
-    flush(room->sum_value, s->value_turned, room->sums, sums);
-    flush(room->sum_a, s->wide, room->sums, sums);
+    flush_room(s, room, sums);
   }
 }
 
@@ -370,6 +455,23 @@ static void put_sums(const heed__edges *edges, const double *sums, int64_t n, co
   }
 }
 
+/* All groups' sums become gradients. */
+static void put_weights(const heed_attention *plan, const sizes *s) {
+  const heed__problem *problem = &plan->problem;
+  const heed__edges *edges = plan->edges;
+  sum_groups(edges, s->sums);
+  const double *at = edges->sums;
+  put_sums(edges, at, problem->spec.heads, NULL, 1, edges->to.edge_bias);
+  at += s->by_head;
+  put_sums(edges, at, problem->key_stride, edges->own_score ? problem->in.a : NULL,
+           problem->spec.scale, edges->to.edge_key);
+  at += s->key_turned;
+  put_sums(edges, at, problem->value_stride, NULL, 1, edges->to.edge_value);
+  at += s->value_turned;
+  if (!edges->own_score || edges->to.a == NULL) return;
+  for (int64_t d = 0; d < problem->key_stride; d++) edges->to.a[d] = (float)at[d];
+}
+
 static void gradients_of_weights(const heed_attention *plan, const heed__backward *back) {
   const heed__problem *problem = &plan->problem;
   heed__edges *edges = plan->edges;
@@ -383,17 +485,7 @@ static void gradients_of_weights(const heed_attention *plan, const heed__backwar
     gradients_of_group(plan, back, &s, n * group / edges->groups, n * (group + 1) / edges->groups,
                        edges->sums + (size_t)group * s.sums);
   }
-  sum_groups(edges, s.sums);
-  const double *at = edges->sums;
-  put_sums(edges, at, problem->spec.heads, NULL, 1, edges->to.edge_bias);
-  at += s.by_head;
-  put_sums(edges, at, problem->key_stride, edges->own_score ? problem->in.a : NULL,
-           problem->spec.scale, edges->to.edge_key);
-  at += s.key_turned;
-  put_sums(edges, at, problem->value_stride, NULL, 1, edges->to.edge_value);
-  at += s.value_turned;
-  if (!edges->own_score || edges->to.a == NULL) return;
-  for (int64_t d = 0; d < problem->key_stride; d++) edges->to.a[d] = (float)at[d];
+  put_weights(plan, &s);
 }
 
 static void gradients_of_keys(const heed_attention *plan, const heed__backward *back) {
@@ -426,6 +518,12 @@ bool heed__edges_after_backward(heed_attention *plan, heed__backward *back) {
   heed__edges *edges = plan->edges;
   if (edges == NULL) return false;
   const heed_attention_gradients *to = &edges->to;
+  if (edges->streams) {
+    sizes s;
+    bool wanted = to->edge_bias != NULL || to->edge_key != NULL || to->edge_value != NULL;
+    if (wanted && sizes_of(&plan->problem.spec, plan->problem.mask, &s) == HEED_OK) put_weights(plan, &s);
+    return false;
+  }
   bool gat = edges->own_score && edges->score == HEED_SCORE_GAT;
   plan->problem.spec.score = edges->score;
   share_bias(plan);

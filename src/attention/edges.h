@@ -1,6 +1,7 @@
 /* Features of pairs, around the kernels, which know of them only by what is one number a pair and head:
  * a bias of the logits, what the values of pairs add to d_out . value, the weights that they leave behind
- * and the gradients of the logits. */
+ * and the gradients of the logits. Where streams of pairs take the features as they go (features_body.h), what is
+ * left to do here is to lay their weights out and to sum up the gradients of those. */
 #ifndef HEED_SRC_ATTENTION_EDGES_H
 #define HEED_SRC_ATTENTION_EDGES_H
 
@@ -31,7 +32,12 @@ void heed__edges_free(heed_attention *plan);
 void heed__edges_before_forward(heed_attention *plan);
 void heed__edges_after_forward(heed_attention *plan);
 
-/* The same backwards; `back` loses the gradients that are computed here. The second returns whether those of
+/* The first backward pass, where the kernels take features as they go: what a group of tasks, whose owner the thread
+ * is, gives the gradients of their weights. */
+void heed__edges_begin_group(const heed_attention *plan, int64_t group);
+void heed__edges_end_task(const heed_attention *plan, int64_t group);
+
+/* A backward call; `back` loses the gradients that are computed here. The second returns whether those of
  * GAT's scores of nodes have been summed up and are to be taken on to their rows; `back` has them again. */
 void heed__edges_before_backward(heed_attention *plan, heed__backward *back);
 bool heed__edges_after_backward(heed_attention *plan, heed__backward *back);

@@ -1,16 +1,5 @@
-/* Features of pairs, compiled once an instruction set. What is linear in them comes by rows: with W one of
- * edge_key and edge_value, x . (W e) of a pair and head is (W' x) . e, so that a row needs H * Fe numbers of
- * its own, and sums of w W e over a row are W times sums of w e. Only scores that bend (GATv2, additive)
- * need W e itself, pair by pair.
- *
- * Arrays [H, row] and [H * D, row] hold rows of features in whole vectors, zeros behind the last. */
-
-INLINE vf features_of(const heed__edges *edges, const float *e, int v) {
-  int left = edges->dim - v * LANES;
-  return left < LANES ? v_load_first(e + v * LANES, left) : v_load(e + v * LANES);
-}
-
-INLINE int feature_vectors(const heed__edges *edges) { return (edges->dim + LANES - 1) / LANES; }
+/* Features of pairs where the stream of pairs does not take them (features_body.h): rows by themselves. Only scores
+ * that bend (GATv2, additive) need W e itself, pair by pair. */
 
 /* to[h, f] = scale times the sum over d of x[h, d] turned[h, d, f] */
 static void edge_project(const heed__edges *edges, int heads, int dim, const float *x,
@@ -46,33 +35,6 @@ static void edge_gather(const heed__problem *problem, const heed__edges *edges, 
       for (int h = 0; h < heads; h++) {
         v_store(at + h * row, v_fma(v_all(number[h]), e, v_load(at + h * row)));
       }
-    }
-  }
-}
-
-/* to[h, d] += scale times the sum over f of by_head[h, f] w[f, h, d] */
-static void edge_expand(const heed__edges *edges, int heads, int dim, const float *by_head,
-                        const float *w, float scale, float *to) {
-  int64_t stride = (int64_t)heads * dim;
-  for (int h = 0; h < heads; h++, by_head += edges->row, w += dim, to += dim) {
-    for (int d = 0; d < dim; d += LANES) {
-      int n = dim - d;
-      const float *from = w + d;
-      vf even = v_zero(), odd = v_zero();
-      int f = 0;
-      if (n >= LANES) {
-        for (; f + 2 <= edges->dim; f += 2, from += 2 * stride) {
-          even = v_fma(v_all(by_head[f]), v_load(from), even);
-          odd = v_fma(v_all(by_head[f + 1]), v_load(from + stride), odd);
-        }
-        if (f < edges->dim) even = v_fma(v_all(by_head[f]), v_load(from), even);
-        v_store(to + d, v_fma(v_all(scale), v_add(even, odd), v_load(to + d)));
-        continue;
-      }
-      for (; f < edges->dim; f++, from += stride) {
-        even = v_fma(v_all(by_head[f]), v_load_first(from, n), even);
-      }
-      v_store_first(to + d, v_fma(v_all(scale), even, v_load_first(to + d, n)), n);
     }
   }
 }

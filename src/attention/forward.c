@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "attention/edges.h"
+#include "attention/linear.h"
 #include "base/status.h"
 #include "base/threads.h"
 
@@ -103,12 +104,28 @@ static void join(const heed_attention *plan, const heed__cut *cut) {
   }
 }
 
+/* The same with another normaliser than softmax: the segments' parts add up. */
+static void join_sums(const heed_attention *plan, const heed__cut *cut) {
+  const heed__problem *problem = &plan->problem;
+  float *out = problem->to.out + cut->row * problem->value_stride;
+  const float *values = part_of(plan, plan->tasks + cut->first_task) + 2 * problem->period;
+  memcpy(out, values, (size_t)problem->value_stride * sizeof *out);
+  for (int64_t t = 1; t < cut->n_tasks; t++) {
+    values += plan->partial_floats;
+    for (int64_t d = 0; d < problem->value_stride; d++) out[d] += values[d];
+  }
+  if (problem->to.log_sum_exp == NULL) return;
+  heed__keep_length(problem, cut->row, heed__length(problem, cut->row));
+}
+
 static void forward_sparse(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   int threads = heed__threads_for_tasks(plan, plan->n_tasks);
   (void)threads; /* without OpenMP */
   void (*const sparse)(const heed__problem *, const heed__task *, float *, const heed__scratch *) =
-      problem->table != NULL ? plan->kernels->sparse_narrow : plan->kernels->sparse;
+      problem->table != NULL       ? plan->kernels->sparse_narrow
+      : heed__is_softmax(problem) ? plan->kernels->sparse
+                                  : plan->kernels->sparse_weights;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t t = 0; t < plan->n_tasks; t++) {
     const heed__task *task = plan->tasks + t;
@@ -116,8 +133,10 @@ static void forward_sparse(heed_attention *plan) {
   }
   if (plan->n_cuts == 0) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t c = 0; c < plan->n_cuts; c++) join(plan, plan->cuts + c);
-  if (problem->to.weights == NULL) return;
+  for (int64_t c = 0; c < plan->n_cuts; c++) {
+    (heed__is_softmax(problem) ? join : join_sums)(plan, plan->cuts + c);
+  }
+  if (problem->to.weights == NULL || !heed__is_softmax(problem)) return;
   for (int64_t c = 0; c < plan->n_cuts; c++) {
     const heed__cut *cut = plan->cuts + c;
     const float *maximum = part_of(plan, plan->tasks + cut->first_task);
@@ -161,11 +180,16 @@ static void forward_dense(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   enum { AT_ONCE = 8 };
   int64_t n = problem->n_diagonals, blocks = n > 1 ? (n + AT_ONCE - 1) / AT_ONCE : 0;
+  bool linear = heed__linear_call(plan, NULL);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, blocks))
   for (int64_t block = 0; block < blocks; block++) {
     for (int64_t d = block * AT_ONCE; d < n && d < (block + 1) * AT_ONCE; d++) {
       if (!heed__is_small(problem, d)) continue;
       const heed__diagonal *diagonal = problem->diagonals + d;
+      if (linear && heed__linear_diagonal(problem, diagonal)) {
+        heed__linear_forward(plan, diagonal, true);
+        continue;
+      }
       for (int32_t head = 0; head < problem->spec.heads; head++) {
         for (int64_t i = diagonal->first_row; i < diagonal[1].first_row; i += TILE_QUERIES) {
           int64_t left = diagonal[1].first_row - i;
@@ -177,7 +201,12 @@ static void forward_dense(heed_attention *plan) {
     }
   }
   for (int64_t d = 0; d < n; d++) {
-    if (!heed__is_small(problem, d)) forward_diagonal(plan, problem->diagonals + d);
+    if (heed__is_small(problem, d)) continue;
+    if (linear && heed__linear_diagonal(problem, problem->diagonals + d)) {
+      heed__linear_forward(plan, problem->diagonals + d, false);
+    } else {
+      forward_diagonal(plan, problem->diagonals + d);
+    }
   }
 }
 

@@ -23,7 +23,7 @@ typedef struct shape {
 enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
 typedef enum shape_name {
-  SHAPE_OTHER, /* or a bias, or a score that nobody has compiled here */
+  SHAPE_OTHER, /* or a score that nobody has compiled here */
   SHAPE_SINGLE,
   SHAPE_ONE_WHOLE,
   SHAPE_FOUR_PACKED,
@@ -32,14 +32,13 @@ typedef enum shape_name {
   SHAPE_EIGHT_WHOLE
 } shape_name;
 
-static shape_name shape_of(const heed__problem *problem) {
-  const heed_attention_spec *spec = &problem->spec;
+static shape_name shape_of(const heed_attention_spec *spec) {
   int value = spec->value_dim, heads = spec->heads;
   int key = spec->score == HEED_SCORE_GAT ? value : spec->key_dim;
   bool compiled = spec->score == HEED_SCORE_DOT || spec->score == HEED_SCORE_GAT ||
-                  spec->score == HEED_SCORE_GATV2;
+                  spec->score == HEED_SCORE_GATV2 || spec->score == HEED__SCORE_NONE;
   bool packed = key == HALF && value == HALF, whole = key % LANES == 0 && value % LANES == 0;
-  if (problem->in.bias != NULL || !compiled) return SHAPE_OTHER;
+  if (!compiled) return SHAPE_OTHER;
   if (heads == 1 && key < LANES && value < LANES) return SHAPE_SINGLE;
   if (heads == 1 && whole) return SHAPE_ONE_WHOLE;
   if (heads == FOUR && packed) return SHAPE_FOUR_PACKED;
@@ -286,7 +285,7 @@ INLINE void node_scores_of(const heed__problem *problem, const float *rows, cons
 static void node_scores(const heed__problem *problem, const float *rows, const float *a,
                         int64_t first, int64_t end, float *scores, const heed__scratch *s) {
   bool alike = problem->spec.key_dim == problem->spec.value_dim; /* shapes are those of values */
-  switch (alike ? shape_of(problem) : SHAPE_OTHER) {
+  switch (alike ? shape_of(&problem->spec) : SHAPE_OTHER) {
     case SHAPE_SINGLE:
       node_scores_of(problem, rows, a, first, end, scores, (shape){SINGLE, 1, 0});
       break;

@@ -12,13 +12,16 @@
 #include "attention/storage_body.h"
 #include "attention/score_body.h"
 #include "attention/sparse_body.h"
+#include "attention/weights_body.h"
 #include "attention/groups_body.h"
+#include "attention/features_body.h"
 #include "attention/stream_body.h"
 #include "attention/stream_narrow_body.h"
 #include "attention/backward_body.h"
 #include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"
 #include "attention/dense_backward_body.h"
+#include "attention/linear_body.h"
 #include "attention/edges_body.h"
 #include "attention/rate_body.h"
 /* clang-format on */
@@ -27,6 +30,7 @@ const heed__kernels KERNELS = {
     .isa = ISA,
     .lanes = LANES,
     .sparse = sparse,
+    .sparse_weights = sparse_weights,
     .sparse_narrow = sparse_narrow,
     .store_rows = store_rows,
     .dense = dense,
@@ -35,8 +39,11 @@ const heed__kernels KERNELS = {
     .backward = backward_task,
     .backward_join = backward_join,
     .dense_backward = dense_backward,
+    .linear_sum = linear_sum,
+    .linear_apply = linear_apply,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
+    .streams_features = streams_features,
     .edge_logits = edge_logits,
     .edge_values = edge_values,
     .edge_products = edge_products,

@@ -10,13 +10,16 @@ libheed_core_la_SOURCES += \
   src/attention/dense_body.h \
   src/attention/edges.c src/attention/edges.h \
   src/attention/edges_body.h \
+  src/attention/features_body.h \
   src/attention/forward.c \
   src/attention/groups_body.h \
   src/attention/isa.c \
   src/attention/kernels_body.h src/attention/kernels_portable.c \
+  src/attention/linear.c src/attention/linear.h src/attention/linear_body.h \
   src/attention/machine.c \
   src/attention/math_body.h \
   src/attention/names.c \
+  src/attention/normalizer.c \
   src/attention/plan.c src/attention/plan.h \
   src/attention/problem.h \
   src/attention/random_body.h \
@@ -27,6 +30,7 @@ libheed_core_la_SOURCES += \
   src/attention/storage.c src/attention/storage_body.h \
   src/attention/sparse_body.h \
   src/attention/stream_body.h src/attention/stream_narrow_body.h \
+  src/attention/weights_body.h \
   src/attention/work.c
 
 libheed_avx2_la_SOURCES += src/attention/kernels_avx2.c src/attention/random_avx2.c \

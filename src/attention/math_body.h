@@ -95,6 +95,17 @@ INLINE vf v_repeat(const float *p, const int n) {
   return n == 1 ? v_all(*p) : v_rows(p, none, n);
 }
 
+/* The same for any n = 1, 2, 4, ... up to LANES. */
+INLINE vf v_repeat_heads(const float *p, int n) {
+  switch (n) {
+    case 1: return v_repeat(p, 1);
+    case 2: return v_repeat(p, 2);
+    case 4: return LANES > 4 ? v_repeat(p, 4) : v_load(p);
+    case 8: return LANES > 8 ? v_repeat(p, 8) : v_load(p);
+    default: return v_load(p);
+  }
+}
+
 INLINE vf v_leaky_relu(vf x, vf slope) {
   return v_fma(slope, v_min(x, v_zero()), v_max(v_zero(), x));
 }

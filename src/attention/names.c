@@ -5,6 +5,8 @@
 
 static const char *const scores[] = {"dot", "gat", "gatv2", "additive"};
 static const char *const kernels[] = {"auto", "sparse", "dense", "reference"};
+static const char *const normalizers[] = {"softmax", "relu", "sigmoid", "linear"};
+enum { NORMALIZERS = sizeof normalizers / sizeof *normalizers };
 static const char *const storages[] = {"float", "bfloat16"};
 enum { STORAGES = sizeof storages / sizeof *storages };
 enum { SCORES = sizeof scores / sizeof *scores, KERNELS = sizeof kernels / sizeof *kernels };
@@ -32,6 +34,19 @@ heed_status heed_kernel_from_name(const char *name, heed_kernel *kernel) {
     return heed__fail(HEED_ARGUMENT, "no kernel '%s': auto, sparse, dense or reference", name);
   }
   *kernel = (heed_kernel)i;
+  return HEED_OK;
+}
+
+const char *heed_normalizer_name(heed_normalizer normalizer) {
+  return (unsigned)normalizer < NORMALIZERS ? normalizers[normalizer] : "?";
+}
+
+heed_status heed_normalizer_from_name(const char *name, heed_normalizer *normalizer) {
+  int i = heed__name_index(normalizers, NORMALIZERS, name);
+  if (i < 0) {
+    return heed__fail(HEED_ARGUMENT, "no normalizer '%s': softmax, relu, sigmoid or linear", name);
+  }
+  *normalizer = (heed_normalizer)i;
   return HEED_OK;
 }
 

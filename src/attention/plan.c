@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "attention/edges.h"
+#include "attention/linear.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -19,6 +20,9 @@ static heed_status check_spec(const heed_attention_spec *spec) {
   }
   if ((unsigned)spec->kernel > HEED_KERNEL_REFERENCE) {
     return heed__fail(HEED_ARGUMENT, "kernel %d: there is none", (int)spec->kernel);
+  }
+  if ((unsigned)spec->normalizer > HEED_NORMALIZER_LINEAR) {
+    return heed__fail(HEED_ARGUMENT, "normalizer %d: there is none", (int)spec->normalizer);
   }
   if (spec->heads < 1 || spec->heads > MOST_HEADS) {
     return heed__fail(HEED_RANGE, "%d heads: not between 1 and %d", spec->heads, MOST_HEADS);
@@ -43,6 +47,10 @@ static heed_status check_spec(const heed_attention_spec *spec) {
       spec->kernel != HEED_KERNEL_SPARSE) {
     return heed__fail(HEED_ARGUMENT, "storage bfloat16: only the sparse kernel has it, not %s",
                       heed_kernel_name(spec->kernel));
+  }
+  if (spec->storage == HEED_STORAGE_BFLOAT16 && spec->normalizer != HEED_NORMALIZER_SOFTMAX) {
+    return heed__fail(HEED_ARGUMENT, "storage bfloat16: only softmax has it, not the normalizer %s",
+                      heed_normalizer_name(spec->normalizer));
   }
   if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
     return heed__fail(HEED_VALUE, "scale %g, slope %g: not finite", (double)spec->scale,
@@ -114,7 +122,7 @@ static int64_t longest_row(const heed_mask *mask) {
 }
 
 /* Floats (of four bytes) in each array of a thread's scratch, in the order of the structure. */
-enum { ARRAYS = 20 };
+enum { ARRAYS = 21 };
 
 static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask,
                           heed_kernel kernel, size_t sizes[ARRAYS]) {
@@ -148,6 +156,7 @@ static void scratch_sizes(const heed_attention_spec *spec, const heed_mask *mask
       dense ? queries * 2 : plain ? 2 * (size_t)longest_row(mask) : 0,
       narrow ? (size_t)heed__wide_keys(spec) + BLOCK_PAIRS * heads * (size_t)spec->value_dim + WIDEST
              : 0,
+      shared ? BLOCK_PAIRS * padded + 5 * WIDEST : 0,
   };
   for (int i = 0; i < ARRAYS; i++) sizes[i] = (all[i] + WIDEST - 1) / WIDEST * WIDEST;
 }
@@ -187,6 +196,7 @@ static heed__scratch scratch_at(float *memory, const size_t sizes[ARRAYS], heed_
       .cursor_end = kernel == HEED_KERNEL_DENSE ? last : NULL,
       .plain = kernel == HEED_KERNEL_REFERENCE ? last : NULL,
       .wide = at[19],
+      .added = at[20],
   };
 }
 
@@ -338,6 +348,7 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
   if (kernel == HEED_KERNEL_DENSE) {
     *bytes += (size_t)(heed__diagonals_most(mask) + 1) * sizeof(heed__diagonal);
   }
+  *bytes += heed__linear_bytes(spec, kernel, threads);
   if (kernel != HEED_KERNEL_DENSE && mask->indices == NULL) *bytes += 4 * (size_t)mask->n_keys;
   size_t edge_bytes;
   HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
@@ -491,6 +502,7 @@ static heed_status plan_fill(heed_attention *plan) {
     }
   }
   HEED__TRY(plan_node_scores(plan));
+  HEED__TRY(heed__linear_new(plan));
   HEED__TRY(heed__edges_new(plan));
   HEED__TRY(heed__table_new(plan));
   plan_prefetch(problem);
@@ -596,6 +608,7 @@ void heed_attention_free(heed_attention *plan) {
   if (plan == NULL) return;
   heed__reserve_free(plan);
   heed__edges_free(plan);
+  heed__linear_free(plan);
   heed__free(plan->scratch);
   heed__free(plan->memory);
   heed__free(plan->all_keys);

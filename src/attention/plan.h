@@ -67,6 +67,7 @@ struct heed_attention {
   bool reserved;          /* bound again and again, to masks within the sizes it was made for */
   bool whole_rows;        /* then: rows are never cut */
   heed__counts most;      /* what its tasks, cuts and partials are reserved for */
+  struct heed__linear *linear; /* NULL: not linear attention in the dense kernel */
   heed__edges *edges;     /* NULL: no features of pairs, or the reference, which takes them as they are */
 };
 

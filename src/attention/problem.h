@@ -9,6 +9,9 @@
 #include <heed/attention.h>
 #include <stdbool.h>
 
+/* The most features of a pair that streams take. */
+enum { STREAMED_FEATURES = 64 };
+
 /* Pairs in one step of the online softmax; tests/bench/README.md says why this many. */
 enum { BLOCK_PAIRS = 32 };
 
@@ -75,6 +78,7 @@ typedef struct heed__problem {
   int64_t table_stride;     /* numbers from one row of it to the next */
   int64_t table_row;        /* numbers of a row that are read */
   int64_t table_value;      /* where a row's value begins; 0 where it begins the row */
+  const struct heed__edges *features; /* of pairs, where the kernels take them as they go (features_body.h) */
 } heed__problem;
 
 /* One pass of the backward call. The first has a row a query and sums over its keys; the second has a
@@ -102,8 +106,11 @@ typedef struct heed__backward {
   const int32_t *key_spread;
   const float *products;   /* NULL, or [n_pairs, H] in mask order, added to the products of d_out and values */
   float *weights;          /* NULL, or [n_pairs, H] in mask order: the first pass leaves them here as applied */
+  float *d_logits;         /* likewise the gradients of the logits, with GAT of the sums before LeakyReLU; where
+                              both are there the second pass takes them up (streams alone) */
   float *statistics;       /* [n_queries, 2, padded] log_sum_exp (FLT_MAX for minus infinity and in
-                              the padding) and d_out . out */
+                              the padding) and d_out . out; with another normaliser than softmax
+                              heed__length_number() and nothing */
   float *query_sums;       /* GAT: [n_queries, padded] gradient of a_query . query */
   float *key_sums;         /* GAT: [n_keys, padded] gradient of a_key . key */
 } heed__backward;
@@ -114,6 +121,10 @@ typedef struct heed__backward {
 /* What one thread works in for features of pairs; whole vectors, so that more fits than counts. Sums are
  * NULL where nobody wants them. */
 typedef struct heed__edge_room {
+  float *flat;       /* in streams: what pairs add to their logits */
+  float *by_row;     /* [BLOCK_PAIRS, H, row] of the rows of a block, as the next two: projected, */
+  float *by_gradient;/* backward: features summed up by gradients of logits */
+  float *by_weight;  /* and by weights */
   float *by_head;    /* [H, row] */
   float *by_feature; /* [Fe, heads_row] */
   float *heads;      /* [heads_row + WIDEST] */
@@ -131,6 +142,9 @@ typedef struct heed__edge_room {
 typedef struct heed__edges {
   heed_score score;    /* of the spec; the problem's may be HEED__SCORE_NONE for the length of a call */
   bool own_score;      /* whether that is so: the score is computed with the features, not by the kernels */
+  bool streams;        /* whether the kernels take them as they go; then there are no numbers a pair and head but
+                          `weights` and `d_logits` of backward calls */
+  bool by_gradients;   /* backward: whether features are summed up by the gradients of the logits */
   int32_t dim;         /* Fe */
   int64_t row;         /* Fe in whole vectors */
   int64_t heads_row;   /* H likewise */
@@ -140,7 +154,8 @@ typedef struct heed__edges {
   float *weights;      /* [n_pairs, H] as applied */
   float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
   float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
-  float *key_turned;   /* [H, D, row] edge_key */
+  float *bias_turned;  /* [H, row] edge_bias */
+  float *key_turned;   /* [H, D, row] edge_key, in streams times the scale */
   float *value_turned; /* [H, Dv, row] edge_value */
   heed_attention_gradients to; /* backward: as the caller gave them, value as in heed__backward */
   heed__edge_room *rooms;      /* [threads] */
@@ -161,6 +176,8 @@ typedef struct heed__scratch {
   uint32_t *random;  /* [BLOCK_PAIRS * H + 8 + 2 * WIDEST] */
   int32_t *columns;  /* [BLOCK_PAIRS + WIDEST] */
   float *keep;       /* flat: what dropout multiplies the weights by */
+  float *added;      /* flat: what pairs add to their logits */
+  const heed__edge_room *room; /* NULL: no features of pairs */
   /* dense only */
   float *tile;       /* [STEP_QUERIES, TILE_KEYS] logits, then weights */
   float *compact;    /* [TILE_KEYS + WIDEST] one row's pairs in a tile */
@@ -178,6 +195,7 @@ typedef struct heed__scratch {
   uint64_t *counters;/* [BLOCK_PAIRS * (H / 4 + 2) + WIDEST] of random numbers */
   uint32_t *scattered;/* four for each of those */
   float *gradients;  /* flat: products of d_out and values, then gradients of logits */
+  float *products;   /* flat: what pairs add to those products */
   float *raw;        /* flat: GAT's sums before LeakyReLU */
   float *log_sums;   /* flat: log_sum_exp of each pair's query */
   float *deltas;     /* flat: d_out . out of each pair's query */
@@ -195,6 +213,15 @@ typedef struct heed__scratch {
   float *d_values;       /* [TILE_KEYS, heed__padded_row(Dv)] */
 } heed__scratch;
 
+/* Linear attention: rows of an array, or of one head of it, and rows that are copied together. */
+enum { LINEAR_ROWS = 96 };
+
+typedef struct heed__stretch {
+  const float *from;
+  int64_t stride;
+  int32_t dim;
+} heed__stretch;
+
 /* Kernels of one instruction set. */
 typedef struct heed__kernels {
   const char *isa;
@@ -202,7 +229,10 @@ typedef struct heed__kernels {
   /* Whole rows, or a segment into partial = (maximum, sum, accumulator). */
   void (*sparse)(const heed__problem *problem, const heed__task *task, float *partial,
                  const heed__scratch *scratch);
-  /* The same from problem->table. */
+  /* The same with another normaliser than softmax: (nothing, nothing, accumulator), the weights final. */
+  void (*sparse_weights)(const heed__problem *problem, const heed__task *task, float *partial,
+                         const heed__scratch *scratch);
+  /* `sparse` from problem->table. */
   void (*sparse_narrow)(const heed__problem *problem, const heed__task *task, float *partial,
                         const heed__scratch *scratch);
   /* The rows [first, end) of problem->table, rounded. */
@@ -229,6 +259,11 @@ typedef struct heed__kernels {
   void (*dense_backward)(const heed__problem *problem, const heed__backward *back, int32_t head,
                          int64_t i0, int64_t i_end, int64_t j0, int64_t j_end, bool by_queries,
                          bool by_keys, const heed__scratch *scratch);
+  /* Linear attention: linear_body.h says what they do. */
+  void (*linear_sum)(const heed__stretch *x, const heed__stretch *y, int64_t rows, int64_t first,
+                     int64_t end, float scale, float *state, int64_t row, float *room);
+  void (*linear_apply)(const heed__stretch *x, int64_t rows, const float *state, int64_t row,
+                       int64_t dim, float scale, bool adds, float *to, int64_t stride, float *room);
   /* back->statistics of the queries [first, end) */
   void (*row_statistics)(const heed__problem *problem, const heed__backward *back, int64_t first,
                          int64_t end, const heed__scratch *scratch);
@@ -236,7 +271,9 @@ typedef struct heed__kernels {
    * scratch->a_sums. */
   void (*node_gradients)(const heed__problem *problem, const heed__backward *back, bool by_keys,
                          int64_t first, int64_t end, const heed__scratch *scratch);
-  /* Features of pairs: edges_body.h says what each leaves where, of the rows [first, end). */
+  /* Whether `sparse` and `backward` take features of pairs as they go, those that are linear in the score. */
+  bool (*streams_features)(const heed_attention_spec *spec);
+  /* Features of pairs otherwise: edges_body.h says what each leaves where, of the rows [first, end). */
   void (*edge_logits)(const heed__problem *problem, const heed__edges *edges, int64_t first,
                       int64_t end, const heed__edge_room *room);
   void (*edge_values)(const heed__problem *problem, const heed__edges *edges, int64_t first,
@@ -389,6 +426,23 @@ static inline int64_t heed__pair_number(const heed__side *side, int64_t p) {
   heed__pair_numbers(side, p, 1, &number);
   return number;
 }
+
+/* Whether a row's weights are those of softmax. */
+static inline bool heed__is_softmax(const heed__problem *problem) {
+  return problem->spec.normalizer == HEED_NORMALIZER_SOFTMAX;
+}
+
+/* What the other normalisers need of a row's length n: log(n) for the sigmoid, else 1 / n; 0 for n = 0. */
+float heed__length_number(heed_normalizer normalizer, int64_t n);
+
+/* Length of row i. */
+int64_t heed__length(const heed__problem *problem, int64_t i);
+
+/* back->statistics with those normalisers. */
+void heed__length_statistics(const heed__problem *problem, const heed__backward *back);
+
+/* log_sum_exp of row i, of so many pairs, with those normalisers. */
+void heed__keep_length(const heed__problem *problem, int64_t i, int64_t n);
 
 /* Whether nothing stands at head h of pair p because of dropout. */
 bool heed__dropped(const heed__problem *problem, int64_t pair, int32_t head);

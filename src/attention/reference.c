@@ -79,6 +79,27 @@ bool heed__dropped(const heed__problem *problem, int64_t pair, int32_t head) {
   return random[number % 4] < problem->drop_below;
 }
 
+/* The weight of a pair in a row of n, for the normalisers other than softmax. */
+static double weight_of(const heed__problem *problem, double logit, int64_t n) {
+  if (logit == -INFINITY) return 0;
+  switch (problem->spec.normalizer) {
+    case HEED_NORMALIZER_RELU: return logit > 0 ? logit / (double)n : 0;
+    case HEED_NORMALIZER_SIGMOID: return 1 / (1 + (double)n * exp(-logit));
+    default: return logit / (double)n;
+  }
+}
+
+/* Its derivative. */
+static double weight_slope(const heed__problem *problem, double logit, int64_t n) {
+  double weight = weight_of(problem, logit, n);
+  if (logit == -INFINITY) return 0;
+  switch (problem->spec.normalizer) {
+    case HEED_NORMALIZER_RELU: return logit > 0 ? 1 / (double)n : 0;
+    case HEED_NORMALIZER_SIGMOID: return weight * (1 - weight);
+    default: return 1 / (double)n;
+  }
+}
+
 static void attend(const heed__problem *problem, int64_t i, int32_t head, double *logit) {
   const heed_attention_inputs *in = &problem->in;
   int32_t heads = problem->spec.heads, key_dim = problem->spec.key_dim;
@@ -95,7 +116,9 @@ static void attend(const heed__problem *problem, int64_t i, int32_t head, double
     if (logit[p] > maximum) maximum = logit[p];
   }
   double sum = 0;
-  for (int64_t p = 0; p < count; p++) {
+  bool softmax = heed__is_softmax(problem);
+  for (int64_t p = 0; p < count && !softmax; p++) logit[p] = weight_of(problem, logit[p], count);
+  for (int64_t p = 0; p < count && softmax; p++) {
     logit[p] = maximum == -INFINITY ? 0 : exp(logit[p] - maximum);
     sum += logit[p];
   }
@@ -117,7 +140,9 @@ static void attend(const heed__problem *problem, int64_t i, int32_t head, double
       problem->to.weights[(first + p) * heads + head] = (float)logit[p];
     }
   }
-  if (problem->to.log_sum_exp != NULL) {
+  if (!softmax && problem->to.log_sum_exp != NULL) {
+    problem->to.log_sum_exp[i * heads + head] = logf((float)count);
+  } else if (problem->to.log_sum_exp != NULL) {
     problem->to.log_sum_exp[i * heads + head] = (float)(sum > 0 ? maximum + log(sum) : -INFINITY);
   }
 }
@@ -148,18 +173,26 @@ static void pair_gradient(const heed__problem *problem, const heed__backward *ba
   int64_t heads = problem->spec.heads, query = i * heads + head, key = j * heads + head;
   int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
   *weight = *d_logit = 0;
-  double log_sum_exp = (double)back->to.log_sum_exp[query];
+  bool softmax = heed__is_softmax(problem);
+  double log_sum_exp = softmax ? (double)back->to.log_sum_exp[query] : 0;
   if (log_sum_exp == (double)-INFINITY) return; /* every pair of the row is shut out */
   double logit =
       score(problem, pair, head, in->query + query * key_dim, in->key + key * key_dim) +
       bias_of(problem, pair, head);
-  double before = exp(logit - log_sum_exp), d_weight = 0, delta = 0;
+  double d_weight = 0, delta = 0;
   for (int64_t d = 0; d < value_dim; d++) {
     double d_out = (double)back->to.d_out[query * value_dim + d];
     d_weight += d_out * value_of(problem, pair, head, j, d);
-    delta += d_out * (double)back->to.out[query * value_dim + d];
+    if (softmax) delta += d_out * (double)back->to.out[query * value_dim + d];
   }
   double keep = heed__dropped(problem, pair, head) ? 0 : (double)problem->keep_scale;
+  if (!softmax) {
+    int64_t n = heed__length(problem, i);
+    *weight = weight_of(problem, logit, n) * keep;
+    *d_logit = weight_slope(problem, logit, n) * keep * d_weight;
+    return;
+  }
+  double before = exp(logit - log_sum_exp);
   *weight = before * keep;
   *d_logit = before * (keep * d_weight - delta);
 }

@@ -1,23 +1,26 @@
 /* The sparse kernel for the shapes of groups_body.h, compiled once an instruction set. A block of pairs
  * gets its weights whatever rows they are in, a vector full at a time; then each row sums up its own.
  *
- * No maximum is looked for: a weight is exp(logit) = p * 2^n as it stands, and its quotient by the
- * row's sum is what it would be otherwise, as long as every n of the row is small. Where a block has an
- * n that is not, its rows are looked at one by one and those it belongs to done by sparse_any(). */
+ * No maximum is looked for: a weight is exp(logit) as it stands, and its quotient by the row's sum is what
+ * it would be otherwise, as long as that sum keeps off the ends of the range of floats. Where one does not,
+ * the rows of the task are done one by one, and those it belongs to with their maximum taken off. */
 
-/* The largest |n|: weights, sums and their products with values then keep off the ends of the range
- * of floats by as much. */
-static const float most_power = 24;
+/* The largest sum of a row, and of the quotients of 1 by it. */
+static const float most_sum = 0x1p32f;
 
 /* A stretch of pairs across rows: BLOCK_PAIRS of a task. */
 typedef struct flow {
   const heed__problem *problem;
   const heed__scratch *s;
   const int32_t *columns; /* of the block */
+  const int32_t *rows;    /* of each of its pairs */
+  block_rows *distinct;   /* those, where features of pairs need them */
+  additions more;         /* what the pairs add to their logits */
   const float *applied;   /* flat: the block's weights after dropout */
+  const float *shift;     /* [LANES] what is taken off the logits of every head; NULL: nothing */
   int64_t first;          /* the block's first pair */
   int pairs;
-  vn extreme;             /* bits of the largest |n| so far */
+  vn extreme;             /* bits of the largest sum of a row so far, or quotient by it */
   bool narrow;            /* keys and values come from problem->table */
 } flow;
 
@@ -41,10 +44,11 @@ INLINE void flow_prefetch(const flow *f, int64_t from, int64_t end, const bool g
 }
 
 /* The logits of a block, and zeros to fill the last vectors. */
-INLINE void flow_logits(const flow *f, const int32_t *rows, int64_t task_end,
-                        const heed_score score, term t, const shape s) {
+INLINE void flow_logits(const flow *f, int64_t task_end, const heed_score score, term t,
+                        const shape s) {
   const heed__problem *problem = f->problem;
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
+  const bool none = dot && problem->spec.score == HEED__SCORE_NONE;
   const int padded = s.padded, most = LANES / padded;
   const float *queries = gat ? problem->query_scores : problem->in.query;
   const float *keys = gat ? problem->key_scores : kept_keys(problem, f->narrow);
@@ -62,17 +66,22 @@ INLINE void flow_logits(const flow *f, const int32_t *rows, int64_t task_end,
       flow_prefetch(f, from, to < task_end ? to : task_end, gat);
     }
     g.columns = f->columns + pair;
-    g.rows = rows + pair;
+    g.rows = f->rows + pair;
     g.pairs = pair < whole ? most : f->pairs - pair;
     vf logit;
     if (gat) {
       vf query = v_stretches(queries, 1, g.rows, g.pairs, padded);
       vf key = v_stretches(keys, 1, g.columns, g.pairs, padded);
-      logit = v_leaky_relu(v_add(query, key), slope);
+      vf raw = v_add(query, key);
+      if (f->more.within != NULL) raw = v_add(raw, v_load(f->more.within + pair * padded));
+      logit = v_leaky_relu(raw, slope);
+    } else if (none) {
+      logit = v_zero();
     } else {
       logit = group_sums(&g, queries, keys, a, slope, t, s);
       if (dot) logit = v_mul(scale, logit);
     }
+    if (f->more.added != NULL) logit = v_add(logit, v_load(f->more.added + pair * padded));
     if (pair == whole) {
       logit = v_where_less(v_numbers(), v_all((float)(g.pairs * padded)), logit, v_zero());
     }
@@ -84,19 +93,18 @@ INLINE void flow_logits(const flow *f, const int32_t *rows, int64_t task_end,
 /* The weights of a block, and where there is dropout what it leaves of them. */
 INLINE void flow_weights(flow *f, const int padded) {
   const heed__problem *problem = f->problem;
+  const float highest = 88;
   int total = f->pairs * padded;
   float *weights = f->s->logits, *applied = f->s->keep;
-  vn extreme = f->extreme;
+  vf shift = f->shift != NULL ? v_load(f->shift) : v_zero();
   for (int i = 0; i < total; i += SIDE_BY_SIDE * LANES) {
-    vf p[SIDE_BY_SIDE], n[SIDE_BY_SIDE];
-    for (int k = 0; k < SIDE_BY_SIDE; k++) p[k] = v_load(weights + i + k * LANES);
-    v_exp_parts(p, n, SIDE_BY_SIDE);
+    vf w[SIDE_BY_SIDE];
     for (int k = 0; k < SIDE_BY_SIDE; k++) {
-      extreme = v_larger_size(extreme, n[k]);
-      v_store(weights + i + k * LANES, v_scale(p[k], n[k]));
+      w[k] = v_min(v_all(highest), v_sub(v_load(weights + i + k * LANES), shift));
     }
+    v_exps(w, SIDE_BY_SIDE);
+    for (int k = 0; k < SIDE_BY_SIDE; k++) v_store(weights + i + k * LANES, w[k]);
   }
-  f->extreme = extreme;
   f->applied = weights;
   if (problem->drop_below == 0) return;
   /* In place, never behind where it is read. */
@@ -107,20 +115,31 @@ INLINE void flow_weights(flow *f, const int padded) {
   f->applied = applied;
 }
 
-/* out = sums / sum of the weights */
-INLINE void flow_divide(const flow *f, vf sum, float *out, const shape s) {
+/* The largest logits of a block, lane by lane, from `largest` on. */
+INLINE void flow_largest(const flow *f, float *largest, const int padded) {
+  const float *logits = f->s->logits;
+  int total = f->pairs * padded, i = 0;
+  vf most = v_load(largest);
+  for (; i + LANES <= total; i += LANES) most = v_max(most, v_load(logits + i));
+  if (i < total) most = v_max(most, v_first_or_nothing(v_load(logits + i), total - i));
+  v_store(largest, most);
+}
+
+/* out = sums / sum of the weights. Leaves 1 / sum in the scratch. */
+INLINE void flow_divide(flow *f, vf sum, float *out, const shape s) {
   const float *sums = f->s->accumulator;
   float *factor = f->s->factor;
   vf inverse = v_div(v_all(1.0f), sum);
+  f->extreme = v_larger_size(v_larger_size(f->extreme, sum), inverse);
+  inverse = v_where_less(v_zero(), sum, inverse, v_mul(sum, v_zero()));
+  v_store(factor, inverse);
   if (s.layout == PACKED) {
     for (int v = 0; v < s.padded * s.dim / LANES; v++) {
       v_store(out + v * LANES, v_mul(spread_packed(inverse, v, s.dim), v_load(sums + v * LANES)));
     }
   } else if (s.layout == SINGLE) {
-    v_store(factor, inverse);
     v_store_first(out, v_mul(v_all(*factor), v_load(sums)), f->problem->spec.value_dim);
   } else {
-    v_store(factor, inverse);
     for (int64_t c = 0; c < f->problem->value_vectors; c++) {
       vf by = v_all(factor[s.padded == 1 ? 0 : f->problem->head_of[c]]);
       v_store(out + c * LANES, v_mul(by, v_load(sums + c * LANES)));
@@ -128,9 +147,36 @@ INLINE void flow_divide(const flow *f, vf sum, float *out, const shape s) {
   }
 }
 
-/* Adds the pairs [from, to) of the block to a row; `first` and `last` say whether these are the row's. */
-INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, bool last,
-                     const shape s) {
+/* The weights of a row, which stand where they are to go but for 1 / sum. */
+static void flow_put_weights(const heed__problem *problem, const float *inverse, int64_t first,
+                             int64_t end) {
+  int heads = problem->spec.heads;
+  float *weights = problem->to.weights;
+  vf by = v_repeat_heads(inverse, heads);
+  int64_t i = first * heads, last = end * heads;
+  for (; i + LANES <= last; i += LANES) v_store(weights + i, v_mul(by, v_load(weights + i)));
+  if (i == last) return;
+  int left = (int)(last - i);
+  v_store_first(weights + i, v_mul(by, v_load_first(weights + i, left)), left);
+}
+
+/* Adds to a row's sums what the features of its pairs bring to their values. */
+static void flow_features(const flow *f, int from, int to, bool first, bool last) {
+  const heed__problem *problem = f->problem;
+  const heed__edges *edges = problem->features;
+  int heads = problem->spec.heads;
+  float *by_head = f->s->room->by_head;
+  feature_gather(edges, heads, problem->in.edges + (f->first + from) * edges->dim,
+                 f->applied + from * heads, to - from, first, by_head);
+  if (!last) return;
+  edge_expand(edges, heads, problem->spec.value_dim, by_head, problem->in.edge_value, 1,
+              f->s->accumulator);
+}
+
+/* Adds the pairs [from, to) of the block to a row, whose first pair is `row_first`; `last` says whether these
+ * are its last, or those of a segment, which then stays in the scratch. */
+INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, bool last,
+                     bool segment, const shape s) {
   const heed__problem *problem = f->problem;
   const heed__scratch *scratch = f->s;
   const span values = {.rows = kept_values(problem, f->narrow),
@@ -144,13 +190,20 @@ INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, b
                        .narrow = f->narrow,
                        .narrow_stride = problem->table_stride};
   float *out = problem->to.out + row * problem->value_stride;
+  bool first = f->first + from == row_first;
   vf sum = first ? v_zero() : v_load(scratch->sum);
   sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, sum, s);
-  if (!last) {
+  if (problem->features != NULL && problem->in.edge_value != NULL) {
+    flow_features(f, from, to, first, last);
+  }
+  if (!last || segment) {
     v_store(scratch->sum, sum);
     return;
   }
   flow_divide(f, sum, out, s);
+  if (problem->to.weights != NULL) {
+    flow_put_weights(problem, scratch->factor, row_first, f->first + to);
+  }
   if (problem->to.log_sum_exp == NULL) return;
   float *to_sum = problem->to.log_sum_exp + row * s.padded;
   if (s.padded < LANES) {
@@ -160,31 +213,14 @@ INLINE void flow_sum(const flow *f, int64_t row, int from, int to, bool first, b
   }
 }
 
-/* Whether every n was small. */
-INLINE bool flow_is_small(vn extreme) {
+/* Whether every sum was of a good size. */
+INLINE bool flow_is_good(vn extreme, int heads) {
   uint32_t bits[LANES], most;
-  const float most_size = most_power;
   memcpy(bits, &extreme, sizeof bits);
-  memcpy(&most, &most_size, sizeof most);
-  bool small = true;
-  for (int i = 0; i < LANES; i++) small = small && bits[i] <= most;
-  return small;
-}
-
-INLINE bool row_is_small(const heed__problem *problem, const heed__scratch *scratch, int64_t first,
-                         int64_t end, int32_t *rows, int64_t row, const heed_score score, term t,
-                         const shape s, const bool narrow) {
-  flow f = {.problem = problem, .s = scratch, .narrow = narrow};
-  int32_t columns[BLOCK_PAIRS + LANES];
-  for (int64_t p = first; p < end; p += BLOCK_PAIRS) {
-    f.first = p;
-    f.pairs = (int)(end - p < BLOCK_PAIRS ? end - p : BLOCK_PAIRS);
-    f.columns = columns_of_block(problem->mask, row, p, f.pairs, columns);
-    rows_of_block(problem->mask, row, p, f.pairs, rows);
-    flow_logits(&f, rows, end, score, t, s);
-    flow_weights(&f, s.padded);
-  }
-  return flow_is_small(f.extreme);
+  memcpy(&most, &most_sum, sizeof most);
+  bool good = true;
+  for (int h = 0; h < heads; h++) good = good && bits[h] <= most;
+  return good;
 }
 
 /* The sums that stand in log_sum_exp become what it is. */
@@ -194,132 +230,197 @@ INLINE void logs_of_sums(float *sums, int64_t n) {
   if (i < n) v_store_first(sums + i, v_log(v_load_first(sums + i, (int)(n - i))), (int)(n - i));
 }
 
-/* The rows of a task, or a segment into `partial`. */
-INLINE void stream(const heed__problem *problem, const heed__task *task, float *partial,
-                   const heed__scratch *scratch, const heed_score score, term t, const shape s,
-                   const bool narrow) {
+/* A block's columns, rows and what its pairs add to their logits. */
+static void flow_begin(flow *f, int64_t row, int32_t *rows, int32_t *columns) {
+  const heed__problem *problem = f->problem;
+  f->columns = columns_of_block(problem->mask, row, f->first, f->pairs, columns);
+  rows_of_block(problem->mask, row, f->first, f->pairs, rows);
+  if (problem->features != NULL) block_rows_of(rows, f->pairs, f->distinct);
+  f->more = additions_of(problem, f->s, f->distinct, f->first, f->pairs);
+}
+
+/* The rows of a task, or a segment into the scratch. With `largest` nothing but the largest logits are found.
+ * Returns whether the sums of all rows were of a good size. */
+INLINE bool stream(const heed__problem *problem, const heed__task *task, bool segment,
+                   const heed__scratch *scratch, const float *shift, float *largest,
+                   const heed_score score, term t, const shape s, const bool narrow) {
   const heed_mask *mask = problem->mask;
-  flow f = {.problem = problem, .s = scratch, .narrow = narrow};
   int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
+  block_rows distinct;
+  flow f = {.problem = problem,
+            .s = scratch,
+            .rows = rows,
+            .distinct = &distinct,
+            .shift = shift,
+            .narrow = narrow};
   int64_t row = task->first_row, end = task->end_pair;
-  int64_t row_first = task->first_pair, row_end = partial == NULL ? mask->indptr[row + 1] : end;
+  int64_t row_first = task->first_pair, row_end = segment ? end : mask->indptr[row + 1];
   for (f.first = task->first_pair; f.first < end; f.first += BLOCK_PAIRS) {
     f.pairs = (int)(end - f.first < BLOCK_PAIRS ? end - f.first : BLOCK_PAIRS);
-    f.columns = columns_of_block(mask, row, f.first, f.pairs, columns);
-    rows_of_block(mask, row, f.first, f.pairs, rows);
-    flow_logits(&f, rows, end, score, t, s);
+    int64_t numbers = (int64_t)f.pairs * s.padded;
+    float *weights = problem->to.weights;
+    if (weights != NULL) weights += f.first * s.padded;
+    flow_begin(&f, row, rows, columns);
+    flow_logits(&f, end, score, t, s);
+    if (largest != NULL) {
+      flow_largest(&f, largest, s.padded);
+      continue;
+    }
+    if (weights != NULL && segment) { /* logits, for weights_of_row() */
+      memcpy(weights, scratch->logits, (size_t)numbers * sizeof *weights);
+    }
     flow_weights(&f, s.padded);
+    if (weights != NULL && !segment) memcpy(weights, f.applied, (size_t)numbers * sizeof *weights);
     for (int at = 0; at < f.pairs;) {
       int64_t left = row_end - f.first;
       int to = left < f.pairs ? (int)left : f.pairs;
-      bool last = left <= f.pairs && partial == NULL;
-      if (to > at) flow_sum(&f, row, at, to, f.first + at == row_first, last, s);
+      bool last = left <= f.pairs;
+      if (to > at) flow_sum(&f, row, row_first, at, to, last, segment, s);
       if (to == at) empty_row(problem, row);
       at = to;
-      if (!last) break;
+      if (!last || segment) break;
       row_first = row_end;
       row++;
       row_end = row < task->end_row ? mask->indptr[row + 1] : end;
     }
   }
-  if (partial != NULL) {
-    if (flow_is_small(f.extreme)) {
-      memset(scratch->maximum, 0, (size_t)problem->period * sizeof(float));
-      put_partial(problem, scratch, partial);
-    } else {
-      (narrow ? sparse_any_narrow : sparse_any)(problem, task, partial, scratch);
-    }
-    return;
+  if (largest != NULL) return true;
+  if (segment) {
+    vf sum = v_load(scratch->sum);
+    vn extreme = v_larger_size(v_larger_size(f.extreme, sum), v_div(v_all(1.0f), sum));
+    return flow_is_good(extreme, s.padded);
   }
   for (; row < task->end_row; row++) empty_row(problem, row);
   if (problem->to.log_sum_exp != NULL) {
     logs_of_sums(problem->to.log_sum_exp + task->first_row * s.padded,
                  (task->end_row - task->first_row) * s.padded);
   }
-  if (flow_is_small(f.extreme)) return;
-  for (row = task->first_row; row < task->end_row; row++) {
-    int64_t first = mask->indptr[row], last = mask->indptr[row + 1];
-    if (row_is_small(problem, scratch, first, last, rows, row, score, t, s, narrow)) continue;
-    heed__task one = {row, row + 1, first, last, -1};
-    (narrow ? sparse_any_narrow : sparse_any)(problem, &one, NULL, scratch);
+  return flow_is_good(f.extreme, s.padded);
+}
+
+typedef bool (*stream_function)(const heed__problem *problem, const heed__task *task, bool segment,
+                                const heed__scratch *scratch, const float *shift, float *largest);
+
+/* One row, or a segment of one, whose sums were not of a good size: with its maximum taken off. */
+static void stream_shifted(stream_function run, const heed__problem *problem,
+                           const heed__task *task, bool segment, const heed__scratch *scratch) {
+  int heads = problem->spec.heads;
+  float largest[LANES];
+  v_store(largest, v_all(-INFINITY));
+  (void)run(problem, task, segment, scratch, NULL, largest);
+  vf most = fold_max(v_load(largest), heads);
+  most = v_where_less(most, v_all(-FLT_MAX), v_zero(), most); /* a row that is all shut out */
+  v_store(largest, most);
+  (void)run(problem, task, segment, scratch, largest, NULL);
+  v_store(scratch->maximum, most);
+  if (segment || problem->to.log_sum_exp == NULL) return;
+  float *log_sum = problem->to.log_sum_exp + task->first_row * heads;
+  for (int h = 0; h < heads; h++) log_sum[h] += largest[h];
+}
+
+/* The rows of a task, or a segment into `partial`. */
+static void stream_task(stream_function run, const heed__problem *problem, const heed__task *task,
+                        float *partial, const heed__scratch *scratch) {
+  bool good = run(problem, task, partial != NULL, scratch, NULL, NULL);
+  if (partial != NULL) {
+    memset(scratch->maximum, 0, (size_t)problem->period * sizeof(float));
+    if (!good) stream_shifted(run, problem, task, true, scratch);
+    put_partial(problem, scratch, partial);
+    return;
+  }
+  for (int64_t row = task->first_row; row < task->end_row && !good; row++) {
+    const int64_t *ends = problem->mask->indptr + row;
+    heed__task one = {row, row + 1, ends[0], ends[1], -1};
+    if (run(problem, &one, false, scratch, NULL, NULL)) continue;
+    stream_shifted(run, problem, &one, false, scratch);
   }
 }
 
-typedef void (*task_function)(const heed__problem *problem, const heed__task *task, float *partial,
-                              const heed__scratch *scratch);
-
-INLINE void stream_by_score(const heed__problem *problem, const heed__task *task, float *partial,
-                            const heed__scratch *scratch, const shape s, const bool narrow) {
+INLINE bool stream_by_score(const heed__problem *problem, const heed__task *task, bool segment,
+                            const heed__scratch *scratch, const float *shift, float *largest,
+                            const shape s, const bool narrow) {
   switch (problem->spec.score) {
     case HEED_SCORE_GAT:
-      stream(problem, task, partial, scratch, HEED_SCORE_GAT, term_dot, s, narrow);
-      break;
+      return stream(problem, task, segment, scratch, shift, largest, HEED_SCORE_GAT, term_dot, s,
+                    narrow);
     case HEED_SCORE_GATV2:
-      stream(problem, task, partial, scratch, HEED_SCORE_GATV2, term_gatv2, s, narrow);
-      break;
+      return stream(problem, task, segment, scratch, shift, largest, HEED_SCORE_GATV2, term_gatv2,
+                    s, narrow);
     default:
-      stream(problem, task, partial, scratch, HEED_SCORE_DOT, term_dot, s, narrow);
+      return stream(problem, task, segment, scratch, shift, largest, HEED_SCORE_DOT, term_dot, s,
+                    narrow);
   }
 }
 
-static void stream_eight_packed(const heed__problem *problem, const heed__task *task, float *partial,
-                                const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){PACKED, EIGHT, HALF}, false);
+static bool stream_eight_packed(const heed__problem *problem, const heed__task *task,
+                                bool segment, const heed__scratch *scratch, const float *shift,
+                                float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){PACKED, EIGHT, HALF},
+                         false);
 }
 
-static void stream_eight_whole(const heed__problem *problem, const heed__task *task, float *partial,
-                               const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, EIGHT, 0}, false);
+static bool stream_eight_whole(const heed__problem *problem, const heed__task *task,
+                               bool segment, const heed__scratch *scratch, const float *shift,
+                               float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){WHOLE, EIGHT, 0},
+                         false);
 }
 
-static void stream_four_packed(const heed__problem *problem, const heed__task *task, float *partial,
-                               const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){PACKED, FOUR, HALF}, false);
+static bool stream_four_packed(const heed__problem *problem, const heed__task *task,
+                               bool segment, const heed__scratch *scratch, const float *shift,
+                               float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){PACKED, FOUR, HALF},
+                         false);
 }
 
-static void stream_four_whole(const heed__problem *problem, const heed__task *task, float *partial,
-                              const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, FOUR, 0}, false);
+static bool stream_four_whole(const heed__problem *problem, const heed__task *task,
+                              bool segment, const heed__scratch *scratch, const float *shift,
+                              float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){WHOLE, FOUR, 0},
+                         false);
 }
 
-static void stream_single(const heed__problem *problem, const heed__task *task, float *partial,
-                          const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){SINGLE, 1, 0}, false);
+static bool stream_single(const heed__problem *problem, const heed__task *task,
+                          bool segment, const heed__scratch *scratch, const float *shift,
+                          float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){SINGLE, 1, 0},
+                         false);
 }
 
-static void stream_one_whole(const heed__problem *problem, const heed__task *task, float *partial,
-                             const heed__scratch *scratch) {
-  stream_by_score(problem, task, partial, scratch, (shape){WHOLE, 1, 0}, false);
+static bool stream_one_whole(const heed__problem *problem, const heed__task *task,
+                             bool segment, const heed__scratch *scratch, const float *shift,
+                             float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){WHOLE, 1, 0},
+                         false);
 }
 
 /* SHAPE_OTHER where a call asks for what only the kernel for any shape gives. */
 static shape_name stream_shape(const heed__problem *problem) {
   const heed_mask *mask = problem->mask;
-  if (problem->to.weights != NULL) return SHAPE_OTHER;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return SHAPE_OTHER;
-  return shape_of(problem);
-}
-
-static task_function sparse_of_shape(const heed__problem *problem) {
-  switch (stream_shape(problem)) {
-    case SHAPE_SINGLE:
-      return stream_single;
-    case SHAPE_ONE_WHOLE:
-      return stream_one_whole;
-    case SHAPE_FOUR_PACKED:
-      return stream_four_packed;
-    case SHAPE_FOUR_WHOLE:
-      return stream_four_whole;
-    case SHAPE_EIGHT_PACKED:
-      return stream_eight_packed;
-    case SHAPE_EIGHT_WHOLE:
-      return stream_eight_whole;
-    default:
-      return sparse_any;
-  }
+  return shape_of(&problem->spec);
 }
 
 static void sparse(const heed__problem *problem, const heed__task *task, float *partial,
                    const heed__scratch *scratch) {
-  sparse_of_shape(problem)(problem, task, partial, scratch);
+  static const stream_function functions[] = {
+      [SHAPE_SINGLE] = stream_single,
+      [SHAPE_ONE_WHOLE] = stream_one_whole,
+      [SHAPE_FOUR_PACKED] = stream_four_packed,
+      [SHAPE_FOUR_WHOLE] = stream_four_whole,
+      [SHAPE_EIGHT_PACKED] = stream_eight_packed,
+      [SHAPE_EIGHT_WHOLE] = stream_eight_whole,
+  };
+  shape_name name = stream_shape(problem);
+  if (name == SHAPE_OTHER) {
+    sparse_any(problem, task, partial, scratch);
+  } else {
+    stream_task(functions[name], problem, task, partial, scratch);
+  }
+}
+
+static bool streams_features(const heed_attention_spec *spec) {
+  return spec->edge_dim > 0 && spec->edge_dim <= STREAMED_FEATURES &&
+         (spec->score == HEED_SCORE_DOT || spec->score == HEED_SCORE_GAT) &&
+         shape_of(spec) != SHAPE_OTHER;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "attention/linear.h"
 #include "attention/plan.h"
 #include "base/status.h"
 
@@ -28,6 +29,25 @@ static pair_work work_of_score(heed_score score, double dim) {
   }
 }
 
+/* What a normaliser does. */
+typedef struct normalizer_work {
+  double weight;       /* operations from a logit to its weight */
+  double gradient;     /* from the gradient of the weight to that of the logit, the weight being there */
+  double exponentials;
+} normalizer_work;
+
+static normalizer_work work_of_normalizer(heed_normalizer normalizer) {
+  switch (normalizer) {
+    case HEED_NORMALIZER_RELU: /* compare; the row is divided when it is summed up */
+      return (normalizer_work){1, 1, 0};
+    case HEED_NORMALIZER_SIGMOID: /* subtract, add, divide; subtract, multiply twice */
+      return (normalizer_work){3, 3, 1};
+    case HEED_NORMALIZER_LINEAR: return (normalizer_work){0, 0, 0};
+    default: /* compare, subtract, add; less the row's statistic, multiply */
+      return (normalizer_work){3, 2, 1};
+  }
+}
+
 /* Sizes in bytes and numbers that both passes speak of. */
 typedef struct sizes {
   double queries, keys, pairs;
@@ -37,11 +57,14 @@ typedef struct sizes {
   double rounded;            /* bytes of a node read and written to make its row of bfloat16 */
   double out_row;
   bool gat, listed, runs;
+  normalizer_work weights;
+  double out_read, statistics; /* backward: numbers of a head of a query, beside d_out */
 } sizes;
 
 static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                       const heed_attention_inputs *inputs) {
   bool gat = spec->score == HEED_SCORE_GAT;
+  bool softmax = spec->normalizer == HEED_NORMALIZER_SOFTMAX;
   double row = 4.0 * spec->heads * (gat ? 1 : spec->key_dim);
   double values = 4.0 * spec->heads * spec->value_dim;
   bool apart = gat || inputs->value != NULL, narrow = spec->storage == HEED_STORAGE_BFLOAT16;
@@ -61,7 +84,10 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                  .out_row = values,
                  .gat = gat,
                  .listed = mask->indices != NULL,
-                 .runs = mask->starts != NULL};
+                 .runs = mask->starts != NULL,
+                 .weights = work_of_normalizer(spec->normalizer),
+                 .out_read = softmax ? spec->value_dim : 0,
+                 .statistics = softmax ? 2 : 0};
 }
 
 /* GAT: nodes whose numbers are read, of two arrays or of one. */
@@ -72,10 +98,9 @@ static double nodes_read(const sizes *s, const heed_attention_inputs *inputs) {
 static void count_forward(const sizes *s, const heed_attention_inputs *inputs, pair_work pair,
                           bool tiles, heed_work *work) {
   double nodes = s->queries + s->keys;
-  /* Three operations of the softmax: compare, subtract, add. */
-  double operations = pair.score + 3 + 2 * s->value_dim + (inputs->bias != NULL);
+  double operations = pair.score + s->weights.weight + 2 * s->value_dim + (inputs->bias != NULL);
   work->operations = s->heads * (s->pairs * operations + s->queries * s->value_dim);
-  work->exponentials = s->heads * s->pairs * (1 + pair.exponentials);
+  work->exponentials = s->heads * s->pairs * (s->weights.exponentials + pair.exponentials);
   work->streamed_bytes = s->queries * (s->query_row + s->out_row) + s->keys * s->rounded;
   if (s->listed) work->streamed_bytes += 8 * (s->queries + 1) + 4 * s->pairs;
   if (s->runs) work->streamed_bytes += 12 * s->queries + 8;
@@ -92,17 +117,21 @@ static void count_forward(const sizes *s, const heed_attention_inputs *inputs, p
 
 static void count_backward(const sizes *s, const heed_attention_inputs *inputs, pair_work pair,
                            bool tiles, heed_work *work) {
-  double statistics = 8 * s->heads, numbers = 4 * s->heads * s->dim;
+  double statistics = 4 * s->statistics * s->heads, numbers = 4 * s->heads * s->dim;
   double passes = tiles ? 1 : 2;
-  /* The weight (subtract) and the logit's gradient (two) again, d_out . value; then every gradient. */
-  double again = pair.score + 3 + 2 * s->value_dim + (inputs->bias != NULL);
+  /* The weight again (softmax's without its sum: one less the maximum's compare), the logit's gradient,
+   * d_out . value; then every gradient. */
+  double weight = s->statistics > 0 ? 1 : s->weights.weight;
+  double again =
+      pair.score + weight + s->weights.gradient + 2 * s->value_dim + (inputs->bias != NULL);
   double gradients = 2 * pair.gradient + pair.vector + 2 * s->value_dim;
   work->operations = s->heads * (s->pairs * (passes * again + gradients) +
-                                 s->queries * 2 * s->value_dim); /* d_out . out */
-  work->exponentials = passes * s->heads * s->pairs * (1 + pair.exponentials);
+                                 s->queries * 2 * s->out_read); /* d_out . out */
+  work->exponentials = passes * s->heads * s->pairs * (s->weights.exponentials + pair.exponentials);
   /* Rows of queries: numbers, out, d_out, log_sum_exp, gradient. */
+  double outs = s->out_row + 4 * s->heads * (s->out_read + s->statistics / 2); /* d_out and those */
   work->streamed_bytes =
-      s->queries * (s->query_row + 2 * s->out_row + 4 * s->heads + numbers) +
+      s->queries * (s->query_row + outs + numbers) +
       s->keys * (s->key_row + 2 * s->value_row + numbers); /* of keys: numbers and gradients */
   if (s->listed) work->streamed_bytes += 8 * (s->queries + s->keys + 2) + passes * 4 * s->pairs;
   if (s->runs) work->streamed_bytes += 12 * (s->queries + s->keys) + 16;
@@ -114,6 +143,15 @@ static void count_backward(const sizes *s, const heed_attention_inputs *inputs, 
   work->streamed_bytes += s->queries * statistics; /* written between the passes */
   work->row_bytes[0] = (int64_t)(s->key_row + s->value_row);
   work->row_bytes[1] = (int64_t)(s->query_row + s->out_row + statistics);
+}
+
+/* Linear attention without pairs: two sums of products forward, five backward, each for a query or a key. */
+static void count_linear(const sizes *s, const heed_attention_spec *spec, const heed_mask *mask,
+                         bool forward, heed_work *work) {
+  double cells = heed__linear_mask_cells(spec, mask);
+  if (cells >= s->pairs) return;
+  double a_cell = 2 * (s->dim + s->value_dim) * (forward ? 1 : 2.5);
+  work->operations = s->heads * cells * a_cell;
 }
 
 /* Features of pairs pass by once. What is linear in them costs a row its H * Fe numbers, made from the
@@ -155,6 +193,10 @@ heed_status heed_attention_work(const heed_attention_spec *spec, const heed_mask
   sizes s = sizes_of(spec, mask, inputs);
   pair_work pair = work_of_score(spec->score, s.dim);
   (forward ? count_forward : count_backward)(&s, inputs, pair, tiles, work);
+  if (tiles && heed__linear_spec(spec, spec->kernel) && inputs->bias == NULL && spec->dropout == 0 &&
+      spec->edge_dim == 0) {
+    count_linear(&s, spec, mask, forward, work);
+  }
   if (inputs->bias != NULL) {
     work->streamed_bytes += (forward || tiles ? 4.0 : 8.0) * s.pairs * inputs->bias_heads;
   }

@@ -53,7 +53,7 @@ static void finish_options(struct argp_state *state, train_input *input) {
   if (training->splits != NULL && !all) {
     input->splits = cli_list(state, "--splits", training->splits, &input->n_splits);
   }
-  bool folds = input->recipe.split == HEED_SPLIT_FOLDS && training->splits == NULL;
+  bool folds = cli_folds(&input->recipe) && training->splits == NULL;
   if ((input->resume || input->checkpoint_every > 0) &&
       (all || folds || input->n_splits > 1 || input->n_seeds > 1)) {
     argp_error(state, "--resume and --checkpoint-every are for a single seed and split");

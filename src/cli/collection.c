@@ -156,7 +156,7 @@ static int draw_paired(cli_task *task, const cli_recipe *recipe, const char *sou
 /* Splits by number; all where none are listed. */
 static int draw_numbered(cli_task *task, const cli_recipe *recipe, const char *source,
                          const cli_runs *runs) {
-  bool folds = recipe->split == HEED_SPLIT_FOLDS;
+  bool folds = cli_folds(recipe);
   int64_t last = runs->n_numbers > 0 ? 0 : ALL_DRAWN - 1;
   for (int i = 0; i < runs->n_numbers; i++) {
     last = runs->numbers[i] > last ? runs->numbers[i] : last;
@@ -183,7 +183,7 @@ static int draw_numbered(cli_task *task, const cli_recipe *recipe, const char *s
 int cli_collection_prepare(cli_task *task, cli_recipe *recipe, const char *source,
                            const cli_runs *runs) {
   if (settle(task, recipe, source)) return CLI_FAILED;
-  if (runs->splits == NULL && recipe->split != HEED_SPLIT_FOLDS) {
+  if (runs->splits == NULL && !cli_folds(recipe)) {
     return draw_paired(task, recipe, source, runs);
   }
   return draw_numbered(task, recipe, source, runs);
@@ -194,7 +194,7 @@ int cli_collection_redraw(cli_task *task, const char *source, const char *kind, 
   heed_collection_split_kind split;
   if (cli_check(heed_collection_split_from_name(kind, &split), source)) return CLI_FAILED;
   cli_recipe recipe = {.split = (int)split};
-  return draw(task, &recipe, source, seed, split == HEED_SPLIT_FOLDS ? folds : number + 1);
+  return draw(task, &recipe, source, seed, cli_folds(&recipe) ? folds : number + 1);
 }
 
 /* --- Masks --------------------------------------------------------------------------------- */

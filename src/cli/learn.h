@@ -241,6 +241,9 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
 int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
                     const cli_task *task);
 
+/* Whether its splits are folds. */
+bool cli_folds(const cli_recipe *recipe);
+
 /* The seeds of a list, or the one; for free(). */
 int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one);
 

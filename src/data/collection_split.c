@@ -9,7 +9,8 @@
 #include "data/collection.h"
 #include "data/molecule.h"
 
-static const char *const names[] = {"random", "stratified", "folds", "scaffold"};
+static const char *const names[] = {"random", "stratified", "folds", "scaffold",
+                                    "scaffold-folds"};
 enum { KINDS = sizeof names / sizeof *names };
 
 /* Graphs that stay together: those of one molecule, or of one scaffold. */
@@ -31,6 +32,10 @@ typedef struct splitter {
   int32_t groups; /* classes; 1 where they do not count */
 } splitter;
 
+static bool by_scaffold(heed_collection_split_kind kind) {
+  return kind == HEED_SPLIT_SCAFFOLD || kind == HEED_SPLIT_SCAFFOLD_FOLDS;
+}
+
 static bool is_known(const heed_collection *c, int64_t g) {
   if (c->kind == HEED_TARGET_NONE) return true;
   if (c->kind == HEED_TARGET_CLASS) return c->labels[g] >= 0;
@@ -48,11 +53,12 @@ static heed_status check(const heed_collection *c, const heed_collection_split_o
     return heed__fail(HEED_ARGUMENT, "%d splits: not between 1 and %d", o->splits,
                       HEED__MOST_SPLITS);
   }
-  if (o->kind == HEED_SPLIT_FOLDS && o->splits < 3) {
+  bool folds = heed_collection_split_folds(o->kind);
+  if (folds && o->splits < 3) {
     return heed__fail(HEED_ARGUMENT,
                       "%d folds: one tests, one validates, so there must be 3 or more", o->splits);
   }
-  if (o->kind != HEED_SPLIT_FOLDS &&
+  if (!folds &&
       !(o->train >= 0 && o->validation >= 0 && o->train + o->validation <= 1 + 1e-9)) {
     return heed__fail(HEED_ARGUMENT,
                       "shares %g for training and %g for validation: not from 0 to 1 together",
@@ -153,7 +159,7 @@ static int compare_units(const void *a, const void *b) {
 }
 
 /* Large units before the small ones: in the order of their sizes, or, shuffled, those above half
- * the test share before the others. */
+ * a test share before the others. */
 static heed_status order_scaffolds(const splitter *s, bool by_size) {
   if (by_size) {
     unit *sorted = heed__alloc((size_t)s->n_units, sizeof *sorted);
@@ -166,7 +172,10 @@ static heed_status order_scaffolds(const splitter *s, bool by_size) {
   }
   int32_t *sorted = heed__alloc((size_t)s->n_units, sizeof *sorted);
   if (sorted == NULL) return HEED_NOMEM;
-  double half = (1 - s->options->train - s->options->validation) * (double)s->known / 2;
+  const heed_collection_split_options *o = s->options;
+  double share = heed_collection_split_folds(o->kind) ? 1.0 / o->splits
+                                                      : 1 - o->train - o->validation;
+  double half = share * (double)s->known / 2;
   int64_t n = 0;
   for (int large = 1; large >= 0; large--) {
     for (int64_t i = 0; i < s->n_units; i++) {
@@ -203,15 +212,17 @@ static heed_status deal(const splitter *s, int split) {
   for (int64_t u = 0; u < s->n_units; u++) s->order[u] = (int32_t)u;
   heed__data_shuffle(o->seed, HEED__SPLIT_STREAM + (uint64_t)split, s->order, s->n_units);
   if (o->kind == HEED_SPLIT_FOLDS) return deal_folds(s);
-  if (o->kind != HEED_SPLIT_SCAFFOLD) return deal_shares(s);
-  HEED__TRY(order_scaffolds(s, split == 0 && o->seed == 0));
+  if (!by_scaffold(o->kind)) return deal_shares(s);
+  bool by_size = o->kind == HEED_SPLIT_SCAFFOLD && split == 0 && o->seed == 0;
+  HEED__TRY(order_scaffolds(s, by_size));
+  if (o->kind == HEED_SPLIT_SCAFFOLD_FOLDS) return deal_folds(s);
   deal_scaffolds(s);
   return HEED_OK;
 }
 
 static void write_split(const splitter *s, int split, uint8_t *const parts[HEED__PARTS]) {
   int64_t graphs = s->collection->graphs;
-  int folds = s->options->kind == HEED_SPLIT_FOLDS ? s->options->splits : 0;
+  int folds = heed_collection_split_folds(s->options->kind) ? s->options->splits : 0;
   for (int64_t g = 0; g < graphs; g++) {
     if (s->unit_of[g] < 0) continue;
     int part = s->part[s->unit_of[g]];
@@ -227,20 +238,20 @@ static void write_split(const splitter *s, int split, uint8_t *const parts[HEED_
 static heed_status split_all(splitter *s, uint8_t *parts[HEED__PARTS]) {
   const heed_collection *c = s->collection;
   const heed_collection_split_options *o = s->options;
-  bool scaffold = o->kind == HEED_SPLIT_SCAFFOLD;
+  bool folds = heed_collection_split_folds(o->kind);
   bool stratified = o->kind == HEED_SPLIT_STRATIFIED ||
-                    (o->kind == HEED_SPLIT_FOLDS && heed__collection_has_classes(c));
-  HEED__TRY(find_units(s, scaffold ? c->scaffold : c->molecule, stratified));
-  if (o->kind == HEED_SPLIT_FOLDS && s->n_units < o->splits) {
-    return heed__fail(HEED_ARGUMENT, "%d folds of %lld different graphs with a known target",
-                      o->splits, (long long)s->n_units);
+                    (folds && heed__collection_has_classes(c));
+  HEED__TRY(find_units(s, by_scaffold(o->kind) ? c->scaffold : c->molecule, stratified));
+  if (folds && s->n_units < o->splits) {
+    return heed__fail(HEED_ARGUMENT, "%d folds of %lld different %s with a known target", o->splits,
+                      (long long)s->n_units, by_scaffold(o->kind) ? "scaffolds" : "graphs");
   }
   for (int part = 0; part < HEED__PARTS; part++) {
     parts[part] = heed__alloc_zero((size_t)o->splits * (size_t)c->graphs, 1);
     if (parts[part] == NULL) return HEED_NOMEM;
   }
   for (int i = 0; i < o->splits; i++) {
-    if (i == 0 || o->kind != HEED_SPLIT_FOLDS) HEED__TRY(deal(s, i));
+    if (i == 0 || !folds) HEED__TRY(deal(s, i));
     write_split(s, i, parts);
   }
   return HEED_OK;
@@ -249,12 +260,12 @@ static heed_status split_all(splitter *s, uint8_t *parts[HEED__PARTS]) {
 heed_status heed_collection_split(heed_collection *c,
                                   const heed_collection_split_options *options) {
   HEED__TRY(check(c, options));
-  if (options->kind == HEED_SPLIT_SCAFFOLD && !c->of_molecules) {
+  if (by_scaffold(options->kind) && !c->of_molecules) {
     return heed__fail(HEED_ARGUMENT,
                       "scaffold splits are for molecules; these graphs were not read as such");
   }
   HEED__TRY(heed__molecules_group(c, false));
-  if (options->kind == HEED_SPLIT_SCAFFOLD) HEED__TRY(heed__molecules_group(c, true));
+  if (by_scaffold(options->kind)) HEED__TRY(heed__molecules_group(c, true));
   splitter s = {.collection = c, .options = options};
   uint8_t *parts[HEED__PARTS] = {NULL};
   heed_status status = split_all(&s, parts);
@@ -284,6 +295,10 @@ heed_status heed_collection_repeats(heed_collection *c, int64_t *repeats) {
   return HEED_OK;
 }
 
+bool heed_collection_split_folds(heed_collection_split_kind kind) {
+  return kind == HEED_SPLIT_FOLDS || kind == HEED_SPLIT_SCAFFOLD_FOLDS;
+}
+
 const char *heed_collection_split_name(heed_collection_split_kind kind) {
   return (int)kind >= 0 && (int)kind < KINDS ? names[kind] : "?";
 }
@@ -291,9 +306,10 @@ const char *heed_collection_split_name(heed_collection_split_kind kind) {
 heed_status heed_collection_split_from_name(const char *name, heed_collection_split_kind *kind) {
   int index = heed__name_index(names, KINDS, name);
   if (index < 0) {
-    return heed__fail(
-        HEED_ARGUMENT,
-        "no way to split is called '%s'; there are random, stratified, folds, scaffold", name);
+    return heed__fail(HEED_ARGUMENT,
+                      "no way to split is called '%s'; there are random, stratified, folds, "
+                      "scaffold, scaffold-folds",
+                      name);
   }
   *kind = (heed_collection_split_kind)index;
   return HEED_OK;

@@ -24,7 +24,7 @@ static heed_status copy_runs(heed_mask *result, const heed_mask *mask) {
   return HEED_OK;
 }
 
-static heed_status copy(heed_mask *result, const heed_mask *mask) {
+heed_status heed__mask_copy(heed_mask *result, const heed_mask *mask) {
   if (heed__mask_is_runs(mask)) return copy_runs(result, mask);
   int64_t *indptr, *edge_ptr, *edge_ids;
   int32_t *indices;
@@ -47,7 +47,7 @@ static heed_status copy(heed_mask *result, const heed_mask *mask) {
 
 heed_status heed_mask_explicit(heed_mask *result, const heed_mask *mask) {
   bool full = heed_mask_is_full(mask);
-  if (!full && !heed__mask_is_runs(mask)) return copy(result, mask);
+  if (!full && !heed__mask_is_runs(mask)) return heed__mask_copy(result, mask);
   int64_t *indptr;
   int32_t *indices;
   int64_t rows = mask->n_queries, keys = mask->n_keys;
@@ -261,12 +261,8 @@ heed_status heed_mask_transpose(heed_mask *result, const heed_mask *mask, int64_
 
 /* Union */
 
-/* Goes through the edges of two pairs that become one, in the order of their ids and each once. An
- * entry without an edge (id -1) stays only where neither pair has an edge, and then once, SELF
- * before DERIVED. Writes where `writer` is not NULL.
- * @return the number of edges */
-static int64_t merge_edges(heed__mask_writer *writer, const heed_mask *a, int64_t pa,
-                           const heed_mask *b, int64_t pb) {
+int64_t heed__mask_merge_edges(heed__mask_writer *writer, const heed_mask *a, int64_t pa,
+                               const heed_mask *b, int64_t pb) {
   const int64_t *ids[2];
   const uint8_t *origins[2];
   int64_t count[2], at[2] = {0, 0}, merged = 0;
@@ -309,7 +305,7 @@ static void merge_row(heed__mask_writer *writer, const heed_mask *a, const heed_
     bool in_b = q < q_end && (p == p_end || b->indices[q] <= a->indices[p]);
     if (writer != NULL) heed__mask_put_pair(writer, in_a ? a->indices[p] : b->indices[q]);
     if (known && in_a && in_b) {
-      edges += merge_edges(writer, a, p, b, q);
+      edges += heed__mask_merge_edges(writer, a, p, b, q);
     } else if (known) {
       const heed_mask *only = in_a ? a : b;
       int64_t pair = in_a ? p : q;
@@ -380,6 +376,11 @@ heed_status heed_mask_union(heed_mask *result, const heed_mask *a, const heed_ma
   bool full_a = heed_mask_is_full(a), full_b = heed_mask_is_full(b);
   if ((full_a || full_b) && a->edge_ids == NULL && b->edge_ids == NULL) {
     return heed_mask_full(result, a->n_queries, a->n_keys);
+  }
+  if (heed__mask_is_runs(a) && heed__mask_is_runs(b)) {
+    bool done;
+    HEED__TRY(heed__mask_unite_runs(result, a, b, &done));
+    if (done) return HEED_OK;
   }
   /* Full beside one that knows its edges: they are kept, so every pair is stored. */
   heed_mask of_a, of_b;
@@ -497,9 +498,9 @@ heed_status heed_mask_self_loops(heed_mask *result, const heed_mask *mask, heed_
   }
   bool full = heed_mask_is_full(mask);
   if (full && loops != HEED_LOOPS_DROP) return heed_mask_full(result, mask->n_queries, mask->n_keys);
-  if (loops == HEED_LOOPS_KEEP) return copy(result, mask);
+  if (loops == HEED_LOOPS_KEEP) return heed__mask_copy(result, mask);
   if (loops == HEED_LOOPS_ADD && heed__mask_is_runs(mask) && runs_see_themselves(mask)) {
-    return copy(result, mask);
+    return heed__mask_copy(result, mask);
   }
   heed_mask room;
   heed_status status;

@@ -42,8 +42,8 @@ static bool sees_itself(const heed_mask *mask, int64_t i) {
   return false;
 }
 
-/* Sorts n keys; `scratch` has room for as many. Few by insertion, many by digits. */
-static void sort_keys(int32_t *keys, int64_t n, int32_t *scratch) {
+/* Few by insertion, many by digits. */
+void heed__sort_keys(int32_t *keys, int64_t n, int32_t *scratch) {
   if (n <= FEW_KEYS) {
     for (int64_t a = 1; a < n; a++) {
       int32_t key = keys[a];
@@ -84,7 +84,7 @@ static void fill_row(heed__mask_writer *writer, const walk *w, const heed_mask *
   int64_t n = reach(w, mask, i, k) - 1;
   memcpy(row, w->queue + 1, (size_t)n * sizeof *row);
   if (sees_itself(mask, i)) row[n++] = i;
-  sort_keys(row, n, w->queue);
+  heed__sort_keys(row, n, w->queue);
   if (writer->edge_ids == NULL) return;
   int64_t p = mask->indptr[i], end = mask->indptr[i + 1];
   for (int64_t a = 0; a < n; a++) {

@@ -77,6 +77,30 @@ const heed_mask *heed__mask_listed(const heed_mask *mask, heed_mask *room, heed_
   return *status == HEED_OK ? room : NULL;
 }
 
+heed_status heed__mask_settle(heed_mask *mask) {
+  if (heed_mask_is_full(mask) || heed__mask_is_runs(mask) || mask->edge_ids != NULL) return HEED_OK;
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t first = mask->indptr[i], last = mask->indptr[i + 1] - 1;
+    if (last > first && mask->indices[last] - mask->indices[first] != last - first) return HEED_OK;
+  }
+  heed_mask runs;
+  int64_t *indptr;
+  int32_t *starts;
+  heed_status status = heed__mask_new_runs(&runs, mask->n_queries, mask->n_keys, mask->n_pairs,
+                                           &indptr, &starts);
+  if (status != HEED_OK) {
+    heed_mask_free(mask);
+    return status;
+  }
+  memcpy(indptr, mask->indptr, ((size_t)mask->n_queries + 1) * sizeof *indptr);
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    starts[i] = indptr[i] < indptr[i + 1] ? mask->indices[indptr[i]] : 0;
+  }
+  heed_mask_free(mask);
+  *mask = runs;
+  return HEED_OK;
+}
+
 void heed_mask_free(heed_mask *mask) {
   if (mask == NULL) return;
   heed__free(mask->owned);
@@ -85,7 +109,7 @@ void heed_mask_free(heed_mask *mask) {
 
 bool heed_mask_is_full(const heed_mask *mask) { return mask->indptr == NULL; }
 
-static heed_status check_sizes(int64_t n_queries, int64_t n_keys) {
+heed_status heed__mask_check_sizes(int64_t n_queries, int64_t n_keys) {
   if (n_queries < 0 || n_keys < 0 || n_keys > INT32_MAX) {
     return heed__fail(HEED_RANGE, "mask: %lld queries, %lld keys; keys go from 0 to %d",
                       (long long)n_queries, (long long)n_keys, INT32_MAX);
@@ -139,7 +163,7 @@ static heed_status check_rows(int64_t n_queries, int64_t n_keys, const int64_t *
 heed_status heed_mask_view(heed_mask *mask, int64_t n_queries, int64_t n_keys,
                            const int64_t *indptr, const int32_t *indices) {
   *mask = (heed_mask){0};
-  HEED__TRY(check_sizes(n_queries, n_keys));
+  HEED__TRY(heed__mask_check_sizes(n_queries, n_keys));
   HEED__TRY(check_rows(n_queries, n_keys, indptr, indices));
   *mask = (heed_mask){.n_queries = n_queries,
                       .n_keys = n_keys,
@@ -152,7 +176,7 @@ heed_status heed_mask_view(heed_mask *mask, int64_t n_queries, int64_t n_keys,
 heed_status heed_mask_full(heed_mask *mask, int64_t n_queries, int64_t n_keys) {
   int64_t pairs;
   *mask = (heed_mask){0};
-  HEED__TRY(check_sizes(n_queries, n_keys));
+  HEED__TRY(heed__mask_check_sizes(n_queries, n_keys));
   if (__builtin_mul_overflow(n_queries, n_keys, &pairs)) {
     return heed__fail(HEED_OVERFLOW, "mask: %lld queries x %lld keys are more pairs than 2^63 - 1",
                       (long long)n_queries, (long long)n_keys);
@@ -175,7 +199,7 @@ static heed_status too_many_pairs(int64_t n_queries, int64_t n_keys) {
 heed_status heed_mask_runs(heed_mask *mask, int64_t n_queries, int64_t n_keys,
                            const int32_t *starts, const int32_t *counts) {
   *mask = (heed_mask){0};
-  HEED__TRY(check_sizes(n_queries, n_keys));
+  HEED__TRY(heed__mask_check_sizes(n_queries, n_keys));
   if (n_queries > 0 && (starts == NULL || counts == NULL)) {
     return heed__fail(HEED_ARGUMENT, "mask: %lld runs without starts or counts",
                       (long long)n_queries);
@@ -217,7 +241,7 @@ heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks, const int64_t *que
   HEED__TRY(check_blocks(blocks, query_ptr, "queries"));
   HEED__TRY(check_blocks(blocks, key_ptr, "keys"));
   int64_t n_queries = query_ptr[blocks], n_keys = key_ptr[blocks], pairs = 0, *indptr;
-  HEED__TRY(check_sizes(n_queries, n_keys));
+  HEED__TRY(heed__mask_check_sizes(n_queries, n_keys));
   for (int64_t b = 0; b < blocks; b++) {
     int64_t of_block;
     if (__builtin_mul_overflow(query_ptr[b + 1] - query_ptr[b], key_ptr[b + 1] - key_ptr[b],
@@ -238,9 +262,31 @@ heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks, const int64_t *que
   return HEED_OK;
 }
 
+heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks, const int64_t *ptr) {
+  *mask = (heed_mask){0};
+  if (blocks < 0) return heed__fail(HEED_RANGE, "mask: %lld blocks", (long long)blocks);
+  HEED__TRY(check_blocks(blocks, ptr, "nodes"));
+  int64_t n = ptr[blocks], pairs = 0, *indptr;
+  HEED__TRY(heed__mask_check_sizes(n, n));
+  for (int64_t b = 0; b < blocks; b++) { /* n is below 2^31, so all pairs are below 2^62 */
+    int64_t length = ptr[b + 1] - ptr[b];
+    pairs += length * (length + 1) / 2;
+  }
+  int32_t *starts;
+  HEED__TRY(heed__mask_new_runs(mask, n, n, pairs, &indptr, &starts));
+  indptr[0] = 0;
+  for (int64_t b = 0; b < blocks; b++) {
+    for (int64_t i = ptr[b]; i < ptr[b + 1]; i++) {
+      starts[i] = (int32_t)ptr[b];
+      indptr[i + 1] = indptr[i] + (i + 1 - ptr[b]);
+    }
+  }
+  return HEED_OK;
+}
+
 heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left, int64_t right) {
   *mask = (heed_mask){0};
-  HEED__TRY(check_sizes(n, n));
+  HEED__TRY(heed__mask_check_sizes(n, n));
   if (left < 0 || right < 0) {
     return heed__fail(HEED_RANGE, "mask: a window of %lld before and %lld behind a node",
                       (long long)left, (long long)right);
@@ -306,7 +352,7 @@ static heed_status check_edges(const heed_mask *mask) {
 }
 
 heed_status heed_mask_check(const heed_mask *mask) {
-  HEED__TRY(check_sizes(mask->n_queries, mask->n_keys));
+  HEED__TRY(heed__mask_check_sizes(mask->n_queries, mask->n_keys));
   int64_t pairs;
   if (heed_mask_is_full(mask)) {
     if (mask->indices != NULL || mask->starts != NULL || mask->edge_ptr != NULL ||

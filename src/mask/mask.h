@@ -25,6 +25,18 @@ static inline bool heed__mask_is_runs(const heed_mask *mask) { return mask->star
  * either way; NULL with the status if that failed. */
 const heed_mask *heed__mask_listed(const heed_mask *mask, heed_mask *room, heed_status *status);
 
+heed_status heed__mask_copy(heed_mask *result, const heed_mask *mask);
+
+/* Makes a mask of pairs without edges, all of whose rows are runs, one of runs; leaves any other. On failure
+ * *mask is freed. */
+heed_status heed__mask_settle(heed_mask *mask);
+
+/* HEED_RANGE if a size is negative or keys are too many. */
+heed_status heed__mask_check_sizes(int64_t n_queries, int64_t n_keys);
+
+/* Sorts n keys; `scratch` has room for as many. */
+void heed__sort_keys(int32_t *keys, int64_t n, int32_t *scratch);
+
 /* HEED_SHAPE, in the name of `what`, unless there are as many queries as keys. */
 heed_status heed__mask_check_square(const heed_mask *mask, const char *what);
 
@@ -72,5 +84,16 @@ static inline void heed__mask_put_edges(heed__mask_writer *writer, const heed_ma
   heed_mask_pair_edges(mask, p, &ids, &origins, &count);
   for (int64_t e = 0; e < count; e++) heed__mask_put_edge(writer, ids[e], origins[e]);
 }
+
+/* Goes through the edges of two pairs that become one, in the order of their ids and each once. An
+ * entry without an edge (id -1) stays only where neither pair has an edge, and then once, SELF
+ * before DERIVED. Writes where `writer` is not NULL.
+ * @return the number of edges */
+int64_t heed__mask_merge_edges(heed__mask_writer *writer, const heed_mask *a, int64_t pa,
+                               const heed_mask *b, int64_t pb);
+
+/* The union of masks of runs, if that is one: *done then. */
+heed_status heed__mask_unite_runs(heed_mask *result, const heed_mask *a, const heed_mask *b,
+                                  bool *done);
 
 #endif

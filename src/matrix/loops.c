@@ -158,11 +158,11 @@ void heed__head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const fl
 }
 
 void heed__layer_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
-                      const float *shift, float *y, float *stats) {
+                      const float *shift, float epsilon, float *y, float *stats) {
   const heed__loop_table *loops = heed__loops_chosen();
   int64_t size = heed__block_rows(cols);
   HEED__BLOCKS(static, rows, size, 2 * (double)rows * (double)cols, {
-    loops->layer_norm(count, cols, x + first * cols, gain, shift, y + first * cols,
+    loops->layer_norm(count, cols, x + first * cols, gain, shift, epsilon, y + first * cols,
                       stats + 2 * first);
   });
 }
@@ -197,8 +197,9 @@ static void moments(int64_t rows, int64_t cols, const float *x, float *stats, fl
 }
 
 void heed__batch_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
-                      const float *shift, bool training, float momentum, float *running_mean,
-                      float *running_var, float *y, float *stats, float *room) {
+                      const float *shift, float epsilon, bool training, float momentum,
+                      float *running_mean, float *running_var, float *y, float *stats,
+                      float *room) {
   const heed__loop_table *loops = heed__loops_chosen();
   float *mean = stats, *scale = stats + cols;
   if (training && rows > 0) {
@@ -212,7 +213,7 @@ void heed__batch_norm(int64_t rows, int64_t cols, const float *x, const float *g
     memcpy(mean, running_mean, (size_t)cols * sizeof *mean);
     memcpy(scale, running_var, (size_t)cols * sizeof *scale);
   }
-  for (int64_t j = 0; j < cols; j++) scale[j] = 1 / sqrtf(scale[j] + HEED__NORM_EPSILON);
+  for (int64_t j = 0; j < cols; j++) scale[j] = 1 / sqrtf(scale[j] + epsilon);
   int64_t size = heed__block_rows(cols);
   HEED__BLOCKS(static, rows, size, (double)rows * (double)cols, {
     loops->normalise(count, cols, x + first * cols, mean, scale, gain, shift, y + first * cols);

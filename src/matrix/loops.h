@@ -28,7 +28,7 @@ void heed__sum(int64_t n, const float *x, const float *z, float *y);
  * may be y. By the calling thread alone. */
 void heed__exp_below(int64_t n, const float *x, float *y);
 
-/* y = f(x); x may be y. ELU is off by at most 4e-7 of itself, and so is GELU above -1; below,
+/* y = f(x); x may be y. ELU and tanh are off by at most 4e-7 of themselves, and so is GELU above -1; below,
  * the error grows as x^2 does, to 1e-6 (1 + x^2 / 8) of itself. Slopes are off by at most 5e-7.
  * Backward from x: dx = dy f'(x), or dx += where `adds`; dx may be dy. */
 void heed__activate(heed_activation f, int64_t n, const float *x, float *y);
@@ -50,22 +50,23 @@ void heed__keep_apply(const uint32_t *kept, float p, int64_t n, const float *x, 
                       bool adds);
 float heed__keep_factor(float p);
 
-/* Normalisation of rows, with 1e-5 added to the variance: keeps mean and 1 / deviation of each
+/* Normalisation of rows, with `epsilon` added to the variance: keeps mean and 1 / deviation of each
  * row in stats [rows, 2]. */
 void heed__layer_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
-                      const float *shift, float *y, float *stats);
+                      const float *shift, float epsilon, float *y, float *stats);
 /* dgain, dshift [cols] are overwritten. `room`: 2 * heed__column_room(). */
 void heed__layer_norm_backward(int64_t rows, int64_t cols, const float *x, const float *gain,
                                const float *stats, const float *dy, float *dx, bool adds,
                                float *dgain, float *dshift, float *room);
 
-/* Normalisation of columns, with the same 1e-5. Training: from the columns of x, which it keeps
+/* Normalisation of columns, with epsilon alike. Training: from the columns of x, which it keeps
  * in stats [2, cols] as mean and 1 / deviation, and moves running_mean and running_var
  * (unbiased) by `momentum`. Evaluation: from the running ones, which go into stats alike.
  * `room`: 2 * heed__column_room(). The backward pass is that of training. */
 void heed__batch_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
-                      const float *shift, bool training, float momentum, float *running_mean,
-                      float *running_var, float *y, float *stats, float *room);
+                      const float *shift, float epsilon, bool training, float momentum,
+                      float *running_mean, float *running_var, float *y, float *stats,
+                      float *room);
 void heed__batch_norm_backward(int64_t rows, int64_t cols, const float *x, const float *gain,
                                const float *stats, const float *dy, float *dx, bool adds,
                                float *dgain, float *dshift, float *room);

@@ -137,6 +137,20 @@ static inline float gelu_slope(float x) {
   return (x < 0 ? tail : 1 - tail) + x * density;
 }
 
+/* From exp(-2 |x|) - 1, which keeps what is near 0 exact. */
+static inline float hyperbolic(float x) {
+  float size = x < 0 ? -x : x, scale, rest;
+  exp_parts(-2 * size, &scale, &rest);
+  float below = scale * rest + (scale - 1);
+  float t = -below / (2 + below);
+  return x < 0 ? -t : t;
+}
+
+static inline float hyperbolic_slope(float x) {
+  float t = hyperbolic(x);
+  return (1 - t) * (1 + t);
+}
+
 static void activate(heed_activation f, int64_t n, const float *x, float *y) {
   switch (f) {
     case HEED_ACTIVATION_NONE:
@@ -157,6 +171,10 @@ static void activate(heed_activation f, int64_t n, const float *x, float *y) {
     case HEED_ACTIVATION_GELU:
 #pragma omp simd
       for (int64_t i = 0; i < n; i++) y[i] = gelu(x[i]);
+      return;
+    case HEED_ACTIVATION_TANH:
+#pragma omp simd
+      for (int64_t i = 0; i < n; i++) y[i] = hyperbolic(x[i]);
       return;
   }
 }
@@ -194,6 +212,9 @@ static void activate_backward(heed_activation f, int64_t n, const float *x, cons
       return;
     case HEED_ACTIVATION_GELU:
       BACKWARD(gelu_slope);
+      return;
+    case HEED_ACTIVATION_TANH:
+      BACKWARD(hyperbolic_slope);
       return;
   }
 }
@@ -236,7 +257,7 @@ static void keep(const uint32_t *kept, float factor, int64_t n, const float *x, 
 }
 
 static void layer_norm(int64_t rows, int64_t cols, const float *x, const float *gain,
-                       const float *shift, float *y, float *stats) {
+                       const float *shift, float epsilon, float *y, float *stats) {
   for (int64_t i = 0; i < rows; i++) {
     const float *from = x + i * cols;
     float *to = y + i * cols, total = 0, spread = 0;
@@ -245,7 +266,7 @@ static void layer_norm(int64_t rows, int64_t cols, const float *x, const float *
     float mean = total / (float)cols;
 #pragma omp simd reduction(+ : spread)
     for (int64_t j = 0; j < cols; j++) spread += (from[j] - mean) * (from[j] - mean);
-    float scale = 1 / sqrtf(spread / (float)cols + HEED__NORM_EPSILON);
+    float scale = 1 / sqrtf(spread / (float)cols + epsilon);
 #pragma omp simd
     for (int64_t j = 0; j < cols; j++) to[j] = (from[j] - mean) * scale * gain[j] + shift[j];
     stats[2 * i] = mean;

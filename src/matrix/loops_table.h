@@ -5,9 +5,6 @@
 #include <heed/matrix.h>
 #include <stdbool.h>
 
-/* What is added to the variance of a row or a column, as everybody does. */
-#define HEED__NORM_EPSILON 1e-5f
-
 /* Products this narrow or shallow, such as those of a last layer, are done by loops of our own: a
  * matrix library takes longer to get going. */
 enum { HEED__NARROW = 16 };
@@ -27,7 +24,7 @@ typedef struct heed__loop_table {
   /* y = x times `factor` where the bit of a number is set, else 0. */
   void (*keep)(const uint32_t *kept, float factor, int64_t n, const float *x, float *y, bool adds);
   void (*layer_norm)(int64_t rows, int64_t cols, const float *x, const float *gain,
-                     const float *shift, float *y, float *stats);
+                     const float *shift, float epsilon, float *y, float *stats);
   /* dgain, dshift: of these rows. */
   void (*layer_norm_backward)(int64_t rows, int64_t cols, const float *x, const float *gain,
                               const float *stats, const float *dy, float *dx, bool adds,

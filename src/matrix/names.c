@@ -3,7 +3,8 @@
 #include "base/names.h"
 #include "base/status.h"
 
-static const char *const activations[] = {"none", "relu", "leaky-relu", "elu", "gelu"};
+static const char *const activations[] = {"none", "relu", "leaky-relu", "elu", "gelu",
+                                          "tanh"};
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
 
 const char *heed_activation_name(heed_activation activation) {
@@ -13,7 +14,7 @@ const char *heed_activation_name(heed_activation activation) {
 heed_status heed_activation_from_name(const char *name, heed_activation *activation) {
   int i = heed__name_index(activations, ACTIVATIONS, name);
   if (i < 0) {
-    return heed__fail(HEED_ARGUMENT, "no activation '%s': none, relu, leaky-relu, elu or gelu",
+    return heed__fail(HEED_ARGUMENT, "no activation '%s': none, relu, leaky-relu, elu, gelu or tanh",
                       name);
   }
   *activation = (heed_activation)i;

@@ -7,55 +7,80 @@
 #include "mask/mask.h"
 #include "model/plan.h"
 
-static heed_status check_features(const heed_model *model, const heed_model_inputs *in) {
-  if ((in->dense != NULL) == (in->sparse != NULL)) {
-    return heed__fail(HEED_ARGUMENT, "pass: features must be dense or sparse, one of them");
+/* Of the nodes (`of` "") or of the context (" of the context"). */
+static heed_status check_features(const char *of, const heed_matrix *dense, const heed_csr *sparse,
+                                  int64_t n_nodes, int64_t width) {
+  if ((dense != NULL) == (sparse != NULL)) {
+    return heed__fail(HEED_ARGUMENT, "pass: features%s must be dense or sparse, one of them", of);
   }
-  int64_t rows = in->dense != NULL ? in->dense->rows : in->sparse->rows;
-  int64_t cols = in->dense != NULL ? in->dense->cols : in->sparse->cols;
-  if (in->n_nodes < 0 || in->n_nodes > INT32_MAX) {
-    return heed__fail(HEED_RANGE, "pass: %lld nodes, not between 0 and %d", (long long)in->n_nodes,
+  int64_t rows = dense != NULL ? dense->rows : sparse->rows;
+  int64_t cols = dense != NULL ? dense->cols : sparse->cols;
+  if (n_nodes < 0 || n_nodes > INT32_MAX) {
+    return heed__fail(HEED_RANGE, "pass: %lld nodes%s, not between 0 and %d", (long long)n_nodes, of,
                       INT32_MAX);
   }
-  if (rows != in->n_nodes || cols != heed_model_feature_count(model)) {
+  if (rows != n_nodes || cols != width) {
     return heed__fail(HEED_SHAPE,
-                      "pass: features [%lld, %lld], but %lld nodes and a model of %lld "
-                      "features",
-                      (long long)rows, (long long)cols, (long long)in->n_nodes,
-                      (long long)heed_model_feature_count(model));
+                      "pass: features%s [%lld, %lld], but %lld nodes and a model of %lld features",
+                      of, (long long)rows, (long long)cols, (long long)n_nodes, (long long)width);
   }
-  if (in->sparse != NULL) return heed_csr_check(in->sparse);
-  if (in->dense->stride < cols || (in->dense->data == NULL && rows > 0)) {
-    return heed__fail(HEED_SHAPE, "pass: features of %lld columns with stride %lld",
-                      (long long)cols, (long long)in->dense->stride);
+  if (sparse != NULL) return heed_csr_check(sparse);
+  if (dense->stride < cols || (dense->data == NULL && rows > 0)) {
+    return heed__fail(HEED_SHAPE, "pass: features%s of %lld columns with stride %lld", of,
+                      (long long)cols, (long long)dense->stride);
   }
   return HEED_OK;
 }
 
-static heed_status check_graphs(const heed_model_inputs *in) {
-  if (in->n_graphs == 0) return HEED_OK;
-  if (in->n_graphs < 0 || in->n_graphs > INT32_MAX || in->graph_ptr == NULL) {
-    return heed__fail(HEED_ARGUMENT, "pass: %lld graphs%s", (long long)in->n_graphs,
-                      in->graph_ptr == NULL ? " without graph_ptr" : "");
+static heed_status check_graphs(const char *of, const char *name, int64_t n_graphs,
+                                const int64_t *graph_ptr, int64_t n_nodes) {
+  if (n_graphs == 0) return HEED_OK;
+  if (n_graphs < 0 || n_graphs > INT32_MAX || graph_ptr == NULL) {
+    return heed__fail(HEED_ARGUMENT, "pass: %lld graphs%s%s", (long long)n_graphs,
+                      graph_ptr == NULL ? " without " : "", graph_ptr == NULL ? name : "");
   }
-  for (int64_t g = 0; g < in->n_graphs; g++) {
-    if (in->graph_ptr[g + 1] < in->graph_ptr[g]) {
-      return heed__fail(HEED_RANGE, "pass: graph %lld ends at node %lld, before its start %lld",
-                        (long long)g, (long long)in->graph_ptr[g + 1], (long long)in->graph_ptr[g]);
+  for (int64_t g = 0; g < n_graphs; g++) {
+    if (graph_ptr[g + 1] < graph_ptr[g]) {
+      return heed__fail(HEED_RANGE, "pass: graph %lld%s ends at node %lld, before its start %lld",
+                        (long long)g, of, (long long)graph_ptr[g + 1], (long long)graph_ptr[g]);
     }
   }
-  if (in->graph_ptr[0] != 0 || in->graph_ptr[in->n_graphs] != in->n_nodes) {
-    return heed__fail(HEED_SHAPE, "pass: the graphs have the nodes %lld to %lld, not 0 to %lld",
-                      (long long)in->graph_ptr[0], (long long)in->graph_ptr[in->n_graphs],
-                      (long long)in->n_nodes);
+  if (graph_ptr[0] != 0 || graph_ptr[n_graphs] != n_nodes) {
+    return heed__fail(HEED_SHAPE, "pass: the graphs%s have the nodes %lld to %lld, not 0 to %lld", of,
+                      (long long)graph_ptr[0], (long long)graph_ptr[n_graphs], (long long)n_nodes);
   }
   return HEED_OK;
+}
+
+static heed_status check_mask(const char *which, const heed_mask *mask, int64_t n_queries,
+                              int64_t n_keys) {
+  if (mask == NULL || (mask->n_queries == n_queries && mask->n_keys == n_keys)) return HEED_OK;
+  return heed__fail(HEED_SHAPE, "pass: %s of %lld queries and %lld keys for %lld and %lld nodes",
+                    which, (long long)mask->n_queries, (long long)mask->n_keys,
+                    (long long)n_queries, (long long)n_keys);
+}
+
+static heed_status check_context(const heed_model *model, const heed_model_inputs *in) {
+  static const char *const of = " of the context";
+  if (model->context < 0) {
+    bool none = in->n_context == 0 && in->context == NULL && in->context_sparse == NULL &&
+                in->cross_mask == NULL && in->context_mask == NULL;
+    if (none) return HEED_OK;
+    return heed__fail(HEED_ARGUMENT, "pass: a context of %lld nodes for a model without one",
+                      (long long)in->n_context);
+  }
+  HEED__TRY(check_features(of, in->context, in->context_sparse, in->n_context,
+                           model->values[model->context].width));
+  HEED__TRY(check_graphs(of, "context_ptr", in->n_graphs, in->context_ptr, in->n_context));
+  HEED__TRY(check_mask("a cross mask", in->cross_mask, in->n_nodes, in->n_context));
+  return check_mask("a context mask", in->context_mask, in->n_context, in->n_context);
 }
 
 heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in) {
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
-  HEED__TRY(check_features(model, in));
-  HEED__TRY(check_graphs(in));
+  HEED__TRY(check_features("", in->dense, in->sparse, in->n_nodes, heed_model_feature_count(model)));
+  HEED__TRY(check_graphs("", "graph_ptr", in->n_graphs, in->graph_ptr, in->n_nodes));
+  HEED__TRY(check_context(model, in));
   if (in->mask != NULL && (in->mask->n_queries != in->n_nodes || in->mask->n_keys != in->n_nodes)) {
     return heed__fail(HEED_SHAPE, "pass: a mask of %lld queries and %lld keys for %lld nodes",
                       (long long)in->mask->n_queries, (long long)in->mask->n_keys,
@@ -102,6 +127,7 @@ static void find_gradients(heed__plan *p) {
 
 /* Rows of a value that has so many a graph, 0: one a node. */
 static int64_t rows_of(const heed_pass *pass, int32_t per_graph) {
+  if (per_graph == HEED__CONTEXT) return pass->context.n_nodes;
   return per_graph == 0 ? pass->n_nodes : per_graph * pass->n_graphs;
 }
 
@@ -113,7 +139,7 @@ static void find_forms(heed__plan *p) {
     const heed__layer *layer = model->layers + model->values[v].layer;
     heed__slot *slot = pass->slots + v;
     slot->rows = rows_of(pass, model->values[v].per_graph);
-    slot->sparse = pass->sparse != NULL &&
+    slot->sparse = pass->most_values[heed__set_of(pass, v)] >= 0 &&
                    (layer->kind == HEED__FEATURES ||
                     (layer->kind == HEED__DROPOUT && pass->slots[layer->inputs[0]].sparse));
     slot->dense = !slot->sparse || v == model->output;
@@ -128,6 +154,7 @@ static void find_forms(heed__plan *p) {
 }
 
 static int64_t graph_start(const heed_pass *pass, int32_t per_graph, int64_t graph) {
+  if (per_graph == HEED__CONTEXT) return pass->context.graph_ptr[graph];
   return per_graph == 0 ? pass->graph_ptr[graph] : per_graph * graph;
 }
 
@@ -217,23 +244,55 @@ static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
   return HEED_OK;
 }
 
+/* The pairs of a mask alone. */
+static heed_mask pairs_of(const heed_mask *mask) {
+  heed_mask pairs = {0};
+  if (mask == NULL) return pairs;
+  pairs = *mask;
+  pairs.edge_ptr = pairs.edge_ids = NULL;
+  pairs.origins = NULL;
+  pairs.owned = NULL;
+  return pairs;
+}
+
 heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
   for (int l = 0; l < pass->model->n_layers; l++) {
     const heed__layer *layer = pass->model->layers + l;
     if (pass->steps[l].live && layer->kind == HEED__ATTENTION &&
-        layer->scope == HEED_SCOPE_MASKED && in->mask == NULL) {
+        layer->scope == HEED_SCOPE_MASKED && in->mask == NULL &&
+        pass->model->values[layer->inputs[0]].per_graph == 0 &&
+        pass->model->values[layer->inputs[1]].per_graph == 0) {
       return heed__fail(HEED_ARGUMENT, "pass: layer %s is masked, but there is no mask",
                         layer->name);
     }
   }
   HEED__TRY(take_edges(pass, in));
-  if (in->mask == NULL) return HEED_OK;
-  heed_mask *mask = &pass->mask;
-  *mask = *in->mask;
-  mask->edge_ptr = mask->edge_ids = NULL;
-  mask->origins = NULL;
-  mask->owned = NULL;
+  pass->mask = pairs_of(in->mask);
+  pass->context.cross = pairs_of(in->cross_mask);
+  pass->context.own = pairs_of(in->context_mask);
   return HEED_OK;
+}
+
+/* The mask of masked attention from rows of one kind to rows of another; without indptr: full within each
+ * graph. */
+static const heed_mask *mask_between(const heed_pass *pass, int32_t per_query, int32_t per_key) {
+  if (per_key != HEED__CONTEXT) return &pass->mask;
+  return per_query == HEED__CONTEXT ? &pass->context.own : &pass->context.cross;
+}
+
+static void take_sets(heed_pass *pass, const heed_model_inputs *in) {
+  heed__context *context = &pass->context;
+  pass->dense = in->dense;
+  pass->sparse = in->sparse;
+  pass->n_nodes = in->n_nodes;
+  pass->whole[1] = in->n_nodes;
+  pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
+  pass->graph_ptr = in->n_graphs == 0 ? pass->whole : in->graph_ptr;
+  context->dense = in->context;
+  context->sparse = in->context_sparse;
+  context->n_nodes = in->n_context;
+  context->whole[1] = in->n_context;
+  context->graph_ptr = in->n_graphs == 0 ? context->whole : in->context_ptr;
 }
 
 /* The mask of a layer: queries are the first rows that its output needs, keys those of its values.
@@ -245,7 +304,7 @@ static heed_status make_view(heed_pass *pass, heed__view *view, int64_t n_querie
   } else if (view->full) {
     HEED__TRY(block_mask(pass, view, &view->mask));
   } else {
-    view->mask = pass->mask;
+    view->mask = *mask_between(pass, view->per_graph[0], view->per_graph[1]);
     view->mask.n_queries = n_queries;
     view->mask.n_keys = n_keys;
     view->mask.n_pairs = view->mask.indptr[n_queries];
@@ -288,7 +347,10 @@ static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full,
 }
 
 static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
-  bool full = layer->scope == HEED_SCOPE_FULL || pass->mask.indptr == NULL;
+  const heed__value *of = pass->model->values;
+  bool full = layer->scope == HEED_SCOPE_FULL ||
+              mask_between(pass, of[layer->output].per_graph, of[layer->inputs[1]].per_graph)
+                      ->indptr == NULL;
   int64_t n_queries = pass->slots[layer->output].rows;
   int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
   heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
@@ -299,13 +361,18 @@ static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__vi
 
 /* The view of a layer in a reserved pass. */
 static heed_status reserve_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
+  const heed__value *values = pass->model->values;
   int64_t n_queries = pass->slots[layer->output].rows;
   int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
-  bool full = layer->scope == HEED_SCOPE_FULL;
+  const heed_mask *mask =
+      mask_between(pass, values[layer->output].per_graph, values[layer->inputs[1]].per_graph);
+  int64_t n_pairs = mask == &pass->mask            ? pass->capacity.n_pairs
+                    : mask == &pass->context.cross ? pass->capacity.n_cross_pairs
+                                                   : pass->capacity.n_context_pairs;
+  bool full = layer->scope == HEED_SCOPE_FULL || (mask != &pass->mask && n_pairs == 0);
   heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
   if (!view->fresh) return HEED_OK;
   view->fresh = false;
-  int64_t n_pairs = pass->capacity.n_pairs;
   if (full && __builtin_mul_overflow(n_queries, n_keys, &n_pairs)) n_pairs = INT64_MAX;
   view->mask = (heed_mask){.n_queries = n_queries, .n_keys = n_keys, .n_pairs = n_pairs};
   view->arrays[0] = heed__alloc((size_t)n_queries + 1, sizeof(int64_t));
@@ -373,7 +440,8 @@ static void bind_first(heed_pass *pass, heed__view *view, bool blocks) {
 
 static heed_status bind_view(heed_pass *pass, heed__view *view) {
   int32_t per_query = view->per_graph[0], per_key = view->per_graph[1];
-  bool blocks = view->full || pass->mask.indptr == NULL;
+  const heed_mask *own = mask_between(pass, per_query, per_key);
+  bool blocks = view->full || own->indptr == NULL;
   int64_t pairs;
   view->pairs = NULL;
   if (pass->capacity.hops > 0) {
@@ -383,7 +451,7 @@ static heed_status bind_view(heed_pass *pass, heed__view *view) {
     HEED__TRY(count_pairs(pass, per_query, per_key, &pairs));
     view->mask = write_runs(pass, per_query, per_key, view->arrays[0], view->arrays[1]);
   } else {
-    view->mask = pass->mask;
+    view->mask = *own;
   }
   if (!pass->training) return HEED_OK;
   const heed_mask *mask = &view->mask;
@@ -464,60 +532,66 @@ static heed_status make_attentions(heed__plan *p) {
   return heed__pass_ones(pass);
 }
 
-/* Room for the transpose of features of at most n non-zeros. */
-static heed_status reserve_transposed(heed__plan *p, int64_t cols, int64_t n, bool values,
-                                      bool *wanted) {
-  heed_pass *pass = p->pass;
-  *wanted = false;
-  for (int l = 0; l < p->model->n_layers; l++) {
-    const heed__layer *layer = p->model->layers + l;
-    *wanted = *wanted || (pass->steps[l].backward && layer->kind == HEED__LINEAR &&
-                          pass->slots[layer->inputs[0]].sparse);
+/* Whether the backward pass needs the transpose of sparse features: of the nodes, of the context. */
+static void find_turned(const heed_pass *pass, bool wanted[2]) {
+  const heed_model *model = pass->model;
+  wanted[0] = wanted[1] = false;
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    if (pass->steps[l].backward && layer->kind == HEED__LINEAR &&
+        pass->slots[layer->inputs[0]].sparse) {
+      wanted[heed__set_of(pass, layer->inputs[0])] = true;
+    }
   }
-  if (!*wanted) return HEED_OK;
+}
+
+/* Room for the transpose of at most `n` numbers in `cols` columns. */
+static heed_status reserve_turned(heed__turned *turned, int64_t cols, int64_t n, bool values) {
   if (n > UINT32_MAX) {
     return heed__fail(HEED_OVERFLOW, "pass: %lld non-zeros of features, of which %lld can be named",
                       (long long)n, (long long)UINT32_MAX);
   }
-  const size_t sizes[5] = {sizeof(int64_t), sizeof(int32_t), sizeof(uint32_t), sizeof(float),
-                           sizeof(int64_t)};
+  turned->arrays[0] = heed__alloc((size_t)cols + 1, sizeof(int64_t));
+  turned->arrays[1] = heed__alloc((size_t)n, sizeof(int32_t));
+  turned->arrays[2] = heed__alloc((size_t)n, sizeof(uint32_t));
+  turned->arrays[3] = values ? heed__alloc((size_t)n, sizeof(float)) : NULL;
+  turned->arrays[4] = heed__alloc((size_t)n, sizeof(int64_t));
   for (int i = 0; i < 5; i++) {
-    if (i == 3 && !values) continue;
-    pass->transpose_arrays[i] = heed__alloc((size_t)(i == 0 ? cols + 1 : n), sizes[i]);
-    if (pass->transpose_arrays[i] == NULL) return HEED_NOMEM;
+    if (turned->arrays[i] == NULL && (i != 3 || values)) return HEED_NOMEM;
   }
   return HEED_OK;
 }
 
-static heed_status transpose_features(heed_pass *pass) {
-  const heed_csr *a = pass->sparse;
-  int64_t n = a->indptr[a->rows], *indptr = pass->transpose_arrays[0];
-  int32_t *indices = pass->transpose_arrays[1];
-  uint32_t *places = pass->transpose_arrays[2];
-  float *values = a->values == NULL ? NULL : pass->transpose_arrays[3];
-  int64_t *wide = pass->transpose_arrays[4];
+static heed_status turn(heed__turned *turned, const heed_csr *a) {
+  int64_t *indptr = turned->arrays[0], *wide = turned->arrays[4], n = a->indptr[a->rows];
+  int32_t *indices = turned->arrays[1];
+  uint32_t *places = turned->arrays[2];
+  float *values = a->values == NULL ? NULL : turned->arrays[3];
   HEED__TRY(heed_csr_transpose(a, indptr, indices, wide));
   for (int64_t i = 0; i < n; i++) {
     places[i] = (uint32_t)wide[i];
     if (values != NULL) values[i] = a->values[wide[i]];
   }
-  pass->transposed_places = places;
-  pass->features_transposed = (heed_csr){
+  turned->places = places;
+  turned->features = (heed_csr){
       .rows = a->cols, .cols = a->rows, .indptr = indptr, .indices = indices, .values = values};
   return HEED_OK;
 }
 
-static heed_status make_transposed(heed__plan *p) {
-  heed_pass *pass = p->pass;
-  const heed_csr *a = pass->sparse;
-  bool wanted;
-  if (a == NULL) return HEED_OK;
-  HEED__TRY(reserve_transposed(p, a->cols, a->indptr[a->rows], a->values != NULL, &wanted));
-  if (!wanted) return HEED_OK;
-  heed_status status = transpose_features(pass);
-  heed__free(pass->transpose_arrays[4]);
-  pass->transpose_arrays[4] = NULL;
-  return status;
+static heed_status transpose_features(heed_pass *pass) {
+  const heed_csr *features[2] = {pass->sparse, pass->context.sparse};
+  bool wanted[2];
+  find_turned(pass, wanted);
+  for (int set = 0; set < 2; set++) {
+    const heed_csr *a = features[set];
+    heed__turned *turned = pass->turned + set;
+    if (!wanted[set]) continue;
+    HEED__TRY(reserve_turned(turned, a->cols, a->indptr[a->rows], a->values != NULL));
+    HEED__TRY(turn(turned, a));
+    heed__free(turned->arrays[4]);
+    turned->arrays[4] = NULL;
+  }
+  return HEED_OK;
 }
 
 heed_status heed__pass_prepare(heed__plan *p) {
@@ -544,18 +618,16 @@ heed_status heed__pass_prepare(heed__plan *p) {
 
 static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   heed_pass *pass = p->pass;
-  pass->dense = in->dense;
-  pass->sparse = in->sparse;
-  pass->n_nodes = in->n_nodes;
-  pass->whole[1] = in->n_nodes;
-  pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
-  pass->graph_ptr = in->n_graphs == 0 ? pass->whole : in->graph_ptr;
+  take_sets(pass, in);
+  pass->most_values[0] = in->sparse == NULL ? -1 : in->sparse->indptr[in->sparse->rows];
+  pass->most_values[1] =
+      in->context_sparse == NULL ? -1 : in->context_sparse->indptr[in->context_sparse->rows];
   HEED__TRY(heed__pass_prepare(p));
   HEED__TRY(heed__pass_take_mask(pass, in));
   if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->mask, in->n_wanted));
   HEED__TRY(make_attentions(p));
-  HEED__TRY(make_transposed(p));
+  HEED__TRY(transpose_features(pass));
   HEED__TRY(heed__plan_buffers(p));
   pass->bound = true;
   return HEED_OK;
@@ -567,13 +639,19 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   pass->capacity = *capacity;
   pass->n_nodes = capacity->n_nodes;
   pass->n_graphs = capacity->n_graphs > 0 ? capacity->n_graphs : 1; /* one of all nodes */
-  if (capacity->n_numbers > 0) pass->sparse = &pass->ordered_sparse; /* with what comes to be bound */
+  pass->context.n_nodes = capacity->n_context;
+  pass->most_values[0] = capacity->n_values > 0 ? capacity->n_values : -1;
+  pass->most_values[1] = capacity->n_context_values > 0 ? capacity->n_context_values : -1;
   HEED__TRY(heed__pass_prepare(p));
   if (capacity->hops > 0) HEED__TRY(heed__field_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
-  if (capacity->n_numbers > 0) {
-    HEED__TRY(reserve_transposed(p, heed_model_feature_count(p->model), capacity->n_numbers, true,
-                                 &pass->transposes));
+  bool wanted[2];
+  find_turned(pass, wanted);
+  for (int set = 0; set < 2; set++) {
+    heed_value features = set == 0 ? 0 : p->model->context;
+    if (!wanted[set]) continue;
+    HEED__TRY(reserve_turned(pass->turned + set, p->model->values[features].width,
+                             pass->most_values[set], true));
   }
   HEED__TRY(heed__plan_buffers(p));
   for (int v = 0; v < p->model->n_values; v++) pass->slots[v].rows = 0;
@@ -616,15 +694,19 @@ heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
   *pass = NULL;
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
   if (capacity->n_nodes < 0 || capacity->n_nodes > INT32_MAX || capacity->n_graphs < 0 ||
-      capacity->n_graphs > INT32_MAX || capacity->n_pairs < 0) {
+      capacity->n_graphs > INT32_MAX || capacity->n_pairs < 0 || capacity->n_values < 0 ||
+      capacity->n_context < 0 || capacity->n_context > INT32_MAX ||
+      capacity->n_context_values < 0 || capacity->n_cross_pairs < 0 ||
+      capacity->n_context_pairs < 0) {
     return heed__fail(HEED_RANGE,
-                      "pass: a capacity of %lld nodes, %lld pairs, %lld graphs, not between 0 and %d",
+                      "pass: a capacity of %lld nodes, %lld pairs, %lld graphs, %lld nodes of context, "
+                      "not between 0 and %d",
                       (long long)capacity->n_nodes, (long long)capacity->n_pairs,
-                      (long long)capacity->n_graphs, INT32_MAX);
+                      (long long)capacity->n_graphs, (long long)capacity->n_context, INT32_MAX);
   }
-  if (capacity->n_numbers < 0 || capacity->hops < 0 || capacity->hops > HEED_MAX_HOPS) {
-    return heed__fail(HEED_RANGE, "pass: a capacity of %lld numbers and %d hops of at most %d",
-                      (long long)capacity->n_numbers, capacity->hops, HEED_MAX_HOPS);
+  if (capacity->hops < 0 || capacity->hops > HEED_MAX_HOPS) {
+    return heed__fail(HEED_RANGE, "pass: a capacity of %d hops, not 0 to %d", capacity->hops,
+                      HEED_MAX_HOPS);
   }
   for (int h = 0; capacity->hops > 0 && h <= capacity->hops; h++) {
     int64_t least = h == 0 ? 0 : capacity->ends[h - 1];
@@ -636,20 +718,37 @@ heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
   return new_pass(pass, model, NULL, capacity, training);
 }
 
+static heed_status check_form(const char *of, const heed_csr *sparse, int64_t most) {
+  if ((sparse == NULL) != (most < 0)) {
+    return heed__fail(HEED_ARGUMENT, "pass: features%s are %s, but it is reserved for %s", of,
+                      sparse == NULL ? "dense" : "sparse", most < 0 ? "dense" : "sparse");
+  }
+  if (sparse == NULL || sparse->indptr[sparse->rows] <= most) return HEED_OK;
+  return heed__fail(HEED_SHAPE, "pass: features%s of %lld numbers, but it is reserved for %lld", of,
+                    (long long)sparse->indptr[sparse->rows], (long long)most);
+}
+
+static heed_status check_pairs(const char *which, const heed_mask *mask, int64_t most) {
+  if (mask == NULL || (mask->n_pairs <= most && most > 0)) return HEED_OK;
+  return heed__fail(HEED_SHAPE, "pass: a %s mask of %lld pairs, but it is reserved for %lld", which,
+                    (long long)mask->n_pairs, (long long)most);
+}
+
 static heed_status check_capacity(const heed_pass *pass, const heed_model_inputs *in) {
   const heed_model_capacity *most = &pass->capacity;
+  HEED__TRY(check_form("", in->sparse, pass->most_values[0]));
+  if (pass->model->context >= 0) {
+    HEED__TRY(check_form(" of the context", in->context_sparse, pass->most_values[1]));
+  }
   if (in->wanted != NULL || (in->n_wanted > 0 && most->hops == 0)) {
     return heed__fail(HEED_ARGUMENT, "pass: in a reserved pass all nodes are wanted, or first ones where "
                       "it is reserved for hops");
   }
-  if ((in->sparse != NULL) != (most->n_numbers > 0)) {
-    return heed__fail(HEED_ARGUMENT, "pass: %s features, but it is reserved for %s ones",
-                      in->sparse != NULL ? "sparse" : "dense",
-                      in->sparse != NULL ? "dense" : "sparse");
-  }
-  if (in->sparse != NULL && in->sparse->indptr[in->sparse->rows] > most->n_numbers) {
-    return heed__fail(HEED_SHAPE, "pass: %lld non-zeros of features, but it is reserved for %lld",
-                      (long long)in->sparse->indptr[in->sparse->rows], (long long)most->n_numbers);
+  HEED__TRY(check_pairs("cross", in->cross_mask, most->n_cross_pairs));
+  HEED__TRY(check_pairs("context", in->context_mask, most->n_context_pairs));
+  if (in->n_context > most->n_context) {
+    return heed__fail(HEED_SHAPE, "pass: %lld nodes of context, but it is reserved for %lld",
+                      (long long)in->n_context, (long long)most->n_context);
   }
   if (in->n_nodes > most->n_nodes) {
     return heed__fail(HEED_SHAPE, "pass: %lld nodes, but it is reserved for %lld",
@@ -675,21 +774,18 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   HEED__TRY(check_capacity(pass, in));
   pass->bound = false;
   pass->trained = false;
-  pass->dense = in->dense;
-  pass->sparse = in->sparse;
-  pass->n_nodes = in->n_nodes;
-  pass->whole[1] = in->n_nodes;
-  pass->n_graphs = in->n_graphs == 0 ? 1 : in->n_graphs;
-  pass->graph_ptr = in->n_graphs == 0 ? pass->whole : in->graph_ptr;
+  take_sets(pass, in);
   for (int v = 0; v < model->n_values; v++) {
     pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);
   }
-  pass->mask = (heed_mask){0};
   HEED__TRY(heed__pass_take_mask(pass, in));
   if (pass->capacity.hops > 0) {
     HEED__TRY(heed__field_bind(pass, in->mask, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
   }
-  if (pass->transposes) HEED__TRY(transpose_features(pass));
+  const heed_csr *features[2] = {pass->sparse, pass->context.sparse};
+  for (int set = 0; set < 2; set++) {
+    if (pass->turned[set].arrays[0] != NULL) HEED__TRY(turn(pass->turned + set, features[set]));
+  }
   for (int i = 0; i < pass->n_views; i++) HEED__TRY(bind_view(pass, pass->views + i));
   for (int l = 0; l < model->n_layers; l++) {
     const heed__step *step = pass->steps + l;
@@ -717,7 +813,7 @@ void heed_pass_free(heed_pass *pass) {
   heed__free(pass->place);
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
   for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
-  for (int i = 0; i < 5; i++) heed__free(pass->transpose_arrays[i]);
+  for (int i = 0; i < 10; i++) heed__free(pass->turned[i / 5].arrays[i % 5]);
   heed__free(pass->slots);
   heed__free(pass->steps);
   heed__free(pass->arena);

@@ -81,51 +81,107 @@ heed_value heed_model_feed_forward(heed_model *model, const char *name, heed_val
   return heed_model_dropout(model, y, dropout);
 }
 
+/* What a block is made with. */
+typedef struct parts {
+  heed_model *model;
+  const char *name;
+  const heed_block_options *options;
+  int64_t width;
+  int64_t hidden;
+  heed_attention_spec spec;
+} parts;
+
+static bool parts_of(parts *p, heed_model *model, const char *name, heed_value x,
+                     const heed_block_options *options) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return false;
+  int64_t width = model->values[x].width;
+  if (options->heads < 1 || width % options->heads != 0) {
+    (void)heed__model_failed(model, heed__fail(HEED_SHAPE,
+                                               "layer %s: %d heads do not divide a width of %lld",
+                                               name, (int)options->heads, (long long)width));
+    return false;
+  }
+  double hidden = floor((double)options->expansion * (double)width);
+  if (!(options->expansion >= 0) || hidden > INT32_MAX || (options->expansion > 0 && hidden < 1)) {
+    (void)heed__model_failed(model, heed__fail(HEED_RANGE,
+                                               "layer %s: expansion %g of a width of %lld", name,
+                                               (double)options->expansion, (long long)width));
+    return false;
+  }
+  *p = (parts){.model = model,
+               .name = name,
+               .options = options,
+               .width = width,
+               .hidden = (int64_t)hidden,
+               .spec = heed_attention_spec_default(options->heads,
+                                                   (int32_t)(width / options->heads))};
+  p->spec.score = options->score;
+  p->spec.dropout = options->attention_dropout;
+  p->spec.kernel = options->kernel;
+  return true;
+}
+
+/* Attention from `from` to `seen`, its linear layers called `name`, `cross` and what they are. */
+static heed_value attend(const parts *p, const char *cross, heed_value from, heed_value seen,
+                         heed_scope scope, heed_edge_use edges) {
+  static const char *const names[2][4] = {
+      {".query", ".key", ".value", ".out"},
+      {".cross_query", ".cross_key", ".cross_value", ".cross_out"}};
+  const char *const *suffix = names[cross[0] != '\0'];
+  heed_model *model = p->model;
+  char text[HEED__NAME_BYTES];
+  heed_value query = linear(model, p->name, suffix[0], from, p->width, true);
+  heed_value key = linear(model, p->name, suffix[1], seen, p->width, true);
+  heed_value value = linear(model, p->name, suffix[2], seen, p->width, true);
+  if (!heed__model_name(model, text, p->name, cross)) return -1;
+  heed_value y = heed__model_attention(model, text, &p->spec, scope, query, key, value, true, edges);
+  y = linear(model, p->name, suffix[3], y, p->width, true);
+  return heed_model_dropout(model, y, p->options->dropout);
+}
+
+static heed_value feed_forward(const parts *p, const char *norm, heed_value x) {
+  const heed_block_options *options = p->options;
+  heed_model *model = p->model;
+  if (p->hidden < 1) return x;
+  heed_value y = options->pre_norm ? normalize(model, p->name, norm, x, options->norm) : x;
+  y = heed_model_feed_forward(model, p->name, y, p->hidden, options->activation, options->dropout);
+  x = heed_model_add(model, x, y);
+  return options->pre_norm ? x : normalize(model, p->name, norm, x, options->norm);
+}
+
 /* A block whose attention has its keys and values from `seen` and goes to rows of its own: of x, which is
  * `seen` itself, or of seeds (seeds above 0). Before attention `seen` is normalised; seeds, which are
  * learned, are as they are. */
 static heed_value block(heed_model *model, const char *name, heed_value seen, int32_t seeds,
                         heed_scope scope, heed_edge_use edges, const heed_block_options *options) {
-  char text[HEED__NAME_BYTES];
+  parts p;
   heed_value x = seen;
-  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
-  int64_t width = model->values[x].width;
-  if (options->heads < 1 || width % options->heads != 0) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE,
-                                                "layer %s: %d heads do not divide a "
-                                                "width of %lld",
-                                                name, (int)options->heads, (long long)width));
-  }
-  double hidden = floor((double)options->expansion * (double)width);
-  if (!(options->expansion >= 0) || hidden > INT32_MAX || (options->expansion > 0 && hidden < 1)) {
-    return heed__model_failed(model,
-                              heed__fail(HEED_RANGE,
-                                         "layer %s: expansion %g of a width of "
-                                         "%lld",
-                                         name, (double)options->expansion, (long long)width));
-  }
+  if (!parts_of(&p, model, name, x, options)) return -1;
   bool before = options->pre_norm;
-  heed_attention_spec spec =
-      heed_attention_spec_default(options->heads, (int32_t)(width / options->heads));
-  spec.score = options->score;
-  spec.dropout = options->attention_dropout;
-  spec.kernel = options->kernel;
-  if (seeds > 0) x = heed__model_seeds(model, name, seeds, width);
+  if (seeds > 0) x = heed__model_seeds(model, name, seeds, p.width);
   heed_value y = before ? normalize(model, name, ".norm1", seen, options->norm) : seen;
-  heed_value query = linear(model, name, ".query", seeds > 0 ? x : y, width, true);
-  heed_value key = linear(model, name, ".key", y, width, true);
-  heed_value value = linear(model, name, ".value", y, width, true);
-  y = heed__model_attention(model, name, &spec, scope, query, key, value, true, edges);
-  y = linear(model, name, ".out", y, width, true);
-  y = heed_model_dropout(model, y, options->dropout);
+  y = attend(&p, "", seeds > 0 ? x : y, y, scope, edges);
   x = heed_model_add(model, x, y);
   if (!before) x = normalize(model, name, ".norm1", x, options->norm);
-  if (hidden < 1) return x;
+  return feed_forward(&p, ".norm2", x);
+}
+
+heed_value heed_model_decoder_block(heed_model *model, const char *name, heed_value x,
+                                    heed_value context, const heed_block_options *options) {
+  parts p;
+  if (!parts_of(&p, model, name, x, options) || !heed__model_takes(model, name, context)) return -1;
+  bool before = options->pre_norm, crosses = model->values[context].per_graph == HEED__CONTEXT &&
+                                             model->values[x].per_graph == 0;
+  heed_value y = before ? normalize(model, name, ".norm1", x, options->norm) : x;
+  x = heed_model_add(model, x, attend(&p, "", y, y, options->scope, options->edges));
+  if (!before) x = normalize(model, name, ".norm1", x, options->norm);
   y = before ? normalize(model, name, ".norm2", x, options->norm) : x;
-  y = heed_model_feed_forward(model, name, y, (int64_t)hidden, options->activation,
-                              options->dropout);
+  y = attend(&p, ".cross", y, context, crosses ? HEED_SCOPE_MASKED : HEED_SCOPE_FULL,
+             HEED_EDGES_NONE);
   x = heed_model_add(model, x, y);
-  return before ? x : normalize(model, name, ".norm2", x, options->norm);
+  if (!before) x = normalize(model, name, ".norm2", x, options->norm);
+  return feed_forward(&p, ".norm3", x);
 }
 
 heed_value heed_model_block(heed_model *model, const char *name, heed_value x,

@@ -159,6 +159,8 @@ heed_status heed_model_new(heed_model **result, int64_t features) {
   heed_model *model = heed__alloc_zero(1, sizeof *model);
   if (model == NULL) return HEED_NOMEM;
   model->output = -1;
+  model->context = -1;
+  model->epsilon = 1e-5F;
   if (add_layer(model, layer_of(HEED__FEATURES), features, 0) < 0) {
     heed_status status = model->status;
     heed_model_free(model);
@@ -224,6 +226,29 @@ heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, 
   return add_layer(model, layer, width, per_graph(model, x));
 }
 
+heed_value heed_model_context(heed_model *model, int64_t features) {
+  if (!heed__model_takes(model, "context", 0)) return -1;
+  if (features < 1 || features > MOST_WIDTH) {
+    return heed__model_failed(
+        model, heed__fail(HEED_RANGE, "model: a context of %lld features, not between 1 and %lld",
+                          (long long)features, (long long)MOST_WIDTH));
+  }
+  if (model->context >= 0) {
+    return heed__model_failed(model, heed__fail(HEED_ARGUMENT, "model: it has a context already"));
+  }
+  model->context = add_layer(model, layer_of(HEED__FEATURES), features, HEED__CONTEXT);
+  return model->context;
+}
+
+heed_status heed_model_epsilon(heed_model *model, float epsilon) {
+  if (model->finished) return heed__fail(HEED_ARGUMENT, "model: it is finished");
+  if (!(epsilon > 0) || !isfinite(epsilon)) {
+    return heed__fail(HEED_RANGE, "model: epsilon %g, not above 0 and finite", (double)epsilon);
+  }
+  model->epsilon = epsilon;
+  return HEED_OK;
+}
+
 heed_value heed_model_bias(heed_model *model, const char *name, heed_value x) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
@@ -252,7 +277,7 @@ heed_value heed_model_dropout(heed_model *model, heed_value x, float p) {
 
 heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation function) {
   if (!heed__model_takes(model, "activation", x)) return -1;
-  if ((unsigned)function > HEED_ACTIVATION_GELU) {
+  if ((unsigned)function > HEED_ACTIVATION_TANH) {
     return heed__model_failed(
         model, heed__fail(HEED_ARGUMENT, "activation %d: there is none", (int)function));
   }
@@ -273,6 +298,7 @@ heed_value heed_model_normalize(heed_model *model, const char *name, heed_value 
   int64_t width = width_of(model, x);
   heed__layer layer = layer_over(HEED__NORMALIZE, x);
   layer.norm = norm;
+  layer.epsilon = model->epsilon;
   layer.tensors[0] = add_tensor(model, name, ".weight", row_shape(width), HEED__ONES);
   if (layer.tensors[0] < 0) return -1;
   layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width), HEED__ZEROS);
@@ -297,7 +323,7 @@ heed_value heed_model_add(heed_model *model, heed_value x, heed_value y) {
     return heed__model_failed(
         model, heed__fail(HEED_SHAPE,
                           "layer add: a value over nodes and one over graphs, or %d and %d rows a "
-                          "graph (0: its nodes)",
+                          "graph (0: its nodes, -1: those of its context)",
                           (int)per_graph(model, x), (int)per_graph(model, y)));
   }
   heed__layer layer = layer_over(HEED__ADD, x);
@@ -340,7 +366,13 @@ static heed_status check_attention(const heed_model *model, const char *name,
     }
   }
   if (per_graph(model, values[1]) != per_graph(model, values[2])) {
-    return heed__fail(HEED_SHAPE, "layer %s: keys and values, one of nodes, one of graphs", name);
+    return heed__fail(HEED_SHAPE, "layer %s: keys and values, one of nodes, one of graphs or of the "
+                      "context", name);
+  }
+  if (scope == HEED_SCOPE_MASKED && per_graph(model, values[0]) == HEED__CONTEXT &&
+      per_graph(model, values[1]) == 0) {
+    return heed__fail(HEED_SHAPE, "layer %s: masked, but no mask says which nodes the context sees",
+                      name);
   }
   for (int i = 0; i < model->n_layers; i++) {
     if (model->layers[i].kind == HEED__ATTENTION && strcmp(model->layers[i].name, name) == 0) {
@@ -363,6 +395,12 @@ static bool add_edges(heed_model *model, const char *name, heed__layer *layer, h
     (void)heed__model_failed(
         model, heed__fail(HEED_ARGUMENT, "layer %s: edges %s, but pairs have no features, see "
                           "heed_model_edges()", name, heed_edge_use_name(edges)));
+    return false;
+  }
+  if (per_graph(model, layer->inputs[0]) != 0 || per_graph(model, layer->inputs[1]) != 0) {
+    (void)heed__model_failed(
+        model, heed__fail(HEED_ARGUMENT, "layer %s: edges %s, but pairs with the context have none",
+                          name, heed_edge_use_name(edges)));
     return false;
   }
   heed_attention_spec *spec = &layer->spec;
@@ -447,7 +485,7 @@ heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds,
 heed_value heed_model_join_seeds(heed_model *model, heed_value x) {
   if (!heed__model_takes(model, "join seeds", x)) return -1;
   int32_t seeds = per_graph(model, x);
-  if (seeds == 0) {
+  if (seeds <= 0) {
     return heed__model_failed(
         model, heed__fail(HEED_SHAPE, "layer join seeds: a value over nodes, not over graphs"));
   }
@@ -482,7 +520,7 @@ heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling
     return heed__model_failed(model,
                               heed__fail(HEED_ARGUMENT, "pooling %d: there is none", (int)pooling));
   }
-  if (per_graph(model, x)) {
+  if (per_graph(model, x) > 0) {
     return heed__model_failed(model, heed__fail(HEED_SHAPE,
                                                 "layer pool: a value over graphs, "
                                                 "pooled already"));

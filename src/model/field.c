@@ -176,10 +176,11 @@ static heed_status order_sparse(heed_pass *pass, int64_t rows) {
 /* Most steps that count; whoever is further away needs everything. */
 enum { MOST_HOPS = HEED_MAX_HOPS };
 
+/* Graphs are pooled whole, and so is a context. */
 static bool pools(const heed_pass *pass) {
   for (int l = 0; l < pass->model->n_layers; l++) {
     heed_value out = pass->model->layers[l].output;
-    if (pass->steps[l].live && pass->model->values[out].per_graph > 0) return true;
+    if (pass->steps[l].live && pass->model->values[out].per_graph != 0) return true;
   }
   return false;
 }

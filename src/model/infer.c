@@ -433,7 +433,7 @@ heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs
   if (rows < 0) return heed__fail(HEED_RANGE, "inference: blocks of %lld rows", (long long)rows);
   HEED__TRY(heed__pass_check(model, &in));
   bool plain = in.n_graphs > 1;
-  for (int v = 0; v < model->n_values; v++) plain = plain || model->values[v].per_graph > 0;
+  for (int v = 0; v < model->n_values; v++) plain = plain || model->values[v].per_graph != 0;
   if (plain || in.n_nodes == 0) return infer_whole(model, &in, output);
   if (rows == 0) {
     rows = (in.n_nodes + BLOCKS - 1) / BLOCKS;

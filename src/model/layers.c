@@ -35,16 +35,16 @@ static void scatter(const heed_csr *a, const heed__slot *y) {
   }
 }
 
-static void forward_features(heed_pass *pass, heed__slot *y) {
+static void forward_features(heed_pass *pass, heed_value value, heed__slot *y) {
   if (y->sparse) {
     y->kept = NULL;
     y->factor = 1;
     if (!y->dense) return;
-    scatter(pass->sparse, y);
+    scatter(heed__sparse_of(pass, value), y);
     y->data = y->own;
     return;
   }
-  const heed_matrix *x = pass->dense;
+  const heed_matrix *x = heed__dense_of(pass, value);
   if (x->stride == x->cols) {
     y->data = x->data;
     return;
@@ -63,7 +63,8 @@ static heed_status forward_linear(heed_pass *pass, const heed__layer *layer, con
   const float *bias = parameter(pass, layer->tensors[1]);
   y->data = y->own;
   if (x->sparse) {
-    heed__csr_product(pass->sparse, x->kept, x->factor, out, weight, bias, y->data);
+    heed__csr_product(heed__sparse_of(pass, layer->inputs[0]), x->kept, x->factor, out, weight, bias,
+                      y->data);
     return HEED_OK;
   }
   HEED__TRY(
@@ -81,10 +82,11 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
   float *d_bias = gradient(pass, layer->tensors[1]);
   if (d_bias != NULL) heed__sum_columns(y->rows, out, y->gradient, d_bias, pass->room);
   if (x->sparse) {
-    const heed_csr *t = &pass->features_transposed;
+    const heed__turned *turned = pass->turned + heed__set_of(pass, layer->inputs[0]);
+    const heed_csr *t = &turned->features;
     uint32_t *kept = x->kept == NULL ? NULL : (uint32_t *)(void *)pass->room;
     if (kept != NULL) {
-      heed__bits_gather(x->kept, pass->transposed_places, t->indptr[t->rows], kept);
+      heed__bits_gather(x->kept, turned->places, t->indptr[t->rows], kept);
     }
     heed__csr_product(t, kept, x->factor, out, y->gradient, NULL, d_weight);
   } else {
@@ -100,7 +102,8 @@ static heed_status backward_linear(heed_pass *pass, const heed__layer *layer,
 /* What is left of the features' numbers after this dropout too. */
 static void drop_sparse(const heed_pass *pass, const heed__layer *layer, uint64_t key,
                         uint64_t stream, const heed__slot *x, heed__slot *y) {
-  int64_t n = pass->sparse->indptr[pass->sparse->rows];
+  const heed_csr *features = heed__sparse_of(pass, layer->output);
+  int64_t n = features->indptr[features->rows];
   heed__keep(key, stream, layer->p, n, y->own_kept);
   for (int64_t w = 0; x->kept != NULL && w < (n + 31) / 32; w++) y->own_kept[w] &= x->kept[w];
   y->kept = y->own_kept;
@@ -119,7 +122,7 @@ static void forward_dropout(heed_pass *pass, int number, heed_mode mode, const h
     y->factor = x->factor;
     if (mode == HEED_MODE_TRAIN) drop_sparse(pass, layer, key, stream, x, y);
     if (!y->dense) return;
-    scatter(pass->sparse, y);
+    scatter(heed__sparse_of(pass, layer->output), y);
     y->data = y->own;
     return;
   }
@@ -165,11 +168,11 @@ static void forward_normalize(heed_pass *pass, const heed__layer *layer, const h
   const float *shift = parameter(pass, layer->tensors[1]);
   y->data = y->own;
   if (layer->norm == HEED_NORM_LAYER) {
-    heed__layer_norm(y->rows, width, x->data, gain, shift, y->data, step->keep);
+    heed__layer_norm(y->rows, width, x->data, gain, shift, layer->epsilon, y->data, step->keep);
     return;
   }
-  heed__batch_norm(y->rows, width, x->data, gain, shift, mode == HEED_MODE_TRAIN, MOMENTUM,
-                   parameter(pass, layer->state), parameter(pass, layer->state + 1), y->data,
+  heed__batch_norm(y->rows, width, x->data, gain, shift, layer->epsilon, mode == HEED_MODE_TRAIN,
+                   MOMENTUM, parameter(pass, layer->state), parameter(pass, layer->state + 1), y->data,
                    step->keep, pass->room);
 }
 
@@ -330,7 +333,7 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
   float *into = step->in_place >= 0 ? x->data : y->own;
   switch (layer->kind) {
     case HEED__FEATURES:
-      forward_features(pass, y);
+      forward_features(pass, layer->output, y);
       break;
     case HEED__LINEAR:
       return forward_linear(pass, layer, x, y);
@@ -370,8 +373,8 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
       break;
     case HEED__POOL:
       y->data = y->own;
-      heed__pool_rows(pool_of(layer->pooling), y->rows, pass->graph_ptr, width, x->data, y->data,
-                      step->keep);
+      heed__pool_rows(pool_of(layer->pooling), y->rows, heed__graphs_of(pass, layer->inputs[0]),
+                      width, x->data, y->data, step->keep);
       break;
   }
   return HEED_OK;
@@ -438,9 +441,9 @@ static heed_status layer_backward(heed_pass *pass, int number) {
       copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
     case HEED__POOL:
-      heed__pool_rows_backward(pool_of(layer->pooling), y->rows, pass->graph_ptr, width,
-                               y->gradient, step->keep, x->gradient,
-                               step->adds[0]);
+      heed__pool_rows_backward(pool_of(layer->pooling), y->rows,
+                               heed__graphs_of(pass, layer->inputs[0]), width, y->gradient,
+                               step->keep, x->gradient, step->adds[0]);
       break;
   }
   return HEED_OK;

@@ -30,6 +30,7 @@ typedef struct heed__layer {
   int state;      /* the running mean, before the running variance; -1: none */
   heed_activation activation;
   heed_norm norm;
+  float epsilon; /* of the norm */
   heed_pooling pooling;
   heed_scope scope;
   heed_attention_spec spec;
@@ -41,8 +42,10 @@ typedef struct heed__layer {
 typedef struct heed__value {
   int64_t width;
   int layer;   /* that makes it */
-  int32_t per_graph; /* rows a graph has; 0: one row a node */
+  int32_t per_graph; /* rows a graph has; 0: one row a node; HEED__CONTEXT: one row a node of the context */
 } heed__value;
+
+enum { HEED__CONTEXT = -1 };
 
 /* What a tensor holds before training. */
 typedef enum heed__start { HEED__ZEROS, HEED__ONES, HEED__GLOROT, HEED__FAN_IN } heed__start;
@@ -61,6 +64,8 @@ struct heed_model {
   int n_layers, n_values, n_tensors;
   int room_layers, room_values, room_tensors;
   int64_t edge_features; /* of a pair; 0: none */
+  heed_value context;    /* the features of the context; -1: none */
+  float epsilon;         /* of the norms to come */
   int64_t n_parameters, n_state;
   float *parameters;
   float *state;

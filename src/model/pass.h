@@ -25,6 +25,23 @@ typedef struct heed__slot {
 /* Hops of a value that is needed whole. */
 enum { HEED__ALL = 1 << 20 };
 
+/* The second node set. */
+typedef struct heed__context {
+  const heed_matrix *dense;
+  const heed_csr *sparse;
+  const int64_t *graph_ptr;
+  int64_t whole[2]; /* graph_ptr of one graph */
+  int64_t n_nodes;
+  heed_mask cross, own; /* masks of nodes over it and of itself, without edges; indptr NULL: full */
+} heed__context;
+
+/* The transpose of sparse features. */
+typedef struct heed__turned {
+  heed_csr features;
+  const uint32_t *places; /* of its numbers among those of the features */
+  void *arrays[5];
+} heed__turned;
+
 /* A mask that layers look at, and for training its transpose, once for all of them. */
 typedef struct heed__view {
   heed_mask mask;
@@ -82,16 +99,33 @@ struct heed_pass {
   void *feature_arrays[3];
   void *mask_arrays[2];
   heed_mask mask;    /* that of the inputs or its ordered rows, without edges */
+  heed__context context;
   heed__view *views; /* [layers] */
   int n_views;
-  bool transposes; /* the features, whenever it is bound */
-  heed_csr features_transposed;
-  const uint32_t *transposed_places; /* of their numbers among those of the features */
-  void *transpose_arrays[5]; /* the last, while it is made, of 64-bit places */
+  int64_t most_values[2]; /* numbers of sparse features of the nodes, and of the context; -1: dense */
+  heed__turned turned[2];
   int capture; /* attention layer whose weights are wanted; -1: none */
   float *weights;
   size_t bytes;
 };
+
+/* Which of the two node sets a value has its rows from, where it has them from one: 0 or 1. */
+static inline int heed__set_of(const heed_pass *pass, heed_value value) {
+  return pass->model->values[value].per_graph == HEED__CONTEXT;
+}
+
+static inline const heed_csr *heed__sparse_of(const heed_pass *pass, heed_value value) {
+  return heed__set_of(pass, value) == 1 ? pass->context.sparse : pass->sparse;
+}
+
+static inline const heed_matrix *heed__dense_of(const heed_pass *pass, heed_value value) {
+  return heed__set_of(pass, value) == 1 ? pass->context.dense : pass->dense;
+}
+
+/* Where a value's graphs begin and end among its rows, where it has its rows from a node set. */
+static inline const int64_t *heed__graphs_of(const heed_pass *pass, heed_value value) {
+  return heed__set_of(pass, value) == 1 ? pass->context.graph_ptr : pass->graph_ptr;
+}
 
 /* Runs one layer, forward or backward. */
 heed_status heed__layer_forward(heed_pass *pass, int layer, heed_mode mode);

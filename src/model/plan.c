@@ -12,11 +12,6 @@ static int backward_time(const heed__plan *p, int layer) {
   return 2 * p->model->n_layers - 1 - layer;
 }
 
-/* Of the features: those there are, or at most. */
-static int64_t nonzeros(const heed_pass *pass) {
-  return pass->reserved ? pass->capacity.n_numbers : pass->sparse->indptr[pass->sparse->rows];
-}
-
 static int most(int a, int b) { return a > b ? a : b; }
 
 /* Whether a layer's backward pass reads its input's data. */
@@ -149,10 +144,12 @@ static heed_status add_values(heed__plan *p) {
     if (!step->live) continue;
     bool drops = model->layers[l].kind == HEED__DROPOUT;
     if (slot->sparse && drops) {
-      HEED__TRY(add_item(p, heed__keep_words(nonzeros(pass)), 1, l, p->last[v], &slot->own_kept));
+      HEED__TRY(add_item(p, heed__keep_words(pass->most_values[heed__set_of(pass, v)]), 1, l,
+                         p->last[v], &slot->own_kept));
     }
-    bool callers = model->layers[l].kind == HEED__FEATURES && pass->dense != NULL &&
-                   pass->dense->stride == pass->dense->cols; /* not yet known of a reserved pass */
+    const heed_matrix *dense = heed__dense_of(pass, v);
+    bool callers = model->layers[l].kind == HEED__FEATURES && dense != NULL &&
+                   dense->stride == dense->cols; /* not yet known of a reserved pass */
     if (slot->dense && step->in_place < 0 && !callers) {
       HEED__TRY(add_item(p, slot->rows, width, l, p->last[v], &slot->own));
     }
@@ -257,7 +254,7 @@ int64_t heed__pass_room(const heed__plan *p) {
     }
     if (layer->kind == HEED__LINEAR && pass->slots[layer->inputs[0]].sparse) {
       if (pass->steps[l].backward) {
-        wanted[1] = heed__keep_words(nonzeros(pass));
+        wanted[1] = heed__keep_words(pass->most_values[heed__set_of(pass, layer->inputs[0])]);
       }
     } else if (layer->kind == HEED__LINEAR) {
       wanted[1] = heed__product_room(false, rows, out, in);

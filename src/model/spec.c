@@ -162,7 +162,7 @@ static heed_status check_one_of(const char *field, int number, int count) {
 static heed_status check_spec(const heed_model_spec *spec) {
   HEED__TRY(check_one_of("kind", (int)spec->kind, KINDS));
   HEED__TRY(check_one_of("norm", (int)spec->norm, NORMS));
-  HEED__TRY(check_one_of("activation", (int)spec->activation, HEED_ACTIVATION_GELU + 1));
+  HEED__TRY(check_one_of("activation", (int)spec->activation, HEED_ACTIVATION_TANH + 1));
   HEED__TRY(check_one_of("kernel", (int)spec->kernel, HEED_KERNEL_REFERENCE + 1));
   HEED__TRY(check_one_of("pooling", (int)spec->pooling - (int)HEED_POOLING_NONE, POOLINGS));
   HEED__TRY(check_one_of("edges", (int)spec->edges, EDGE_USES));

@@ -253,20 +253,20 @@ static heed_status bind(heed__minibatches *b, int64_t targets) {
   const heed_sample *s = &b->sample;
   heed_model_capacity *room = &b->room, need = {.n_nodes = s->n_nodes,
                                                 .n_pairs = s->mask.n_pairs,
-                                                .n_numbers = b->inputs.sparse == NULL ? 0 : b->room_numbers,
+                                                .n_values = b->inputs.sparse == NULL ? 0 : b->room_numbers,
                                                 .hops = b->hops};
   for (int h = 0; h <= b->hops; h++) {
     need.ends[h] = h == 0 ? targets : s->hops > 0 ? s->ends[h] : s->n_nodes;
   }
   bool fits = b->pass != NULL && need.n_nodes <= room->n_nodes && need.n_pairs <= room->n_pairs &&
-              need.n_numbers <= room->n_numbers;
+              need.n_values <= room->n_values;
   for (int h = 0; h <= b->hops; h++) fits = fits && need.ends[h] <= room->ends[h];
   if (!fits) {
     int64_t n = nodes_of(b);
     room->hops = b->hops;
     room->n_nodes = grown(room->n_nodes, need.n_nodes, n);
     room->n_pairs = grown(room->n_pairs, need.n_pairs, INT64_MAX);
-    room->n_numbers = b->inputs.sparse == NULL ? 0 : grown(1, need.n_numbers, INT64_MAX);
+    room->n_values = b->inputs.sparse == NULL ? 0 : grown(1, need.n_values, INT64_MAX);
     for (int h = 0; h <= b->hops; h++) room->ends[h] = grown(room->ends[h], need.ends[h], n);
     heed_pass_free(b->pass);
     b->pass = NULL;
@@ -422,6 +422,15 @@ heed_status heed__minibatches_new(heed__minibatches **batches, heed_model *model
   }
   *batches = b;
   return HEED_OK;
+}
+
+int64_t heed__minibatches_bytes(const heed__minibatches *b) {
+  const heed_model_inputs *in = &b->task.inputs;
+  int64_t cols = in->dense != NULL ? 4 * in->dense->cols : (int64_t)sizeof *b->indptr;
+  int64_t edges = in->edges != NULL ? 4 * in->edges->cols : 0;
+  size_t pass = b->pass == NULL ? 0 : heed_pass_bytes(b->pass);
+  return (int64_t)(pass + heed_sampler_bytes(b->sampler) + b->inference) + b->room_nodes * cols +
+         b->room_numbers * 8 + b->room_pairs * edges + b->room_targets * 8 * b->outputs;
 }
 
 void heed__minibatches_free(heed__minibatches *b) {

@@ -48,6 +48,8 @@ bool heed__minibatches_wanted(const heed_fit_spec *spec, const heed_task *task);
  * HEED_ARGUMENT for fan-outs that are not the model's, for parts without any node to learn from */
 heed_status heed__minibatches_new(heed__minibatches **batches, heed_model *model,
                                   const heed_task *task, const heed_fit_spec *spec, uint64_t seed);
+/* Bytes of batches and pass, and of inference where there was one. */
+int64_t heed__minibatches_bytes(const heed__minibatches *batches);
 void heed__minibatches_free(heed__minibatches *batches);
 
 /* The steps of an epoch from 0 on, in an order, with neighbours and with dropout that (seed, epoch) give alone. */

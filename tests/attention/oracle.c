@@ -117,6 +117,7 @@ void trial_make(trial *t, const recipe *r) {
   memset(t, 0, sizeof *t);
   t->spec = heed_attention_spec_default(r->heads, r->key_dim);
   t->spec.score = r->score;
+  t->spec.normalizer = r->normalizer;
   t->spec.value_dim = r->value_dim;
   t->spec.dropout = r->dropout;
   t->spec.seed = r->seed;
@@ -202,6 +203,14 @@ static double logit(const trial *t, int64_t i, int64_t j, int64_t p, int32_t h) 
   return t->spec.score == HEED_SCORE_GAT ? leaky(sum + featured_bias) : sum + featured_bias;
 }
 
+/* The weight of a pair in a row of n. */
+static double weight_alone(heed_normalizer normalizer, double x, int64_t n) {
+  if (isinf(x)) return 0;
+  if (normalizer == HEED_NORMALIZER_RELU) return fmax(x, 0) / (double)n;
+  if (normalizer == HEED_NORMALIZER_SIGMOID) return 1 / (1 + exp(-(x - log((double)n))));
+  return x / (double)n;
+}
+
 void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_exp) {
   int32_t heads = t->spec.heads, value_dim = t->spec.value_dim;
   for (int64_t i = 0; i < t->mask.n_queries; i++) {
@@ -220,11 +229,19 @@ void trial_oracle(const trial *t, double *out, double *weights, double *log_sum_
       }
       for (int64_t p = first; p < end; p++) {
         double *w = weights + p * heads + h;
+        if (t->spec.normalizer != HEED_NORMALIZER_SOFTMAX) {
+          *w = weight_alone(t->spec.normalizer, *w, end - first);
+          continue;
+        }
         *w = isinf(most) ? 0 : exp(*w - most);
         sum += *w;
       }
       log_sum_exp[i * heads + h] = most + log(sum);
       if (sum == 0) log_sum_exp[i * heads + h] = -INFINITY;
+      if (t->spec.normalizer != HEED_NORMALIZER_SOFTMAX) {
+        log_sum_exp[i * heads + h] = log((double)(end - first));
+        sum = 0; /* which divides nothing */
+      }
       for (int32_t d = 0; d < value_dim; d++) out[(i * heads + h) * value_dim + d] = 0;
       for (int64_t p = first; p < end; p++) {
         int64_t j = t->indptr != NULL ? t->indices[p] : p - first;

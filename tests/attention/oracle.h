@@ -49,6 +49,7 @@ typedef struct recipe {
   uint64_t seed;
   int32_t edge_dim; /* 0: no features of pairs */
   int edge_use;     /* of EDGE_*, those the score takes; 0: all */
+  heed_normalizer normalizer;
 } recipe;
 
 enum { EDGE_BIAS = 1, EDGE_KEY = 2, EDGE_VALUE = 4 };

@@ -7,10 +7,12 @@
 #include "base/alloc.h"
 
 /* Every kernel, instruction set and pattern against the oracle; one loop test a score and shape. */
-static void against_oracle(heed_score score, int shape) {
+static void against_oracle(heed_score score, int shape, heed_normalizer normalizer) {
   for (int pattern = 0; pattern < PATTERNS; pattern++) {
+    if (normalizer != HEED_NORMALIZER_SOFTMAX) score = (heed_score)((shape + pattern) % 4);
     recipe r = recipe_of(score, shape, pattern);
     r.dropout = 0; /* which the oracle leaves out */
+    r.normalizer = normalizer;
     trial t;
     trial_make(&t, &r);
     int64_t n_out = r.n_queries * r.heads * r.value_dim, n_stat = r.n_queries * r.heads;
@@ -27,8 +29,8 @@ static void against_oracle(heed_score score, int shape) {
         double error = fmax(relative_error(t.out, out, n_out),
                             fmax(relative_error(t.weights, weights, n_weights),
                                  relative_error(t.log_sum_exp, log_sum_exp, n_stat)));
-        ck_assert_msg(error < 1e-5, "%s %s %s, %d heads, %d, %d, pattern %d: %g",
-                      heed_score_name(score), heed_kernel_name(kernels[k]), isas[i], r.heads,
+        ck_assert_msg(error < 1e-5, "%s %s %s %s, %d heads, %d, %d, pattern %d: %g",
+                      heed_score_name(score), heed_normalizer_name(normalizer), heed_kernel_name(kernels[k]), isas[i], r.heads,
                       r.key_dim, r.value_dim, pattern, error);
       }
     }
@@ -37,13 +39,21 @@ static void against_oracle(heed_score score, int shape) {
   }
 }
 
-START_TEST(dot_is_right) { against_oracle(HEED_SCORE_DOT, _i); }
+START_TEST(dot_is_right) { against_oracle(HEED_SCORE_DOT, _i, HEED_NORMALIZER_SOFTMAX); }
 END_TEST
-START_TEST(gat_is_right) { against_oracle(HEED_SCORE_GAT, _i); }
+START_TEST(gat_is_right) { against_oracle(HEED_SCORE_GAT, _i, HEED_NORMALIZER_SOFTMAX); }
 END_TEST
-START_TEST(gatv2_is_right) { against_oracle(HEED_SCORE_GATV2, _i); }
+START_TEST(gatv2_is_right) { against_oracle(HEED_SCORE_GATV2, _i, HEED_NORMALIZER_SOFTMAX); }
 END_TEST
-START_TEST(additive_is_right) { against_oracle(HEED_SCORE_ADDITIVE, _i); }
+START_TEST(additive_is_right) {
+  against_oracle(HEED_SCORE_ADDITIVE, _i, HEED_NORMALIZER_SOFTMAX);
+}
+END_TEST
+
+/* Scores and patterns in turn, so that every normaliser meets every pair of them. */
+START_TEST(other_normalizers_are_right) {
+  against_oracle(HEED_SCORE_DOT, _i / 3, (heed_normalizer)(1 + _i % 3));
+}
 END_TEST
 
 /* A hub longer than several segments among short and empty rows. */
@@ -57,7 +67,8 @@ static recipe star(heed_score score, float dropout) {
 
 START_TEST(long_rows_are_joined) {
   recipe r = star((heed_score)(_i % 4), 0);
-  if (_i >= 4) r.edge_dim = 5;
+  if (_i / 4 % 2) r.edge_dim = 5;
+  r.normalizer = (heed_normalizer)(_i / 8);
   trial t;
   trial_make(&t, &r);
   int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
@@ -89,16 +100,18 @@ static char *results(const trial *t, size_t *bytes) {
 }
 
 START_TEST(threads_do_not_change_a_bit) {
-  recipe sizes[] = {star((heed_score)_i, 0.3f),
-                    {.score = (heed_score)_i, .heads = 8, .key_dim = 8, .value_dim = 8,
+  heed_score score = (heed_score)(_i % 4);
+  recipe sizes[] = {star(score, 0.3f),
+                    {.score = score, .heads = 8, .key_dim = 8, .value_dim = 8,
                      .n_queries = 300, .n_keys = 300, .density = 0.08, .hub = 0, .seed = 3},
-                    {.score = (heed_score)_i, .heads = 3, .key_dim = 16, .value_dim = 5,
+                    {.score = score, .heads = 3, .key_dim = 16, .value_dim = 5,
                      .n_queries = 140, .n_keys = 600, .density = 2, .hub = -1, .dropout = 0.5f},
-                    {.score = (heed_score)_i, .heads = 4, .key_dim = 16, .value_dim = 8,
+                    {.score = score, .heads = 4, .key_dim = 16, .value_dim = 8,
                      .n_queries = 900, .n_keys = 300, .density = 0.02, .hub = 3, .dropout = 0.2f,
                      .bias_heads = 1, .seed = 4, .edge_dim = 13}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     trial t;
+    sizes[s].normalizer = (heed_normalizer)(_i / 4);
     trial_make(&t, sizes + s);
     for (int k = 0; k < KERNELS; k++) {
       size_t bytes;
@@ -119,7 +132,7 @@ END_TEST
 
 START_TEST(kernels_drop_the_same_weights) {
   recipe r = star((heed_score)(_i % 4), 0.4f);
-  if (_i >= 4) r.edge_dim = 3;
+  if (_i / 4 % 2) r.edge_dim = 3;
   trial t;
   trial_make(&t, &r);
   int64_t n = t.mask.n_pairs * r.heads, n_out = r.n_queries * r.heads * r.value_dim;
@@ -423,6 +436,10 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_OVERFLOW, (t.spec.heads = 60000, t.spec.key_dim = 1000000), "60000 heads");
   REFUSED(HEED_ARGUMENT, t.spec.score = (heed_score)9, "score function 9");
   REFUSED(HEED_ARGUMENT, t.spec.kernel = (heed_kernel)9, "kernel 9");
+  REFUSED(HEED_ARGUMENT, t.spec.normalizer = (heed_normalizer)4, "normalizer 4");
+  REFUSED(HEED_ARGUMENT, (t.spec.normalizer = HEED_NORMALIZER_RELU,
+                          t.spec.storage = HEED_STORAGE_BFLOAT16),
+          "normalizer relu");
   REFUSED(HEED_ARGUMENT, t.in.query = NULL, "query");
   REFUSED(HEED_ARGUMENT, t.in.key = NULL, "key");
   REFUSED(HEED_ARGUMENT, t.in.a = t.a, "does not take the array a");
@@ -490,6 +507,15 @@ START_TEST(names_go_both_ways) {
   }
   heed_score score;
   heed_kernel kernel;
+  heed_normalizer normalizer;
+  for (int n = 0; n <= HEED_NORMALIZER_LINEAR; n++) {
+    ck_assert_int_eq(heed_normalizer_from_name(heed_normalizer_name((heed_normalizer)n), &normalizer),
+                     HEED_OK);
+    ck_assert_int_eq(normalizer, n);
+  }
+  ck_assert_int_eq(heed_normalizer_from_name("hardmax", &normalizer), HEED_ARGUMENT);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "hardmax"));
+  ck_assert_str_eq(heed_normalizer_name((heed_normalizer)77), "?");
   ck_assert_int_eq(heed_score_from_name("cosine", &score), HEED_ARGUMENT);
   ck_assert_ptr_nonnull(strstr(heed_message(), "cosine"));
   ck_assert_ptr_nonnull(heed__kernels_named(heed_isa()));
@@ -507,12 +533,13 @@ int main(void) {
   tcase_add_loop_test(oracle, gat_is_right, 0, SHAPES_HERE);
   tcase_add_loop_test(oracle, gatv2_is_right, 0, SHAPES_HERE);
   tcase_add_loop_test(oracle, additive_is_right, 0, SHAPES_HERE);
-  tcase_add_loop_test(oracle, long_rows_are_joined, 0, 8);
+  tcase_add_loop_test(oracle, other_normalizers_are_right, 0, 3 * SHAPES_HERE);
+  tcase_add_loop_test(oracle, long_rows_are_joined, 0, 32);
   suite_add_tcase(suite, oracle);
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 300);
   tcase_add_checked_fixture(rules, NULL, reset);
-  tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
+  tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 16);
   tcase_add_loop_test(rules, kernels_drop_the_same_weights, 0, 8);
   tcase_add_loop_test(rules, permutation_equivariant, 0, 8);
   tcase_add_test(rules, extreme_logits_stay_finite);

@@ -153,6 +153,12 @@ static double logit(const doubles *d, int64_t i, int64_t j, int64_t p, int64_t h
   return s;
 }
 
+static double weight_alone(heed_normalizer normalizer, double x, double n) {
+  if (isinf(x)) return 0;
+  if (normalizer == HEED_NORMALIZER_RELU) return x > 0 ? x / n : 0;
+  return normalizer == HEED_NORMALIZER_SIGMOID ? 1 / (1 + n * exp(-x)) : x / n;
+}
+
 static double loss(const doubles *d) {
   const trial *t = &d->k->t;
   const double *values = d->x[VALUE] != NULL ? d->x[VALUE] : d->x[KEY];
@@ -172,6 +178,9 @@ static double loss(const doubles *d) {
       for (int64_t p = first; p < end; p++) {
         int64_t j = t->indptr != NULL ? t->indices[p] : p - first;
         double weight = exp(l[p - first] - most), dot = 0;
+        if (t->spec.normalizer != HEED_NORMALIZER_SOFTMAX) {
+          weight = weight_alone(t->spec.normalizer, l[p - first], (double)(end - first));
+        }
         sum += weight;
         for (int64_t c = 0; c < dim; c++) {
           dot += (double)d->k->d_out[(i * heads + h) * dim + c] *
@@ -179,7 +188,7 @@ static double loss(const doubles *d) {
         }
         out += weight * d->keep[p * heads + h] * dot;
       }
-      total += out / sum;
+      total += t->spec.normalizer == HEED_NORMALIZER_SOFTMAX ? out / sum : out;
     }
   }
   free(l);
@@ -261,7 +270,8 @@ static void kernels_give(task *k, int first, double *const expected[ARRAYS], dou
 }
 
 START_TEST(differences_agree) {
-  recipe r = small[_i / 4];
+  recipe r = small[_i / 4 % SMALL];
+  r.normalizer = (heed_normalizer)(_i / 4 / SMALL);
   r.score = (heed_score)(_i % 4);
   task k;
   task_make(&k, &r);
@@ -298,7 +308,10 @@ static void kernels_agree_on(recipe r) {
 
 START_TEST(kernels_agree) {
   for (int pattern = 0; pattern < PATTERNS; pattern++) {
-    kernels_agree_on(recipe_of((heed_score)(_i % 4), _i / 4, pattern));
+    recipe r = recipe_of((heed_score)(_i % 4), _i / 4 % SHAPES_HERE, pattern);
+    r.normalizer = (heed_normalizer)(_i / 4 / SHAPES_HERE);
+    if (r.normalizer != HEED_NORMALIZER_SOFTMAX && (_i + pattern + r.normalizer) % 3 != 0) continue;
+    kernels_agree_on(r);
   }
 }
 END_TEST
@@ -309,13 +322,13 @@ START_TEST(sizes_about_block_limits) {
                                     STEP_QUERIES + 1, TILE_QUERIES - 1, TILE_QUERIES + 1};
   static const int64_t n_keys[] = {1, 15, 49, TILE_KEYS - 1, TILE_KEYS, TILE_KEYS + 1};
   static const int32_t dims[] = {1, 15, 16, 17, 33, 47, 48, 49, 65};
-  int i = _i;
+  int i = _i % 9;
   for (size_t k = 0; k < sizeof n_keys / sizeof *n_keys; k++) {
     recipe r = {.score = HEED_SCORE_DOT, .heads = 1 + i % 3, .key_dim = dims[(i + (int)k) % 9],
                 .value_dim = dims[(2 * i + 5 * (int)k) % 9], .n_queries = queries[i],
                 .n_keys = n_keys[k], .density = k % 2 == 0 ? 2 : 0.3, .hub = -1,
                 .bias_heads = k % 3 == 0 ? 1 : 0, .dropout = i % 2 == 0 ? 0 : 0.2f,
-                .seed = (uint64_t)(100 * i) + k};
+                .seed = (uint64_t)(100 * i) + k, .normalizer = (heed_normalizer)(_i / 9)};
     kernels_agree_on(r);
   }
 }
@@ -392,13 +405,14 @@ static recipe star(heed_score score, bool by_keys) {
 
 START_TEST(long_rows_are_joined) {
   recipe r = star((heed_score)(_i % 4), _i / 4 % 2);
-  if (_i >= 8) r.edge_dim = 3;
+  if (_i / 8 % 2) r.edge_dim = 3;
+  r.normalizer = (heed_normalizer)(_i / 16);
   kernels_agree_on(r);
 }
 END_TEST
 
 START_TEST(threads_do_not_change_a_bit) {
-  heed_score score = (heed_score)_i;
+  heed_score score = (heed_score)(_i % 4);
   recipe sizes[] = {star(score, false),
                     star(score, true),
                     {.score = score, .heads = 8, .key_dim = 8, .value_dim = 8, .n_queries = 300,
@@ -410,6 +424,7 @@ START_TEST(threads_do_not_change_a_bit) {
                      .seed = 4, .edge_dim = 13}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     task k;
+    sizes[s].normalizer = (heed_normalizer)(_i / 4);
     task_make(&k, sizes + s);
     for (int kernel = 0; kernel < KERNELS; kernel++) {
       double *one[ARRAYS], *many[ARRAYS];
@@ -821,16 +836,16 @@ int main(void) {
   TCase *numbers = tcase_create("numbers");
   tcase_set_timeout(numbers, 300);
   tcase_add_checked_fixture(numbers, NULL, reset);
-  tcase_add_loop_test(numbers, differences_agree, 0, 4 * SMALL);
-  tcase_add_loop_test(numbers, kernels_agree, 0, 4 * SHAPES_HERE);
-  tcase_add_loop_test(numbers, long_rows_are_joined, 0, 16);
-  tcase_add_loop_test(numbers, sizes_about_block_limits, 0, 9);
+  tcase_add_loop_test(numbers, differences_agree, 0, 16 * SMALL);
+  tcase_add_loop_test(numbers, kernels_agree, 0, 16 * SHAPES_HERE);
+  tcase_add_loop_test(numbers, long_rows_are_joined, 0, 64);
+  tcase_add_loop_test(numbers, sizes_about_block_limits, 0, 36);
   tcase_add_loop_test(numbers, structured_masks_agree, 0, 6);
   suite_add_tcase(suite, numbers);
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 300);
   tcase_add_checked_fixture(rules, NULL, reset);
-  tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 4);
+  tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 16);
   tcase_add_loop_test(rules, plans_run_side_by_side, 0, 4);
   tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 8);
   tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 8);

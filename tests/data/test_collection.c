@@ -562,7 +562,7 @@ END_TEST
 
 START_TEST(kinds_of_splits_have_names) {
   heed_collection_split_kind kind;
-  for (int k = 0; k <= HEED_SPLIT_SCAFFOLD; k++) {
+  for (int k = 0; k <= HEED_SPLIT_SCAFFOLD_FOLDS; k++) {
     const char *name = heed_collection_split_name((heed_collection_split_kind)k);
     ck_assert_int_eq(heed_collection_split_from_name(name, &kind), HEED_OK);
     ck_assert_int_eq(kind, k);

@@ -62,7 +62,7 @@ END_TEST
 
 /* Splits of molecules: disjoint, covering, each of one molecule or of one scaffold on one side. */
 static void check_split(heed_collection *c, heed_collection_split_kind kind) {
-  const heed_collection_split_options options = {kind, 0, kind == HEED_SPLIT_FOLDS ? 5 : 2, 0.8,
+  const heed_collection_split_options options = {kind, 0, heed_collection_split_folds(kind) ? 5 : 2, 0.8,
                                                  0.1};
   double start = heed_seconds();
   ck_assert_msg(heed_collection_split(c, &options) == HEED_OK, "%s", heed_message());
@@ -80,7 +80,7 @@ static void check_split(heed_collection *c, heed_collection_split_kind kind) {
       ck_assert_int_eq(in, 1);
     }
     printf(" %lld/%lld/%lld", (long long)count[0], (long long)count[1], (long long)count[2]);
-    if (kind == HEED_SPLIT_FOLDS) continue;
+    if (heed_collection_split_folds(kind)) continue;
     ck_assert_double_le(fabs((double)count[0] / (double)graphs - 0.8), 0.01);
     ck_assert_double_le(fabs((double)count[1] / (double)graphs - 0.1), 0.01);
   }
@@ -115,6 +115,7 @@ START_TEST(esol) {
   check_split(c, HEED_SPLIT_RANDOM);
   check_split(c, HEED_SPLIT_SCAFFOLD);
   check_split(c, HEED_SPLIT_FOLDS);
+  check_split(c, HEED_SPLIT_SCAFFOLD_FOLDS);
   heed_collection_free(c);
 }
 END_TEST

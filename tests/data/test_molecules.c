@@ -573,6 +573,23 @@ START_TEST(scaffolds_stay_together) {
       }
     }
   }
+  /* Folds of scaffolds: each molecule tested once, each scaffold in one fold, the largest apart. */
+  const heed_collection_split_options folds = {HEED_SPLIT_SCAFFOLD_FOLDS, 5, 3, 0, 0};
+  ck_assert_msg(heed_collection_split(c, &folds) == HEED_OK, "%s", heed_message());
+  int fold[14], tested = 0;
+  memset(fold, -1, sizeof fold);
+  for (int s = 0; s < 3; s++) {
+    for (int g = 0; g < 90; g++) {
+      if (part_of(c, s, g) != HEED_PART_TEST) continue;
+      if (fold[group[g]] < 0) fold[group[g]] = s;
+      ck_assert_int_eq(fold[group[g]], s);
+      tested++;
+    }
+  }
+  ck_assert_int_eq(tested, 90);
+  ck_assert_int_ne(fold[0], fold[1]);
+  const heed_collection_split_options many = {HEED_SPLIT_SCAFFOLD_FOLDS, 5, 15, 0, 0};
+  ck_assert_int_eq(heed_collection_split(c, &many), HEED_ARGUMENT); /* of 14 scaffolds */
   heed_collection_free(c);
 }
 END_TEST

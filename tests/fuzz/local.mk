@@ -4,7 +4,7 @@ EXTRA_DIST += tests/fuzz/smoke.sh
 if FUZZ
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 noinst_PROGRAMS = tests/fuzz/fuzz_npz tests/fuzz/fuzz_graph tests/fuzz/fuzz_recipe \
-  tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_collection
+  tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_collection tests/fuzz/fuzz_mask
 tests_fuzz_fuzz_npz_SOURCES = tests/fuzz/fuzz_npz.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_npz_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
 tests_fuzz_fuzz_npz_LDFLAGS = $(FUZZ_LINK)
@@ -25,4 +25,8 @@ tests_fuzz_fuzz_collection_SOURCES = tests/fuzz/fuzz_collection.c tests/fuzz/fuz
 tests_fuzz_fuzz_collection_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
 tests_fuzz_fuzz_collection_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_collection_LDADD = libheed-core.la $(HEED_LIBS)
+tests_fuzz_fuzz_mask_SOURCES = tests/fuzz/fuzz_mask.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_mask_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
+tests_fuzz_fuzz_mask_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_mask_LDADD = libheed-core.la $(HEED_LIBS)
 endif

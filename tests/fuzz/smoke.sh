@@ -7,7 +7,8 @@ files=$srcdir/tests/files
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/safetensors" "$work/collection" "$work/found" ||
+mkdir "$work/npz" "$work/graph" "$work/recipe" "$work/safetensors" "$work/collection" "$work/mask" \
+  "$work/found" ||
   exit 1
 
 cp "$files"/*.npz "$work/npz" || exit 1
@@ -62,10 +63,22 @@ for recipe in sbm:n=40,blocks=4,in=0.1,out=0.01 ba:n=20,m=3 er:n=30,p=0.1 er:n=1
   printf %s "$recipe" >"$work/recipe/$n" || exit 1
 done
 
+# The first byte divides the nodes into sets, see fuzz_mask.c.
+n=0
+for mask in 'graph|khop:2' 'window:2,0+global:1' '!(causal&dilated:4,2)-self' 'grid:3x4,1|axes:1' \
+  'shift:3x4,0,-1' 'shift:-1' 'knn:2&random:3' 'block:3|strided:2' 'queries:1..2&keys:3..9' \
+  '(full-none)|bipartite:3'; do
+  for first in '\000' '\003'; do
+    n=$((n + 1))
+    # shellcheck disable=SC2059
+    { printf "$first" && printf %s "$mask"; } >"$work/mask/$n" || exit 1
+  done
+done
+
 LSAN_OPTIONS=suppressions=$srcdir/tests/lsan.supp:print_suppressions=0
 OMP_NUM_THREADS=1
 export LSAN_OPTIONS OMP_NUM_THREADS
-targets='npz graph recipe safetensors collection'
+targets='npz graph recipe safetensors collection mask'
 for name in $targets; do
   program=tests/fuzz/fuzz_$name
   if [ ! -x "$program" ]; then

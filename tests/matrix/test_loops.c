@@ -163,6 +163,8 @@ static double function(heed_activation f, double x) {
       return x > 0 ? x : expm1(x);
     case HEED_ACTIVATION_GELU:
       return x * 0.5 * erfc(-x / sqrt(2));
+    case HEED_ACTIVATION_TANH:
+      return tanh(x);
   }
   return NAN;
 }
@@ -179,6 +181,8 @@ static double slope(heed_activation f, double x) {
       return x > 0 ? 1 : exp(x);
     case HEED_ACTIVATION_GELU:
       return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
+    case HEED_ACTIVATION_TANH:
+      return 1 / (cosh(x) * cosh(x));
   }
   return NAN;
 }
@@ -242,17 +246,17 @@ START_TEST(activations_are_as_exact_as_promised) {
 END_TEST
 
 START_TEST(activations_have_names) {
-  static const char *const names[] = {"none", "relu", "leaky-relu", "elu", "gelu"};
-  for (int f = 0; f < 5; f++) {
+  static const char *const names[] = {"none", "relu", "leaky-relu", "elu", "gelu", "tanh"};
+  for (int f = 0; f < 6; f++) {
     ck_assert_str_eq(heed_activation_name((heed_activation)f), names[f]);
-    heed_activation found = (heed_activation)((f + 1) % 5);
+    heed_activation found = (heed_activation)((f + 1) % 6);
     ok(heed_activation_from_name(names[f], &found));
     ck_assert_int_eq(found, f);
   }
-  ck_assert_str_eq(heed_activation_name((heed_activation)5), "?");
+  ck_assert_str_eq(heed_activation_name((heed_activation)6), "?");
   heed_activation kept = HEED_ACTIVATION_ELU;
   ck_assert_int_eq(heed_activation_from_name("swish", &kept), HEED_ARGUMENT);
-  ck_assert_str_eq(heed_message(), "no activation 'swish': none, relu, leaky-relu, elu or gelu");
+  ck_assert_str_eq(heed_message(), "no activation 'swish': none, relu, leaky-relu, elu, gelu or tanh");
   ck_assert_int_eq(kept, HEED_ACTIVATION_ELU);
 }
 END_TEST
@@ -436,10 +440,10 @@ START_TEST(norms_and_their_gradients) {
     double *expected = malloc(((size_t)n + 1) * sizeof *expected);
     layer_forward(&l, all, expected);
     if (kind == 0) {
-      heed__layer_norm(rows, cols, x, gain, shift, y, stats);
+      heed__layer_norm(rows, cols, x, gain, shift, 1e-5f, y, stats);
       heed__layer_norm_backward(rows, cols, x, gain, stats, dy, dx, false, dgain, dshift, room);
     } else {
-      heed__batch_norm(rows, cols, x, gain, shift, true, 0.1f, running, running + cols, y, stats,
+      heed__batch_norm(rows, cols, x, gain, shift, 1e-5f, true, 0.1f, running, running + cols, y, stats,
                        room);
       heed__batch_norm_backward(rows, cols, x, gain, stats, dy, dx, false, dgain, dshift, room);
       for (int64_t j = 0; j < cols; j++) {
@@ -463,7 +467,7 @@ START_TEST(norms_and_their_gradients) {
       heed__layer_norm_backward(rows, cols, x, gain, stats, dy, added, true, dgain, dshift, room);
     } else {
       heed__batch_norm_backward(rows, cols, x, gain, stats, dy, added, true, dgain, dshift, room);
-      heed__batch_norm(rows, cols, x, gain, shift, false, 0.1f, running, running + cols, y, stats,
+      heed__batch_norm(rows, cols, x, gain, shift, 1e-5f, false, 0.1f, running, running + cols, y, stats,
                        room);
       for (int64_t i = 0; i < n; i++) {
         int64_t j = i % cols;
@@ -496,11 +500,11 @@ END_TEST
 START_TEST(batch_norm_of_one_row) {
   float x[2] = {3, -4}, gain[2] = {2, 2}, shift[2] = {1, 5}, mean[2] = {0, 0}, var[2] = {1, 1};
   float y[2], stats[4], room[4], dgain[2], dshift[2], dx[2];
-  heed__batch_norm(1, 2, x, gain, shift, true, 0.5f, mean, var, y, stats, room);
+  heed__batch_norm(1, 2, x, gain, shift, 1e-5f, true, 0.5f, mean, var, y, stats, room);
   check(y[0] == 1 && y[1] == 5 && mean[0] == 1.5f && mean[1] == -2 && var[0] == 0.5f);
   heed__batch_norm_backward(1, 2, x, gain, stats, gain, dx, false, dgain, dshift, room);
   check(dx[0] == 0 && dx[1] == 0 && dgain[0] == 0 && dshift[1] == 2);
-  heed__batch_norm(0, 2, NULL, gain, shift, true, 0.5f, mean, var, NULL, stats, room);
+  heed__batch_norm(0, 2, NULL, gain, shift, 1e-5f, true, 0.5f, mean, var, NULL, stats, room);
   check(mean[0] == 1.5f && var[0] == 0.5f);
 }
 END_TEST
@@ -812,12 +816,12 @@ static void everything(uint64_t *found) {
   found[o++] = hash(y, WHOLE);
   heed__dropout(1, 2, 0.3f, WHOLE, x, y, false);
   found[o++] = hash(y, WHOLE);
-  heed__layer_norm(ROWS, COLS, x, b, b, y, stats);
+  heed__layer_norm(ROWS, COLS, x, b, b, 1e-5f, y, stats);
   found[o++] = hash(y, WHOLE);
   heed__layer_norm_backward(ROWS, COLS, x, b, stats, dy, y, false, sums, sums + COLS, room);
   found[o++] = hash(y, WHOLE);
   found[o++] = hash(sums, 2 * COLS);
-  heed__batch_norm(ROWS, COLS, x, b, b, true, 0.1f, running, running + COLS, y, stats, room);
+  heed__batch_norm(ROWS, COLS, x, b, b, 1e-5f, true, 0.1f, running, running + COLS, y, stats, room);
   found[o++] = hash(y, WHOLE);
   heed__batch_norm_backward(ROWS, COLS, x, b, stats, dy, y, false, sums, sums + COLS, room);
   found[o++] = hash(y, WHOLE);
@@ -902,7 +906,7 @@ static TCase *loops_of(heed__isa isa) {
   tcase_add_test(tests, bulk_random_numbers_are_the_same);
   tcase_add_test(tests, small_work_stays_on_one_thread);
   tcase_add_test(tests, bias_and_sums);
-  tcase_add_loop_test(tests, activations_are_as_exact_as_promised, 0, 5);
+  tcase_add_loop_test(tests, activations_are_as_exact_as_promised, 0, 6);
   tcase_add_test(tests, activations_have_names);
   tcase_add_test(tests, dropout_is_by_number);
   tcase_add_test(tests, dropout_keeps_the_mean);

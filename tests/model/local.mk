@@ -34,6 +34,13 @@ EXTRA_DIST += tests/model/fixtures/README.md tests/model/fixtures/make_fixtures.
   tests/model/fixtures/transformer-edges-concat-h3-d5.npz \
   tests/model/fixtures/transformer-edges-mean-h8-d8.npz
 
+check_PROGRAMS += tests/model/test_context
+TESTS += tests/model/test_context
+tests_model_test_context_SOURCES = tests/model/test_context.c tests/model/oracle.c \
+  tests/model/oracle.h
+tests_model_test_context_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_context_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/model/test_field
 TESTS += tests/model/test_field
 tests_model_test_field_SOURCES = tests/model/test_field.c

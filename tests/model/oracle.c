@@ -23,24 +23,32 @@ static const double *tensor(const run *r, int number) {
   return r->parameters + r->model->tensors[number].is.offset;
 }
 
+static bool of_context(const run *r, heed_value x) {
+  return r->model->values[x].per_graph == HEED__CONTEXT;
+}
+
+static const heed_csr *sparse_of(const run *r, heed_value x) {
+  return of_context(r, x) ? r->in->context_sparse : r->in->sparse;
+}
+
 static bool is_sparse(const run *r, heed_value x) {
   const heed__layer *layer = r->model->layers + r->model->values[x].layer;
   if (layer->kind == HEED__DROPOUT) return is_sparse(r, layer->inputs[0]);
-  return layer->kind == HEED__FEATURES && r->in->sparse != NULL;
+  return layer->kind == HEED__FEATURES && sparse_of(r, x) != NULL;
 }
 
-static void features(const run *r, double *y, int64_t width) {
-  const heed_model_inputs *in = r->in;
-  for (int64_t i = 0; i < in->n_nodes; i++) {
-    if (in->dense != NULL) {
+static void features(const run *r, heed_value value, double *y, int64_t rows, int64_t width) {
+  const heed_matrix *dense = of_context(r, value) ? r->in->context : r->in->dense;
+  const heed_csr *sparse = sparse_of(r, value);
+  for (int64_t i = 0; i < rows; i++) {
+    if (dense != NULL) {
       for (int64_t j = 0; j < width; j++) {
-        y[i * width + j] = (double)in->dense->data[i * in->dense->stride + j];
+        y[i * width + j] = (double)dense->data[i * dense->stride + j];
       }
       continue;
     }
-    for (int64_t p = in->sparse->indptr[i]; p < in->sparse->indptr[i + 1]; p++) {
-      y[i * width + in->sparse->indices[p]] =
-          in->sparse->values == NULL ? 1 : (double)in->sparse->values[p];
+    for (int64_t p = sparse->indptr[i]; p < sparse->indptr[i + 1]; p++) {
+      y[i * width + sparse->indices[p]] = sparse->values == NULL ? 1 : (double)sparse->values[p];
     }
   }
 }
@@ -58,7 +66,7 @@ static void dropout(const run *r, int number, const double *x, double *y, int64_
   uint64_t key, stream;
   heed__dropout_key(r->seed, r->step, number, &key, &stream);
   bool sparse = is_sparse(r, layer->inputs[0]);
-  const heed_csr *a = r->in->sparse;
+  const heed_csr *a = sparse_of(r, layer->inputs[0]);
   int64_t count = sparse ? a->indptr[a->rows] : n;
   float *factors = room(count, sizeof *factors);
   for (int64_t i = 0; i < count; i++) factors[i] = 1;
@@ -88,6 +96,8 @@ static double activated(heed_activation f, double x) {
       return x > 0 ? x : expm1(x);
     case HEED_ACTIVATION_GELU:
       return x * 0.5 * (1 + erf(x / sqrt(2)));
+    case HEED_ACTIVATION_TANH:
+      return tanh(x);
   }
   return x;
 }
@@ -111,7 +121,7 @@ static void normalize(const run *r, const heed__layer *layer, const double *x, d
     }
     for (int64_t i = 0; i < n; i++) {
       int64_t at = g * across + i * along, column = of_rows ? i : g;
-      y[at] = (x[at] - mean) / sqrt(variance + 1e-5) * gain[column] + shift[column];
+      y[at] = (x[at] - mean) / sqrt(variance + (double)layer->epsilon) * gain[column] + shift[column];
     }
   }
 }
@@ -119,11 +129,18 @@ static void normalize(const run *r, const heed__layer *layer, const double *x, d
 /* Where graph g begins among the rows of a value that has so many a graph (0: its nodes). */
 static int64_t start_of(const run *r, int32_t per_graph, int64_t g) {
   if (per_graph > 0) return per_graph * g;
+  if (per_graph == HEED__CONTEXT) {
+    return r->in->n_graphs > 0 ? r->in->context_ptr[g] : g * r->in->n_context;
+  }
   return r->in->n_graphs > 0 ? r->in->graph_ptr[g] : g * r->in->n_nodes;
 }
 
 static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, int64_t *pair) {
-  if (layer->scope == HEED_SCOPE_FULL) {
+  const heed_mask *mask = r->in->mask;
+  if (of_context(r, layer->inputs[1])) {
+    mask = of_context(r, layer->inputs[0]) ? r->in->context_mask : r->in->cross_mask;
+  }
+  if (layer->scope == HEED_SCOPE_FULL || mask == NULL) {
     int32_t per_query = r->model->values[layer->output].per_graph;
     int32_t per_key = r->model->values[layer->inputs[1]].per_graph;
     int64_t graphs = r->in->n_graphs == 0 ? 1 : r->in->n_graphs;
@@ -139,13 +156,14 @@ static bool sees(const run *r, const heed__layer *layer, int64_t i, int64_t j, i
     }
     return false;
   }
-  const heed_mask *mask = r->in->mask;
   if (mask->indptr == NULL) {
     *pair = i * mask->n_keys + j;
     return true;
   }
   for (*pair = mask->indptr[i]; *pair < mask->indptr[i + 1]; ++*pair) {
-    if (mask->indices[*pair] == j) return true;
+    int64_t key = mask->starts != NULL ? mask->starts[i] + *pair - mask->indptr[i]
+                                       : mask->indices[*pair];
+    if (key == j) return true;
   }
   return false;
 }
@@ -282,13 +300,12 @@ static void attention(const run *r, int number, double *y) {
 
 static void pool(const run *r, const heed__layer *layer, const double *x, double *y, int64_t graphs,
                  int64_t width) {
-  int64_t whole[2] = {0, r->in->n_nodes};
-  const int64_t *ptr = r->in->n_graphs == 0 ? whole : r->in->graph_ptr;
+  int32_t of = r->model->values[layer->inputs[0]].per_graph;
   for (int64_t g = 0; g < graphs; g++) {
     for (int64_t j = 0; j < width; j++) {
       double sum = 0, most = -(double)INFINITY;
-      int64_t n = ptr[g + 1] - ptr[g];
-      for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
+      int64_t first = start_of(r, of, g), end = start_of(r, of, g + 1), n = end - first;
+      for (int64_t i = first; i < end; i++) {
         sum += x[i * width + j];
         most = fmax(most, x[i * width + j]);
       }
@@ -306,12 +323,12 @@ static void layer_forward(run *r, int number) {
   int64_t width = r->model->values[out].width, from = r->model->values[in].width;
   int64_t graphs = r->in->n_graphs == 0 ? 1 : r->in->n_graphs;
   int32_t per_graph = r->model->values[out].per_graph;
-  int64_t rows = r->rows[out] = per_graph > 0 ? per_graph * graphs : r->in->n_nodes;
+  int64_t rows = r->rows[out] = start_of(r, per_graph, graphs);
   const double *x = r->values[in];
   double *y = r->values[out] = room(rows * width, sizeof *y);
   switch (layer->kind) {
     case HEED__FEATURES:
-      features(r, y, width);
+      features(r, out, y, rows, width);
       break;
     case HEED__LINEAR:
       for (int64_t i = 0; i < rows; i++) {

@@ -978,7 +978,7 @@ START_TEST(test_spec_errors) {
   TRY_FIELD(slope, INFINITY, HEED_RANGE, "slope inf");
   TRY_FIELD(kind, (heed_model_kind)4, HEED_ARGUMENT, "kind 4");
   TRY_FIELD(norm, (heed_norm)3, HEED_ARGUMENT, "norm 3");
-  TRY_FIELD(activation, (heed_activation)5, HEED_ARGUMENT, "activation 5");
+  TRY_FIELD(activation, (heed_activation)6, HEED_ARGUMENT, "activation 6");
   TRY_FIELD(kernel, (heed_kernel)4, HEED_ARGUMENT, "kernel 4");
   good.kind = HEED_MODEL_TRANSFORMER;
   memcpy(good.blocks, "MxS", 4);

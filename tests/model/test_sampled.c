@@ -128,7 +128,7 @@ static batch *gather(const heed_sample *sample, bool is_sparse, bool with_edges)
                               .n_wanted = sample->n_targets};
   b->room = (heed_model_capacity){.n_nodes = sample->n_nodes,
                                   .n_pairs = sample->mask.n_pairs,
-                                  .n_numbers = is_sparse ? b->ptr[sample->n_nodes] + 1 : 0,
+                                  .n_values = is_sparse ? b->ptr[sample->n_nodes] + 1 : 0,
                                   .hops = sample->hops};
   memcpy(b->room.ends, sample->ends, sizeof b->room.ends);
   return b;
@@ -237,7 +237,7 @@ START_TEST(a_reserved_pass_serves_many_batches) {
   const int32_t some[MOST_LAYERS] = {2, 1, 2};
   ok(heed_sampler_new(&sampler, &mask, some, spec.layers, 9));
   heed_model_capacity room = {
-      .n_nodes = N, .n_pairs = mask.n_pairs, .n_numbers = csr_indptr[N] + 1, .hops = spec.layers};
+      .n_nodes = N, .n_pairs = mask.n_pairs, .n_values = csr_indptr[N] + 1, .hops = spec.layers};
   for (int h = 0; h <= spec.layers; h++) room.ends[h] = N;
   heed_pass *again;
   ok(heed_pass_reserve(&again, model, &room, true));
@@ -356,7 +356,7 @@ START_TEST(what_a_reserved_pass_refuses) {
   fails(heed_pass_bind(pass, &b->in), HEED_ARGUMENT, "hops");
   heed_pass_free(pass);
   less = other->room;
-  less.n_numbers = 3;
+  less.n_values = 3;
   ok(heed_pass_reserve(&pass, model, &less, true));
   fails(heed_pass_bind(pass, &other->in), HEED_SHAPE, "reserved for 3");
   heed_pass_free(pass);
@@ -493,7 +493,7 @@ START_TEST(memory_may_run_out) {
     ck_assert(status == HEED_OK || status == HEED_NOMEM);
     ck_assert_uint_eq(heed_memory_held(), held);
   }
-  heed_model_capacity room = {.n_nodes = N, .n_pairs = mask.n_pairs, .n_numbers = 40, .hops = 2};
+  heed_model_capacity room = {.n_nodes = N, .n_pairs = mask.n_pairs, .n_values = 40, .hops = 2};
   for (int h = 0; h <= 2; h++) room.ends[h] = 30 * (h + 1);
   status = HEED_NOMEM;
   for (int n = 0; status != HEED_OK; n++) {
