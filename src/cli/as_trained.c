@@ -1,4 +1,5 @@
 /* What a model's file says of its training. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/learn.h"
@@ -33,7 +34,21 @@ int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *g
   fill(file, "heed.label", &graph->options.label);
   fill(file, "heed.features", &graph->normalize);
   fill(file, "heed.smiles", &graph->collection.smiles);
+  const char *seed = cli_metadata(file, "heed.mask_seed");
+  if (seed != NULL) graph->mask_seed = strtoull(seed, NULL, 10);
+  graph->mask_seed_given = seed != NULL;
   const char *text = cli_metadata(file, "heed.mask");
   if (text == NULL || mask_given || cli_read_mask(text, strlen(text), mask)) return CLI_OK;
-  return cli_fail("%s: heed.mask: '%s' is no mask", model, text);
+  return cli_fail("%s: heed.mask: %s", model, mask->why);
+}
+
+int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,
+                          const char *model) {
+  const char *text = cli_metadata(file, "heed.encoding");
+  if (text != NULL && heed_encodings_read(&recipe->encodings, text) != HEED_OK) {
+    return cli_fail("%s: heed.encoding: %s", model, heed_message());
+  }
+  recipe->model.features = task->collection != NULL ? heed_collection_features(task->collection)
+                                                    : heed_data_features(task->data);
+  return cli_encode_nodes(task, recipe);
 }

@@ -41,17 +41,10 @@ int cmd_bench(cli_global *global, int argc, char **argv);
 /* --- Options (options.c) ------------------------------------------------------------------- */
 
 /* Which pairs attend, as the command line says it. */
-typedef enum cli_mask_kind {
-  CLI_MASK_GRAPH,
-  CLI_MASK_KHOP,
-  CLI_MASK_FULL,
-  CLI_MASK_NONE
-} cli_mask_kind;
-
 typedef struct cli_mask {
-  cli_mask_kind kind;
-  int hops;
-  char name[24]; /* "graph", "khop:2", "full", "none" */
+  char name[256];        /* an expression: "graph", "window:8|global:4" */
+  heed_mask_needs needs; /* what it is made of */
+  char why[1024];        /* why the name is none, where it is not */
 } cli_mask;
 
 enum { CLI_MOST_MASKS = 16 };
@@ -80,6 +73,8 @@ typedef struct cli_graph {
   heed_loops loops;
   bool direction_given;
   bool loops_given;
+  uint64_t mask_seed;    /* of random masks, where it is not that of the options */
+  bool mask_seed_given;
   bool training;         /* --features may also say what to do with them... */
   const char *normalize; /* ..."row-normalize", "none"; NULL: not said */
 } cli_graph;
@@ -95,6 +90,8 @@ typedef struct cli_shape {
   bool scale_given;
   const char *heads_text; /* as given, or NULL */
   const char *slope_text;
+  const char *normalizer_text;
+  heed_normalizer normalizer;
   float scale;
   float slope;
 } cli_shape;
@@ -129,18 +126,19 @@ cli_shape cli_shape_default(void);
 /* The spec of a shape; kernel AUTO. */
 heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed);
 
+/* Says which normaliser there is, where it is not softmax. */
+void cli_report_normalizer(heed_report *record, heed_normalizer normalizer);
+
 /* Values of options; they leave through argp_error(), with what is allowed, if the text is wrong. */
 int64_t cli_integer(const struct argp_state *state, const char *option, const char *text,
                     int64_t least, int64_t most);
 double cli_number(const struct argp_state *state, const char *option, const char *text);
-bool cli_read_mask(const char *text, size_t n, cli_mask *mask); /* from n characters of text */
-void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
-                    cli_mask *mask);
-void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,
-                     cli_mask_list *masks);
 heed_score cli_parse_score(const struct argp_state *state, const char *text);
 heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option, const char *text);
 heed_storage cli_parse_storage(const struct argp_state *state, const char *text);
+
+/* Writes a word as a shell reads it. */
+void cli_put_word(FILE *stream, const char *word);
 
 const char *cli_direction_name(heed_direction direction);
 const char *cli_loops_name(heed_loops loops);
@@ -175,12 +173,31 @@ int cli_inputs_read(cli_inputs *inputs, heed_npz *npz, const char *path, heed_at
 /* Reads `bias`, if it is there, [n_pairs, heads], [n_pairs, 1] or [n_pairs]. */
 int cli_inputs_read_bias(cli_inputs *inputs, heed_npz *npz, int32_t heads, int64_t n_pairs);
 
+/* --- Masks (mask.c) ------------------------------------------------------------------------ */
+
+/* From n characters of text; false if they are none, and `why` says it. */
+bool cli_read_mask(const char *text, size_t n, cli_mask *mask);
+
+/* The mask of a name that is one. */
+cli_mask cli_mask_named(const char *name);
+
+/* As values of options. Lists are separated by commas; one before a digit or a minus belongs to a mask. */
+void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
+                    cli_mask *mask);
+void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,
+                     cli_mask_list *masks);
+
 /* The mask of the graph that `which` names. */
 int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                   const heed_data *data);
 
-/* The mask of n nodes that see themselves alone. */
-int cli_mask_alone(heed_mask *mask, int64_t n);
+/* The same without a graph and features. */
+int cli_mask_alone(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
+                   int64_t n_queries, int64_t n_keys);
+
+/* Lets a mask say of every pair which edges stand behind it, if only that there is none: for models that take
+ * features of edges. One of none, all zero, stays so. */
+int cli_mask_know_edges(heed_mask *mask);
 
 /* Reads the mask `indptr`, `indices` of an archive, for n_keys keys. The arrays join `inputs`. */
 int cli_mask_read(heed_mask *mask, cli_inputs *inputs, heed_npz *npz, const char *path,

@@ -38,7 +38,8 @@ enum {
 
 static const struct argp_option option_table[] = {
     {"mask", KEY_MASK, "MASK", 0,
-     "Who attends to whom: graph (default), khop:K, full or none: each node alone", 0},
+     "Who attends to whom: graph (default), khop:K, full, none, window:W, causal and others, joined by | & - ! "
+     "(see MASKS in the manual)", 0},
     {"edge-weight", KEY_EDGE_WEIGHT, "ATTR[:log]", 0,
      "Add this edge attribute, or its logarithm, to the logits", 0},
     {"kernel", KEY_KERNEL, "NAME", 0, "auto (default), sparse, dense or reference", 0},
@@ -85,6 +86,10 @@ static void check_usage(struct argp_state *state, const attend_input *input) {
       input->kernel != HEED_KERNEL_SPARSE) {
     argp_error(state, "--storage %s has no place beside --kernel %s",
                heed_storage_name(input->storage), heed_kernel_name(input->kernel));
+  }
+  if (input->storage != HEED_STORAGE_FLOAT && input->shape.normalizer != HEED_NORMALIZER_SOFTMAX) {
+    argp_error(state, "--storage %s has no place beside --normalizer %s",
+               heed_storage_name(input->storage), heed_normalizer_name(input->shape.normalizer));
   }
   if (input->graph.source == NULL || strcmp(input->graph.source, "-") != 0) return;
   if (input->input == NULL) argp_error(state, "GRAPH '-' needs --input");
@@ -186,7 +191,7 @@ static int check_mask_options(const attend *run) {
     return cli_fail("%s brings its own mask, indptr and indices: %s has no place beside it",
                     options->input, surplus);
   }
-  if (run->data == NULL && options->mask.kind != CLI_MASK_FULL) {
+  if (run->data == NULL && (options->mask.needs.graph || options->mask.needs.features)) {
     return cli_fail("%s has no arrays indptr and indices, so GRAPH cannot be '-' (with --mask full "
                     "it could)",
                     options->input);
@@ -221,7 +226,9 @@ static int open_inputs(attend *run) {
   if (run->mask_from_input) {
     return cli_mask_read(&run->mask, &run->inputs, run->npz, options->input, n_queries, n_keys);
   }
-  if (run->data == NULL) return cli_check(heed_mask_full(&run->mask, n_queries, n_keys), NULL);
+  if (run->data == NULL) {
+    return cli_mask_alone(&run->mask, &options->mask, &options->graph, n_queries, n_keys);
+  }
   return cli_mask_make(&run->mask, &options->mask, &options->graph, run->data);
 }
 
@@ -428,6 +435,7 @@ static int fill_report(heed_report *report, const attend *run) {
   heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
   heed_report_integer(report, "empty_rows", "empty rows", stats.empty_rows);
   heed_report_text(report, "score", "score", heed_score_name(spec->score));
+  cli_report_normalizer(report, spec->normalizer);
   heed_report_integer(report, "heads", "heads", spec->heads);
   heed_report_integer(report, "key_dim", "key size", spec->key_dim);
   heed_report_integer(report, "value_dim", "value size", spec->value_dim);
@@ -480,7 +488,7 @@ int cmd_attend(cli_global *global, int argc, char **argv) {
       .global = global,
       .graph = cli_graph_default(),
       .shape = cli_shape_default(),
-      .mask = {CLI_MASK_GRAPH, 1, "graph"},
+      .mask = cli_mask_named("graph"),
       .reorder = HEED_ORDER_AUTO,
       .repeat = 1,
   };

@@ -37,7 +37,7 @@ enum {
 
 static const struct argp_option option_table[] = {
     {"masks", KEY_MASKS, "LIST", 0,
-     "Masks, separated by commas: graph, khop:K, full, none (default graph,khop:2,full; with "
+     "Masks, separated by commas: graph, khop:K, full, window:W|global:G and others (default graph,khop:2,full; with "
      "--train none too)", 0},
     {"kernels", KEY_KERNELS, "LIST", 0,
      "Kernels, separated by commas: sparse, dense, reference (default sparse,dense, and reference "
@@ -107,6 +107,9 @@ static void check_usage(struct argp_state *state, compare_input *input) {
   if (surplus != NULL) argp_error(state, "%s has no place beside --train", surplus);
   if (shape->heads_text != NULL) cli_training_give(&trained->training, "heads", shape->heads_text);
   if (shape->slope_text != NULL) cli_training_give(&trained->training, "slope", shape->slope_text);
+  if (shape->normalizer_text != NULL) {
+    cli_training_give(&trained->training, "normalizer", shape->normalizer_text);
+  }
   if (input->masks_given) trained->masks = input->masks;
   trained->graph = &input->graph;
   trained->reorder = input->reorder;
@@ -315,7 +318,8 @@ static double row_share(const heed_mask *mask, int64_t i, const float *weights, 
   if (mask->indptr == NULL) return 1;
   double sum = 0;
   for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1]; p++) {
-    const float *w = weights + mask->indices[p] * heads;
+    int64_t j = mask->starts != NULL ? mask->starts[i] + p - mask->indptr[i] : mask->indices[p];
+    const float *w = weights + j * heads;
     for (int64_t h = 0; h < heads; h++) sum += w[h];
   }
   return sum / (double)heads;
@@ -485,6 +489,7 @@ static void report_head(heed_report *report, const compare *run) {
   heed_report_integer(report, "edges", "edges", igraph_ecount(heed_data_graph(run->data)));
   heed_report_integer(report, "features", "features", heed_data_features(run->data));
   heed_report_text(report, "score", "score", heed_score_name(run->spec.score));
+  cli_report_normalizer(report, run->spec.normalizer);
   heed_report_integer(report, "heads", "heads", run->spec.heads);
   heed_report_integer(report, "dim", "size of a head", run->spec.key_dim);
   heed_report_text(report, "direction", "direction", cli_direction_name(options->graph.direction));
@@ -526,8 +531,8 @@ int cmd_compare(cli_global *global, int argc, char **argv) {
       .global = global,
       .graph = cli_graph_default(),
       .shape = cli_shape_default(),
-      .masks = {3, {{CLI_MASK_GRAPH, 1, "graph"}, {CLI_MASK_KHOP, 2, "khop:2"},
-                    {CLI_MASK_FULL, 1, "full"}}},
+      .masks = {3, {cli_mask_named("graph"), cli_mask_named("khop:2"),
+                    cli_mask_named("full")}},
       .kernels = {HEED_KERNEL_SPARSE, HEED_KERNEL_DENSE, HEED_KERNEL_REFERENCE},
       .n_kernels = 3,
       .reorder = HEED_ORDER_AUTO,

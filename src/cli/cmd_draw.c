@@ -34,7 +34,7 @@ static const struct argp_option option_table[] = {
      "Whose attention is shown, from 0 (default: the last that is masked)", 0},
     {"head", KEY_HEAD, "H", 0, "Show this head alone, from 0 (default: the mean of all)", 0},
     {"title", KEY_TITLE, "TEXT", 0, "What stands over the drawing (default: what is drawn)", 0},
-    {"mask", KEY_MASK, "MASK", 0, "graph, khop:K, full or none (default: that of the training)", 0},
+    {"mask", KEY_MASK, "MASK", 0, "Another mask (default: that of the training)", 0},
     {0}};
 
 static void check_usage(struct argp_state *state, const draw_input *input) {
@@ -356,24 +356,30 @@ static int make_pass(draw *run) {
   const draw_input *options = run->options;
   const heed_collection *collection = run->task.collection;
   cli_recipe recipe = {.model = *run->spec, .mask = options->mask, .edges = (int)run->spec->edges};
-  int64_t there = collection != NULL ? heed_collection_features(collection)
-                                     : heed_data_features(run->task.data);
+  if (cli_encode_as_trained(&run->task, &recipe, run->file, options->model)) return CLI_FAILED;
+  int64_t there = collection != NULL ? heed_collection_features(collection) : recipe.model.features;
+  recipe.model = *run->spec;
   if (there != run->spec->features) {
     return cli_fail("%s: %lld features a node, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)run->spec->features);
   }
-  there = collection != NULL ? heed_collection_edge_features(collection) : 0;
+  there = collection != NULL ? heed_collection_edge_features(collection)
+                             : heed_encodings_pair_features(&recipe.encodings);
   if (run->spec->edges != HEED_EDGES_NONE && there != run->spec->edge_features) {
     return cli_fail("%s: %lld features an edge, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)run->spec->edge_features);
   }
   if (collection == NULL) {
-    if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task)) return CLI_FAILED;
+    if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task) ||
+        cli_encode_pairs(&run->task, &recipe, &run->mask)) {
+      return CLI_FAILED;
+    }
     heed_model_inputs inputs =
         cli_task_inputs(&run->task, run->mask.n_queries > 0 ? &run->mask : NULL);
     return cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), options->model);
   }
   if (cli_collection_mask(&run->mask, &recipe, &options->graph, collection)) return CLI_FAILED;
+  if (run->spec->edges != HEED_EDGES_NONE && cli_mask_know_edges(&run->mask)) return CLI_FAILED;
   const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
   if (cli_check(heed_batch_new(&run->batch, collection, mask, 1), NULL) ||
       cli_check(heed_batch_take(run->batch, &run->graph, 1), NULL)) {
@@ -545,7 +551,7 @@ static void fill_report(heed_report *report, const draw *run) {
 int cmd_draw(cli_global *global, int argc, char **argv) {
   draw_input options = {.global = global,
                         .graph = cli_graph_default(),
-                        .mask = {CLI_MASK_GRAPH, 1, "graph"},
+                        .mask = cli_mask_named("graph"),
                         .layer = LAST,
                         .head = MEAN};
   options.graph.training = true;

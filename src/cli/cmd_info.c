@@ -13,7 +13,8 @@ enum { KEY_MASKS = 0x300, KEY_MACHINE };
 
 static const struct argp_option option_table[] = {
     {"masks", KEY_MASKS, "LIST", 0,
-     "Masks to describe, separated by commas: graph, khop:K, full, none (default graph,full)", 0},
+     "Masks to describe, separated by commas: graph, khop:K, full, window:W|global:G and others (see MASKS in "
+     "the manual; default graph,full)", 0},
     {"machine", KEY_MACHINE, NULL, 0, "Measure this machine too", 0},
     {0}};
 
@@ -102,6 +103,7 @@ static int report_graph(heed_report *report, const info_input *input, const heed
 static void report_attention(heed_report *report, const info_input *input) {
   heed_report *attention = heed_report_record(report, "attention", "attention");
   heed_report_text(attention, "score", "score", heed_score_name(input->shape.score));
+  cli_report_normalizer(attention, input->shape.normalizer);
   heed_report_integer(attention, "heads", "heads", input->shape.heads);
   heed_report_integer(attention, "dim", "size of a head", input->shape.dim);
   heed_report_text(attention, "direction", "direction",
@@ -163,7 +165,7 @@ int cmd_info(cli_global *global, int argc, char **argv) {
       .global = global,
       .graph = cli_graph_default(),
       .shape = cli_shape_default(),
-      .masks = {2, {{CLI_MASK_GRAPH, 1, "graph"}, {CLI_MASK_FULL, 1, "full"}}},
+      .masks = {2, {cli_mask_named("graph"), cli_mask_named("full")}},
   };
   if (cli_parse(&argp, argc, argv, &input)) return CLI_FAILED;
   input.graph.options.seed = global->seed;

@@ -23,7 +23,7 @@ static const struct argp_option option_table[] = {
     {"output", 'o', "FILE.npz", 0,
      "Write the predictions here; of a collection also FILE.csv, a row a graph", 0},
     {"weights", KEY_WEIGHTS, NULL, 0, "Write the attention of every layer too", 0},
-    {"mask", KEY_MASK, "MASK", 0, "graph, khop:K, full or none (default: that of the training)", 0},
+    {"mask", KEY_MASK, "MASK", 0, "Another mask (default: that of the training)", 0},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -126,17 +126,19 @@ static int open_all(predict *run) {
   const char *normalize = options->graph.normalize;
   bool divide = normalize != NULL && strcmp(normalize, "row-normalize") == 0;
   if (cli_task_open(&run->task, &options->graph, divide)) return CLI_FAILED;
-  int64_t there = heed_data_features(run->task.data);
+  const heed_model_spec *spec = heed_model_get_spec(run->model);
+  cli_recipe recipe = {.mask = options->mask};
+  if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
+  recipe.model = *spec;
+  if (cli_encode_as_trained(&run->task, &recipe, run->file, options->model)) return CLI_FAILED;
+  int64_t there = recipe.model.features;
   int64_t wanted = heed_model_feature_count(run->model);
   if (there != wanted) {
     return cli_fail("%s: %lld features a node, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)wanted);
   }
-  const heed_model_spec *spec = heed_model_get_spec(run->model);
-  cli_recipe recipe = {.mask = options->mask};
-  if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
-  recipe.model = *spec;
-  return cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task);
+  if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task)) return CLI_FAILED;
+  return cli_encode_pairs(&run->task, &recipe, &run->mask);
 }
 
 /* --- Predicting ---------------------------------------------------------------------------- */
@@ -242,14 +244,21 @@ static int write_output(const predict *run) {
   for (int a = 0; a < run->n_attentions && a < MOST; a++) {
     const heed_mask *mask;
     arrays[n++] = attention(run, a, names[a], sizeof names[a], &mask);
-    if (mask->indices != NULL) pairs = mask;
+    if (mask->indptr != NULL) pairs = mask;
+  }
+  heed_mask listed = {0}; /* one of runs has its keys written out */
+  int failed = CLI_OK;
+  if (pairs != NULL && pairs->indices == NULL) {
+    failed = cli_check(heed_mask_explicit(&listed, pairs), NULL);
+    pairs = &listed;
   }
   if (pairs != NULL) {
     arrays[n++] =
         (heed_array){"indptr", HEED_DTYPE_INT64, 1, {pairs->n_queries + 1}, pairs->indptr};
     arrays[n++] = (heed_array){"indices", HEED_DTYPE_INT32, 1, {pairs->n_pairs}, pairs->indices};
   }
-  int failed = cli_check(heed_npz_write(run->options->output, arrays, n), NULL);
+  if (!failed) failed = cli_check(heed_npz_write(run->options->output, arrays, n), NULL);
+  heed_mask_free(&listed);
   free(dense);
   return failed;
 }
@@ -319,6 +328,7 @@ static int fill_report(heed_report *report, predict *run) {
     heed_report_text(row, "array", "array", name);
     heed_report_text(row, "layer", "layer", of);
     heed_report_text(row, "score", "score", heed_score_name(layer.score));
+    cli_report_normalizer(row, layer.normalizer);
     heed_report_integer(row, "heads", "heads", layer.heads);
     heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
     heed_report_flag(row, "full", "full", mask->indptr == NULL);
@@ -330,7 +340,7 @@ static int fill_report(heed_report *report, predict *run) {
 
 int cmd_predict(cli_global *global, int argc, char **argv) {
   predict_input options = {
-      .global = global, .graph = cli_graph_default(), .mask = {CLI_MASK_GRAPH, 1, "graph"}};
+      .global = global, .graph = cli_graph_default(), .mask = cli_mask_named("graph")};
   options.graph.training = true;
   if (cli_parse(&argp, argc, argv, &options)) return CLI_FAILED;
   if (cli_graph_many(&options.graph)) {

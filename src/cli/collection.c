@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/learn.h"
+#include "cli/settings.h"
 
 static const double train_share = 0.8, validation_share = 0.1;
 enum { ALL_DRAWN = 10 };
@@ -199,44 +199,13 @@ int cli_collection_redraw(cli_task *task, const char *source, const char *kind, 
 
 /* --- Masks --------------------------------------------------------------------------------- */
 
-int cli_collection_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
-                             const heed_collection *collection) {
-  const int64_t *ptr = heed_collection_graph_ptr(collection);
-  heed_mask edges = {0};
-  heed_status status;
-  *mask = (heed_mask){0};
-  if (which->kind == CLI_MASK_NONE) {
-    return cli_mask_alone(mask, heed_collection_nodes(collection));
-  }
-  if (which->kind == CLI_MASK_FULL) {
-    status = heed_mask_blocks(&edges, heed_collection_graphs(collection), ptr, ptr);
-  } else {
-    status = heed_collection_mask(collection, &edges);
-  }
-  bool as_is = graph->loops == HEED_LOOPS_KEEP ||
-               (which->kind == CLI_MASK_FULL && graph->loops == HEED_LOOPS_ADD);
-  if (status == HEED_OK && !as_is) {
-    heed_mask before = edges;
-    edges = (heed_mask){0};
-    status = heed_mask_self_loops(&edges, &before, graph->loops);
-    heed_mask_free(&before);
-  }
-  if (status == HEED_OK && which->kind == CLI_MASK_KHOP) {
-    status = heed_mask_khop(mask, &edges, which->hops);
-    heed_mask_free(&edges);
-  } else {
-    *mask = edges;
-  }
-  return cli_check(status, graph->source);
-}
-
 int cli_collection_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
                         const heed_collection *collection) {
   heed_model_spec *model = &recipe->model;
   int64_t there = heed_collection_edge_features(collection);
   bool masked = model->kind != HEED_MODEL_MLP &&
                 (model->kind != HEED_MODEL_TRANSFORMER || strchr(model->blocks, 'M') != NULL);
-  bool by_edges = recipe->mask.kind == CLI_MASK_GRAPH || recipe->mask.kind == CLI_MASK_KHOP;
+  bool by_edges = recipe->mask.needs.edges;
   if (recipe->edges > 0 && there == 0) {
     return cli_fail("%s: --edges %s, but there are no edge features", graph->source,
                     heed_edge_use_name((heed_edge_use)recipe->edges));

@@ -152,43 +152,6 @@ int cli_inputs_read_bias(cli_inputs *inputs, heed_npz *npz, int32_t heads, int64
 
 /* --- Masks --------------------------------------------------------------------------------- */
 
-int cli_mask_alone(heed_mask *mask, int64_t n) {
-  heed_mask empty;
-  int64_t *indptr = calloc((size_t)n + 1, sizeof *indptr);
-  if (indptr == NULL) return cli_fail("out of memory for a mask of %lld nodes", (long long)n);
-  heed_status status = heed_mask_view(&empty, n, n, indptr, NULL);
-  if (status == HEED_OK) status = heed_mask_self_loops(mask, &empty, HEED_LOOPS_ADD);
-  int failed = cli_check(status, NULL);
-  free(indptr);
-  return failed;
-}
-
-int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
-                  const heed_data *data) {
-  *mask = (heed_mask){0};
-  if (which->kind == CLI_MASK_FULL) {
-    int64_t n = heed_data_nodes(data);
-    if (cli_check(heed_mask_full(mask, n, n), graph->source)) return CLI_FAILED;
-    if (graph->loops != HEED_LOOPS_DROP) return CLI_OK;
-    heed_mask full = *mask; /* without (i, i), every other pair has to be written out */
-    heed_status status = heed_mask_self_loops(mask, &full, HEED_LOOPS_DROP);
-    heed_mask_free(&full);
-    return cli_check(status, graph->source);
-  }
-  if (which->kind == CLI_MASK_NONE) return cli_mask_alone(mask, heed_data_nodes(data));
-  heed_mask edges;
-  heed_status status =
-      heed_mask_from_graph(&edges, heed_data_graph(data), graph->direction, graph->loops);
-  if (cli_check(status, graph->source)) return CLI_FAILED;
-  if (which->kind == CLI_MASK_GRAPH) {
-    *mask = edges;
-    return CLI_OK;
-  }
-  status = heed_mask_khop(mask, &edges, which->hops);
-  heed_mask_free(&edges);
-  return cli_check(status, graph->source);
-}
-
 int cli_mask_read(heed_mask *mask, cli_inputs *inputs, heed_npz *npz, const char *path,
                   int64_t n_queries, int64_t n_keys) {
   int64_t n = n_queries + 1, n_pairs = -1;

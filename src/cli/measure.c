@@ -68,6 +68,14 @@ static heed_status block_of(heed_mask *block, const heed_mask *mask, int64_t fir
                             int64_t *indptr) {
   if (mask->indptr == NULL) return heed_mask_full(block, rows, mask->n_keys);
   for (int64_t i = 0; i <= rows; i++) indptr[i] = mask->indptr[first + i] - mask->indptr[first];
+  if (mask->starts != NULL) {
+    int32_t *counts = malloc(((size_t)rows + 1) * sizeof *counts);
+    if (counts == NULL) return HEED_NOMEM;
+    for (int64_t i = 0; i < rows; i++) counts[i] = (int32_t)(indptr[i + 1] - indptr[i]);
+    heed_status status = heed_mask_runs(block, rows, mask->n_keys, mask->starts + first, counts);
+    free(counts);
+    return status;
+  }
   return heed_mask_view(block, rows, mask->n_keys, indptr, mask->indices + mask->indptr[first]);
 }
 

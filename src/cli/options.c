@@ -41,65 +41,17 @@ double cli_number(const struct argp_state *state, const char *option, const char
   return value;
 }
 
-bool cli_read_mask(const char *text, size_t n, cli_mask *mask) {
-  *mask = (cli_mask){.hops = 1};
-  if (n >= sizeof mask->name) return false;
-  memcpy(mask->name, text, n);
-  if (strcmp(mask->name, "graph") == 0) {
-    mask->kind = CLI_MASK_GRAPH;
-    return true;
-  }
-  if (strcmp(mask->name, "full") == 0) {
-    mask->kind = CLI_MASK_FULL;
-    return true;
-  }
-  if (strcmp(mask->name, "none") == 0) {
-    mask->kind = CLI_MASK_NONE;
-    return true;
-  }
-  if (strncmp(mask->name, "khop:", 5) != 0) return false;
-  const char *number = mask->name + 5;
-  size_t digits = strspn(number, "0123456789");
-  if (digits == 0 || digits > 9 || number[digits] != '\0') return false;
-  mask->kind = CLI_MASK_KHOP;
-  mask->hops = atoi(number);
-  return mask->hops >= 1;
-}
-
-void cli_parse_mask(const struct argp_state *state, const char *option, const char *text,
-                    cli_mask *mask) {
-  if (!cli_read_mask(text, strlen(text), mask)) {
-    argp_error(state, "%s takes graph, khop:K with K at least 1, full or none, not '%s'", option,
-               text);
-  }
-}
-
-void cli_parse_masks(const struct argp_state *state, const char *option, const char *text,
-                     cli_mask_list *masks) {
-  masks->n = 0;
-  for (const char *part = text;; part++) {
-    size_t n = strcspn(part, ",");
-    if (masks->n == CLI_MOST_MASKS) {
-      argp_error(state, "%s takes at most %d masks", option, CLI_MOST_MASKS);
-    }
-    if (!cli_read_mask(part, n, &masks->at[masks->n])) {
-      argp_error(state,
-                 "%s takes masks separated by commas, each graph, khop:K with K at least 1, "
-                 "full or none, not '%.*s'",
-                 option, (int)n, part);
-    }
-    masks->n++;
-    part += n;
-    if (*part == '\0') return;
-  }
-}
-
 heed_score cli_parse_score(const struct argp_state *state, const char *text) {
   heed_score score = HEED_SCORE_DOT;
   if (heed_score_from_name(text, &score) != HEED_OK) {
     argp_error(state, "--score takes dot, gat, gatv2 or additive, not '%s'", text);
   }
   return score;
+}
+
+void cli_report_normalizer(heed_report *record, heed_normalizer normalizer) {
+  if (normalizer == HEED_NORMALIZER_SOFTMAX) return;
+  heed_report_text(record, "normalizer", "normalizer", heed_normalizer_name(normalizer));
 }
 
 heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option,
@@ -344,7 +296,7 @@ cli_graph cli_graph_default(void) {
 
 /* --- The attention ------------------------------------------------------------------------- */
 
-enum { KEY_SCORE = 0x200, KEY_HEADS, KEY_DIM, KEY_SCALE, KEY_SLOPE };
+enum { KEY_SCORE = 0x200, KEY_HEADS, KEY_DIM, KEY_SCALE, KEY_SLOPE, KEY_NORMALIZER };
 
 static const struct argp_option shape_options[] = {
     {"score", KEY_SCORE, "NAME", 0, "Score: dot (default), gat, gatv2 or additive", 0},
@@ -352,6 +304,8 @@ static const struct argp_option shape_options[] = {
     {"dim", KEY_DIM, "D", 0, "Size of a head (default 8)", 0},
     {"scale", KEY_SCALE, "X", 0, "Factor of the dot product (default 1 / sqrt(D))", 0},
     {"slope", KEY_SLOPE, "X", 0, "LeakyReLU below zero, in gat and gatv2 (default 0.2)", 0},
+    {"normalizer", KEY_NORMALIZER, "NAME", 0,
+     "What makes weights of scores: softmax (default), relu, sigmoid or linear", 0},
     {0}};
 
 static error_t parse_shape(int key, char *text, struct argp_state *state) {
@@ -360,6 +314,12 @@ static error_t parse_shape(int key, char *text, struct argp_state *state) {
     case KEY_SCORE:
       shape->score_given = true;
       shape->score = cli_parse_score(state, text);
+      return 0;
+    case KEY_NORMALIZER:
+      shape->normalizer_text = text;
+      if (heed_normalizer_from_name(text, &shape->normalizer) != HEED_OK) {
+        argp_error(state, "--normalizer takes softmax, relu, sigmoid or linear, not '%s'", text);
+      }
       return 0;
     case KEY_HEADS:
       shape->heads_text = text;
@@ -398,6 +358,7 @@ cli_shape cli_shape_default(void) {
 heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed) {
   heed_attention_spec spec = heed_attention_spec_default(shape->heads, shape->dim);
   spec.score = shape->score;
+  spec.normalizer = shape->normalizer;
   spec.scale = shape->scale;
   spec.slope = shape->slope;
   spec.seed = seed;
@@ -445,8 +406,7 @@ void cli_graph_report(heed_report *record, const cli_graph *graph) {
   heed_report_flag(record, "edge_set", NULL, collection->edge_set);
 }
 
-/* A word as a shell reads it. */
-static void put_word(FILE *stream, const char *word) {
+void cli_put_word(FILE *stream, const char *word) {
   static const char plain[] =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
   if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
@@ -467,12 +427,12 @@ static void put_word(FILE *stream, const char *word) {
 static void put_option(FILE *stream, const char *name, const char *value) {
   if (value == NULL) return;
   fprintf(stream, " --%s ", name);
-  put_word(stream, value);
+  cli_put_word(stream, value);
 }
 
 void cli_graph_options(FILE *stream, const cli_graph *graph) {
   fputc(' ', stream);
-  put_word(stream, graph->source);
+  cli_put_word(stream, graph->source);
   put_option(stream, "format", graph->options.format);
   if (graph->options.directed) fputs(" --directed", stream);
   put_option(stream, "features", graph->options.features);

@@ -35,7 +35,7 @@ static int find_order(cli_reorder *reorder, heed_order asked, const heed_mask *m
                                                   &reorder->order)
                            : heed_mask_order(mask, asked, reorder->nodes);
   if (cli_check(status, "--reorder")) return CLI_FAILED;
-  if (heed_mask_is_full(mask)) reorder->order = HEED_ORDER_NONE;
+  if (heed_mask_is_full(mask) || mask->starts != NULL) reorder->order = HEED_ORDER_NONE;
   if (reorder->order == HEED_ORDER_NONE) return CLI_OK;
   reorder->pairs = integers(mask->n_pairs);
   if (reorder->pairs == NULL) return CLI_FAILED;

@@ -25,6 +25,10 @@ static const char *kernel_name(int i) {
   return i <= HEED_KERNEL_REFERENCE ? heed_kernel_name((heed_kernel)i) : NULL;
 }
 
+static const char *normalizer_name(int i) {
+  return i <= HEED_NORMALIZER_LINEAR ? heed_normalizer_name((heed_normalizer)i) : NULL;
+}
+
 static const char *optimizer_name(int i) {
   static const char *const names[] = {"adam", "adamw", NULL};
   return names[i];
@@ -109,6 +113,8 @@ static const cli_setting settings[] = {
      LARGE, NULL, true, ALL},
     {"kernel", "NAME", "auto, sparse, dense or reference", CLI_NAME, AT(model.kernel), 0, 0,
      kernel_name, false, ALL},
+    {"normalizer", "NAME", "What makes weights of scores: softmax, relu, sigmoid or linear", CLI_NAME,
+     AT(model.normalizer), 0, 0, normalizer_name, true, ALL},
     {"optimizer", "NAME", "adam or adamw", CLI_NAME, AT(fit.optimizer.kind), 0, 0, optimizer_name,
      false, ALL},
     {"lr", "X", "Learning rate", CLI_FLOAT, AT(fit.optimizer.rate), 1e-12, 1e6, NULL, false, ALL},
@@ -140,8 +146,15 @@ static const cli_setting settings[] = {
      "cross-entropy, binary-cross-entropy, for numbers squared or absolute; or auto (default): "
      "squared for numbers, the second for binary targets and for two classes and roc-auc",
      CLI_CHOICE, AT(loss), 0, 0, loss_name, false, ALL},
-    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full or none: each node alone",
+    {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full, none, window:W, causal and others, joined by | & - ! "
+     "(see MASKS in the manual)",
      CLI_MASK, AT(mask), 0, 0, NULL, true, ALL},
+    {"encoding", "WORDS",
+     "Where nodes are, words with + between them: laplacian:K, random-walk:K, degree[:K] and "
+     "sinusoidal:D[:HxW] stand beside the features; learned and rotary[:BASE] are the model's; "
+     "relative:R[:HxW], distance:K and quadratic[:HxW] a learned bias of pairs. Places are the numbers "
+     "of nodes, with HxW those of a grid row by row; or none (default)",
+     CLI_ENCODING, AT(encodings), 0, 0, NULL, false, ALL},
     {"pooling", "NAME",
      "One vector a graph: mean, sum or max of its nodes, or none where a P among the blocks does "
      "it "
@@ -276,6 +289,8 @@ bool cli_setting_apply(const cli_setting *s, const char *text, cli_recipe *recip
       return cli_read_mask(text, strlen(text), place);
     case CLI_FANOUTS:
       return read_fanouts(text, &recipe->fit);
+    case CLI_ENCODING:
+      return heed_encodings_read(place, text) == HEED_OK;
     case CLI_FEATURES:
       if (!read_name(s, text, &name)) return false;
       *(bool *)place = name == 1;
@@ -310,7 +325,10 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
       snprintf(text, size, CLI_BLOCKS_RULE, HEED_MAX_BLOCKS);
       return;
     case CLI_MASK:
-      snprintf(text, size, "graph, khop:K with K at least 1, full or none");
+      snprintf(text, size, "a mask");
+      return;
+    case CLI_ENCODING: /* just tried */
+      snprintf(text, size, "words: %s", heed_message());
       return;
     case CLI_FANOUTS:
       snprintf(text, size, "1 to %d numbers separated by commas, each from 0 on, or -1 or all for all",
@@ -357,7 +375,8 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   if (s->place == AT(model.residual)) return kind != HEED_MODEL_TRANSFORMER;
   if (s->place == AT(model.output_heads)) return gat && !recipe->model.residual;
   if (s->place == AT(model.slope)) return gat;
-  if (s->place == AT(model.heads) || s->place == AT(model.attention_dropout) ||
+  if (s->place == AT(model.normalizer) || s->place == AT(model.heads) ||
+      s->place == AT(model.attention_dropout) ||
       s->place == AT(model.kernel) || s->place == AT(mask) || s->place == AT(edges)) {
     return kind != HEED_MODEL_MLP;
   }
@@ -407,6 +426,9 @@ void cli_setting_write(const cli_setting *s, const cli_recipe *recipe, char *tex
         size_t n = strlen(text);
         snprintf(text + n, size - n, "%s%d", h == 0 ? "" : ",", (int)recipe->fit.fanout[h]);
       }
+      return;
+    case CLI_ENCODING:
+      if (heed_encodings_write(place, text, size) != HEED_OK) snprintf(text, size, "?");
       return;
     case CLI_FEATURES:
       snprintf(text, size, "%s", s->name_of(*(const bool *)place));

@@ -18,6 +18,7 @@ typedef enum cli_setting_kind {
   CLI_BLOCKS,
   CLI_MASK,
   CLI_FANOUTS, /* numbers separated by commas, -1 or all for all */
+  CLI_ENCODING,
   CLI_FEATURES /* a bool by names; its option is one of the graph */
 } cli_setting_kind;
 

@@ -14,7 +14,8 @@ enum { ALL_DRAWN = 10 };
 
 static int open_features(cli_task *task, const char *source, bool normalize) {
   heed_status status = HEED_OK;
-  if (heed_data_features(task->data) == 0) {
+  task->bare = heed_data_features(task->data) == 0;
+  if (task->bare) {
     status = heed_data_identity_features(task->data);
   } else if (normalize) {
     status = heed_data_row_normalize(task->data);
@@ -44,6 +45,8 @@ void cli_task_close(cli_task *task) {
   free((void *)task->own_sparse.indptr);
   free((void *)task->own_sparse.indices);
   free((void *)task->own_sparse.values);
+  free(task->pair_classes);
+  free(task->edges.data);
   for (int i = 0; i < task->n_made; i++) free(task->made[i]);
   free(task->made);
   heed_data_free(task->data);
@@ -55,7 +58,9 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
   return (heed_model_inputs){.n_nodes = task->n_nodes,
                              .dense = task->dense,
                              .sparse = task->sparse,
-                             .mask = mask};
+                             .mask = mask,
+                             .edges = task->edges.data != NULL ? &task->edges : NULL,
+                             .pair_classes = task->pair_classes};
 }
 
 /* Labels as a target for every column. */
@@ -181,6 +186,11 @@ int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
   if (model->kind == HEED_MODEL_MLP) return CLI_OK;
   if (model->kind == HEED_MODEL_TRANSFORMER && strchr(model->blocks, 'M') == NULL) return CLI_OK;
   if (cli_mask_make(mask, &recipe->mask, graph, task->data)) return CLI_FAILED;
+  if (heed_mask_is_full(mask) && heed_encodings_pair_features(&recipe->encodings) > 0) {
+    heed_mask full = *mask; /* features of pairs need pairs that are written out */
+    *mask = (heed_mask){0};
+    if (cli_check(heed_mask_explicit(mask, &full), "--encoding")) return CLI_FAILED;
+  }
   if (heed_mask_is_full(mask) && model->kernel == HEED_KERNEL_AUTO) {
     model->kernel = HEED_KERNEL_DENSE;
   }

@@ -35,7 +35,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       text = yes;
     }
     if (!cli_setting_apply(s, text, &scratch)) {
-      char allowed[200];
+      char allowed[600];
+      if (s->kind == CLI_MASK) argp_error(state, "--%s: %s", s->name, scratch.mask.why);
       cli_setting_allowed(s, allowed, sizeof allowed);
       argp_error(state, "--%s takes %s, not '%s'", s->name, allowed, text);
     }
@@ -144,7 +145,7 @@ void cli_recipe_set_blocks(cli_recipe *recipe, const char *blocks) {
 /* The words of a preset, put into a recipe; `model` gets the kind, if not NULL. */
 static void apply_words(const char *words, cli_recipe *recipe, heed_model_kind *model) {
   for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
-    char text[64];
+    char text[256];
     size_t n = strcspn(at, " "), equals = strcspn(at, "=");
     snprintf(text, sizeof text, "%.*s", (int)(n - equals - 1), at + equals + 1);
     int i = cli_setting_find(at, equals);
@@ -292,7 +293,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
                          .fit = heed_fit_spec_default(),
                          .metric = HEED_METRIC_ACCURACY,
                          .loss = -1,
-                         .mask = {CLI_MASK_GRAPH, 1, "graph"},
+                         .mask = cli_mask_named("graph"),
                          .of_graphs = of_graphs,
                          .pooling = -1,
                          .edges = -1,
@@ -318,6 +319,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
   if (layers != NULL) recipe->model.layers = atoi(layers);
   check_model(state, training, &recipe->model);
   if (kind == HEED_MODEL_TRANSFORMER) stretch_blocks(recipe);
+  cli_encoding_check(state, recipe);
 }
 
 /* --- Telling it ---------------------------------------------------------------------------- */
@@ -325,7 +327,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
 void cli_recipe_report(heed_report *record, const cli_recipe *recipe) {
   for (int i = 0; cli_setting_at(i) != NULL; i++) {
     const cli_setting *s = cli_setting_at(i);
-    char key[32], text[256];
+    char key[32], text[512];
     if (!cli_setting_matters(s, recipe)) continue;
     snprintf(key, sizeof key, "%s", s->name);
     for (char *c = key; *c != '\0'; c++) *c = *c == '-' ? '_' : *c;
@@ -345,9 +347,10 @@ void cli_recipe_report(heed_report *record, const cli_recipe *recipe) {
 void cli_recipe_options(FILE *stream, const cli_recipe *recipe) {
   for (int i = 0; cli_setting_at(i) != NULL; i++) {
     const cli_setting *s = cli_setting_at(i);
-    char text[256];
+    char text[512];
     if (!cli_setting_matters(s, recipe)) continue;
     cli_setting_write(s, recipe, text, sizeof text);
-    fprintf(stream, " --%s%s%s", s->name, s->kind == CLI_FLAG ? "=" : " ", text);
+    fprintf(stream, " --%s%s", s->name, s->kind == CLI_FLAG ? "=" : " ");
+    cli_put_word(stream, text);
   }
 }

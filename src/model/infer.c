@@ -370,6 +370,8 @@ static heed_status infer(inference *f) {
   pass->n_graphs = 1;
   pass->graph_ptr = pass->whole;
   pass->whole[1] = f->rows;
+  pass->most_values[0] = f->in->sparse == NULL ? -1 : f->in->sparse->indptr[f->n];
+  pass->most_values[1] = -1;
   heed_status status = heed__pass_prepare(&p);
   heed__free(p.uses);
   heed__free(p.passed_on);
@@ -405,7 +407,7 @@ static void end(inference *f) {
   heed_pass_free(f->pass);
 }
 
-/* Where rows of the output are not the nodes, or nodes see those of their graph alone. */
+/* Where rows of the output are not the nodes, nodes see those of their graph alone, or layers ask for positions. */
 static heed_status infer_whole(heed_model *model, const heed_model_inputs *in, float *output) {
   heed_pass *pass;
   heed_matrix x;
@@ -433,6 +435,10 @@ heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs
   if (rows < 0) return heed__fail(HEED_RANGE, "inference: blocks of %lld rows", (long long)rows);
   HEED__TRY(heed__pass_check(model, &in));
   bool plain = in.n_graphs > 1;
+  for (int l = 0; l < model->n_layers; l++) { /* what goes by the numbers of rows */
+    const heed__layer *layer = model->layers + l;
+    plain = plain || layer->kind == HEED__POSITIONS || layer->kind == HEED__ROTARY || layer->relative >= 0;
+  }
   for (int v = 0; v < model->n_values; v++) plain = plain || model->values[v].per_graph != 0;
   if (plain || in.n_nodes == 0) return infer_whole(model, &in, output);
   if (rows == 0) {

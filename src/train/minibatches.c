@@ -160,6 +160,7 @@ static heed_status make_room(heed__minibatches *b, int64_t targets, int64_t numb
     b->room_nodes = 0;
     if (in->dense != NULL) REMAKE(b->x, nodes, in->dense->cols);
     if (in->sparse != NULL) REMAKE(b->indptr, nodes + 1, 1);
+    REMAKE(b->positions, nodes, 1);
     b->room_nodes = nodes;
   }
   if (in->sparse != NULL && outgrown(&others, numbers, in->sparse->indptr[in->n_nodes])) {
@@ -168,9 +169,11 @@ static heed_status make_room(heed__minibatches *b, int64_t targets, int64_t numb
     if (in->sparse->values != NULL) REMAKE(b->values, others, 1);
     b->room_numbers = others;
   }
-  if (in->edges != NULL && outgrown(&pairs, s->mask.n_pairs, INT64_MAX)) {
+  if ((in->edges != NULL || in->pair_classes != NULL) &&
+      outgrown(&pairs, s->mask.n_pairs, INT64_MAX)) {
     b->room_pairs = 0;
-    REMAKE(b->edges, pairs, in->edges->cols);
+    if (in->edges != NULL) REMAKE(b->edges, pairs, in->edges->cols);
+    if (in->pair_classes != NULL) REMAKE(b->classes, pairs, 1);
     b->room_pairs = pairs;
   }
   if (outgrown(&rows, targets, b->n_train)) {
@@ -224,6 +227,12 @@ static heed_status gather(heed__minibatches *b, int64_t targets) {
     memcpy(b->edges + p * in->edges->cols, in->edges->data + s->pairs[p] * in->edges->stride,
            (size_t)in->edges->cols * sizeof(float));
   }
+  for (int64_t p = 0; in->pair_classes != NULL && p < s->mask.n_pairs; p++) {
+    b->classes[p] = in->pair_classes[s->pairs[p]];
+  }
+  for (int64_t r = 0; r < n; r++) {
+    b->positions[r] = in->positions != NULL ? in->positions[s->nodes[r]] : s->nodes[r];
+  }
   if (in->edges != NULL) b->edge_matrix = heed_matrix_view(b->edges, s->mask.n_pairs, in->edges->cols);
   for (int64_t i = 0; i < targets; i++) {
     int64_t node = s->nodes[i];
@@ -238,6 +247,8 @@ static heed_status gather(heed__minibatches *b, int64_t targets) {
                                   .sparse = csr == NULL ? NULL : &b->sparse,
                                   .mask = in->mask == NULL ? NULL : &s->mask,
                                   .edges = in->edges == NULL ? NULL : &b->edge_matrix,
+                                  .positions = b->positions,
+                                  .pair_classes = in->pair_classes == NULL ? NULL : b->classes,
                                   .n_wanted = targets};
   return HEED_OK;
 }
@@ -360,6 +371,10 @@ static heed_status check(const heed__minibatches *b) {
     return heed__fail(HEED_ARGUMENT, "mini-batches: of nodes of one graph, not of %lld graphs",
                       (long long)in->n_graphs);
   }
+  if (in->n_context > 0) {
+    return heed__fail(HEED_ARGUMENT, "mini-batches: not with a context, of %lld nodes",
+                      (long long)in->n_context);
+  }
   if (spec->fanouts < 0 || spec->fanouts > HEED_MAX_HOPS) {
     return heed__fail(HEED_RANGE, "fan-outs: %d, not 0 to %d", spec->fanouts, HEED_MAX_HOPS);
   }
@@ -439,7 +454,7 @@ void heed__minibatches_free(heed__minibatches *b) {
   heed_sampler_free(b->sampler);
   void *const arrays[] = {b->train,    b->trains,       b->order,  b->taken,   b->part_ptr,
                           b->part_nodes, b->nothing_rows, b->x,      b->indptr,  b->indices,
-                          b->values,   b->edges,        b->labels, b->numbers, b->d_output,
+                          b->values,   b->edges,        b->classes, b->positions, b->labels, b->numbers, b->d_output,
                           b->output,   b->metric_room};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) heed__free(arrays[i]);
   heed__free(b);

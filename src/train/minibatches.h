@@ -27,6 +27,8 @@ typedef struct heed__minibatches {
   int32_t *indices;  /* [room_numbers] */
   float *values;
   float *edges;      /* [room_pairs, Fe] */
+  int32_t *classes;  /* [room_pairs] of pairs */
+  int32_t *positions; /* [room_nodes] */
   int64_t room_targets;
   int32_t *labels;   /* [room_targets] */
   float *numbers;    /* [room_targets, outputs] */

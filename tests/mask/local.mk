@@ -29,3 +29,10 @@ TESTS += tests/mask/test_expression
 tests_mask_test_expression_SOURCES = tests/mask/test_expression.c tests/chance.h
 tests_mask_test_expression_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_mask_test_expression_LDADD = $(TEST_LIBS)
+# The pictures of the manual's page are those of the library.
+EXTRA_DIST += doc/masks.md
+check_PROGRAMS += tests/mask/test_pictures
+TESTS += tests/mask/test_pictures
+tests_mask_test_pictures_SOURCES = tests/mask/test_pictures.c
+tests_mask_test_pictures_CPPFLAGS = $(TEST_CPPFLAGS) -D_GNU_SOURCE
+tests_mask_test_pictures_LDADD = $(TEST_LIBS)

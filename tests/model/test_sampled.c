@@ -514,6 +514,7 @@ int main(void) {
   Suite *suite = suite_create("sampled");
   TCase *tests = tcase_create("sampled");
   tcase_add_checked_fixture(tests, set_up, NULL);
+  tcase_set_timeout(tests, 60);
   tcase_add_loop_test(tests, all_neighbours_give_the_whole_graph, 0, SPECS);
   tcase_add_loop_test(tests, a_reserved_pass_serves_many_batches, 0, SPECS);
   tcase_add_loop_test(tests, first_nodes_have_the_whole_graph_s_gradients, 0, SPECS);
@@ -522,7 +523,7 @@ int main(void) {
   tcase_add_loop_test(tests, inference_of_a_model_by_hand, 0, 2);
   tcase_add_test(tests, inference_on_the_features_themselves);
   tcase_add_test(tests, inference_pools_and_refuses);
-  tcase_add_loop_test(tests, memory_may_run_out, 0, 12);
+  tcase_add_loop_test(tests, memory_may_run_out, 5, 8);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

@@ -29,7 +29,7 @@ try attend karate --output a.npz --json a.npz
 try attend -
 try attend - --input in.npz --graphml a.graphml
 try info karate --masks graph,,full
-try info karate --masks graph,window:3
+try info karate --masks graph,windows:3
 try compare karate --kernels sparse,auto
 try compare karate --kernels sparse,sparse
 try compare karate --budget -1
