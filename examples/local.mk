@@ -1,6 +1,7 @@
 # Examples: programs over the public headers, built and run by make check.
-EXAMPLES = examples/from_pytorch examples/karate examples/masked_full examples/own_csr \
-  examples/own_loop examples/solubility examples/train_karate
+EXAMPLES = examples/bert examples/detr examples/from_pytorch examples/karate \
+  examples/masked_full examples/own_csr examples/own_loop examples/reverse examples/solubility \
+  examples/train_karate
 check_PROGRAMS += $(EXAMPLES)
 TESTS += $(EXAMPLES)
 
@@ -20,6 +21,16 @@ examples_from_pytorch_LDADD = libheed.la $(IGRAPH_LIBS) -lm
 examples_own_loop_SOURCES = examples/own_loop.c
 examples_own_loop_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_own_loop_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_bert_SOURCES = examples/bert.c
+examples_bert_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS) \
+  -DEXAMPLE_BERT=\"$(srcdir)/tests/sequence/fixtures/bert.safetensors\"
+examples_bert_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_detr_SOURCES = examples/detr.c
+examples_detr_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_detr_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+examples_reverse_SOURCES = examples/reverse.c
+examples_reverse_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_reverse_LDADD = libheed.la $(IGRAPH_LIBS)
 examples_train_karate_SOURCES = examples/train_karate.c
 examples_train_karate_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_train_karate_LDADD = libheed.la $(IGRAPH_LIBS)

@@ -99,3 +99,9 @@ TESTS += tests/attention/test_runs
 tests_attention_test_runs_SOURCES = tests/attention/test_runs.c tests/chance.h
 tests_attention_test_runs_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_attention_test_runs_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/attention/test_heads
+TESTS += tests/attention/test_heads
+tests_attention_test_heads_SOURCES = tests/attention/test_heads.c tests/chance.h
+tests_attention_test_heads_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_attention_test_heads_LDADD = $(TEST_LIBS)

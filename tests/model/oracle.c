@@ -396,6 +396,9 @@ static void layer_forward(run *r, int number) {
     case HEED__POOL:
       pool(r, layer, x, y, rows, width);
       break;
+    case HEED__POSITIONS: /* test_positions.c has formulas of its own for these */
+    case HEED__ROTARY:
+      abort();
   }
 }
 
