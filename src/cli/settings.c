@@ -327,8 +327,8 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
     case CLI_MASK:
       snprintf(text, size, "a mask");
       return;
-    case CLI_ENCODING: /* just tried */
-      snprintf(text, size, "words: %s", heed_message());
+    case CLI_ENCODING: /* heed_message() says more */
+      snprintf(text, size, "words with + between them");
       return;
     case CLI_FANOUTS:
       snprintf(text, size, "1 to %d numbers separated by commas, each from 0 on, or -1 or all for all",
@@ -368,6 +368,7 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   if (s->place == AT(model.seeds)) {
     return kind == HEED_MODEL_TRANSFORMER && strchr(recipe->model.blocks, 'P') != NULL;
   }
+  if (s->place == AT(encodings)) return recipe->encodings.n > 0;
   if (s->place == AT(fit.standardize)) return recipe->kind == HEED_TARGET_NUMBER;
   if (s->place == AT(folds)) return cli_folds(recipe);
   bool gat = kind == HEED_MODEL_GAT || kind == HEED_MODEL_GATV2;

@@ -37,6 +37,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     if (!cli_setting_apply(s, text, &scratch)) {
       char allowed[600];
       if (s->kind == CLI_MASK) argp_error(state, "--%s: %s", s->name, scratch.mask.why);
+      if (s->kind == CLI_ENCODING) argp_error(state, "--%s: %s", s->name, heed_message());
       cli_setting_allowed(s, allowed, sizeof allowed);
       argp_error(state, "--%s takes %s, not '%s'", s->name, allowed, text);
     }

@@ -169,6 +169,8 @@ heed_status heed__layer_backward(heed_pass *pass, int layer);
 /* positions.c: room for what layers ask of positions, positions themselves, and what comes of them. */
 heed_status heed__positions_reserve(heed_pass *pass);
 heed_status heed__positions_take(heed_pass *pass, const heed_model_inputs *in);
+/* Other positions of the nodes, [n_nodes] of now. */
+heed_status heed__positions_step(heed_pass *pass, const int32_t *positions);
 void heed__positions_free(heed_pass *pass);
 void heed__positions_forward(const heed_pass *pass, int layer, const float *x, float *y);
 void heed__positions_backward(const heed_pass *pass, int layer, const float *d_y, float *d_table);
