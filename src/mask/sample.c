@@ -170,6 +170,7 @@ static void draw_row(heed_sampler *s, int64_t node, int32_t fanout, int64_t at) 
   do {                                                                        \
     int64_t from_ = (from), to_ = (to);                                       \
     int threads_ = to_ - from_ < FEW_ROWS ? 1 : heed_threads();               \
+    (void)threads_;                                                           \
     _Pragma("omp parallel for num_threads(threads_) schedule(dynamic, 256)")  \
     for (int64_t r = from_; r < to_; r++) BODY                                \
   } while (0)

@@ -197,6 +197,7 @@ static heed_status gather(heed__minibatches *b, int64_t targets) {
   }
   HEED__TRY(make_room(b, targets, numbers));
   int threads = n < 4096 ? 1 : heed_threads();
+  (void)threads; /* in a build without OpenMP */
   if (csr == NULL) {
     size_t width = (size_t)in->dense->cols;
 #pragma omp parallel for num_threads(threads)
