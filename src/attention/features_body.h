@@ -33,8 +33,8 @@ INLINE void block_rows_of(const int32_t *rows, int pairs, block_rows *b) {
   b->n = place + 1;
 }
 
-/* Rows that are worked on side by side, and dimensions. */
-enum { ABREAST = 4 };
+/* Rows, or dimensions, that are worked on side by side, so that no sum waits for the one before. */
+enum { ABREAST = 8 };
 
 /* Vector v of head h: to[r] = W' x of `count` rows, from `plus` on. */
 INLINE void project_rows(const float *const *x, const int count, int dim, const float *turned,
