@@ -34,7 +34,7 @@ INLINE void block_rows_of(const int32_t *rows, int pairs, block_rows *b) {
 }
 
 /* Rows, or dimensions, that are worked on side by side, so that no sum waits for the one before. */
-enum { ABREAST = 8 };
+enum { ABREAST = 4 };
 
 /* Vector v of head h: to[r] = W' x of `count` rows, from `plus` on. */
 INLINE void project_rows(const float *const *x, const int count, int dim, const float *turned,
