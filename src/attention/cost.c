@@ -1,6 +1,6 @@
 /* The cost model: both kernels are measured on small problems with the same score and sizes, once a
- * process: the sparse one for what a pair and a row cost, the dense one for a cell and a tile. One
- * thread does it, for what it finds must not depend on how many there are, nor on how soon the
+ * process: the sparse one for what a pair and a row cost, the dense one for a cell and a tile, and both on a
+ * window, where pairs are near one another and rows see parts of tiles. One thread does it, for what it finds must not depend on how many there are, nor on how soon the
  * system gives them cores. Rows gathered from a table beyond the caches cost their bytes at the
  * measured gather rate at least. */
 #include "attention/cost.h"
@@ -41,6 +41,7 @@ typedef struct fit {
   const char *isa;
   double pair; /* seconds, sparse */
   double row;
+  double near; /* a pair under a mask of runs, whose keys are in the cache */
   double cell; /* seconds, dense: a query and a key */
   double tile; /* a tile of a head, whatever its size */
   double part; /* a row's part in a tile under a mask of runs */
@@ -230,6 +231,7 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
         {HEED_KERNEL_DENSE, full_mask(TINY_NODES)},
         {HEED_KERNEL_DENSE, full_mask(DENSE_NODES)},
         {HEED_KERNEL_DENSE, window_mask(window_indptr, window_starts)},
+        {HEED_KERNEL_SPARSE, window_mask(window_indptr, window_starts)},
     };
     enum { PROBLEMS = sizeof problems / sizeof *problems };
     double seconds[PROBLEMS] = {0};
@@ -241,9 +243,11 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
           seconds[0], &result->pair, &result->row);
     solve(full_cells(spec, DENSE_NODES, DENSE_NODES), tiles(DENSE_NODES, DENSE_NODES), seconds[3],
           full_cells(spec, TINY_NODES, TINY_NODES), 1, seconds[2], &result->cell, &result->tile);
-    runs r = runs_of(spec, &problems[PROBLEMS - 1].mask);
-    double rest = seconds[PROBLEMS - 1] - result->cell * r.cells - result->tile * r.tiles;
+    runs r = runs_of(spec, &problems[4].mask);
+    double rest = seconds[4] - result->cell * r.cells - result->tile * r.tiles;
     result->part = rest > 0 ? rest / r.parts : 0;
+    rest = seconds[5] - result->row * DENSE_NODES;
+    result->near = rest > 0 ? rest / (double)problems[5].mask.n_pairs : result->pair;
   }
   heed__free(numbers);
   heed__free(indptr);
@@ -309,6 +313,7 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
   if (mask->starts != NULL) {
     runs r = runs_of(spec, mask);
     *dense_seconds = f.cell * r.cells + f.tile * r.tiles + f.part * r.parts;
+    *sparse_seconds = f.near * (double)mask->n_pairs + f.row * (double)mask->n_queries;
   }
   bool gat = spec->score == HEED_SCORE_GAT;
   int threads = heed__threads_worth(spec, mask, heed_threads());
