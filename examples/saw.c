@@ -71,7 +71,7 @@ static bool tell(const char *what, heed_model_kind kind, int64_t positions, int6
   spec.positions = positions;
   if (kind == HEED_MODEL_TRANSFORMER) memcpy(spec.blocks, "SS", sizeof "SS"), spec.layers = 2;
   heed_fit_spec fit = heed_fit_spec_default();
-  fit.epochs = 300;
+  fit.epochs = 150;
   fit.optimizer.rate = 0.01f;
   heed_model *model;
   heed_trainer *trainer;
@@ -94,7 +94,7 @@ static bool tell(const char *what, heed_model_kind kind, int64_t positions, int6
     printf(" %-8s", tags[said[w]]);
   }
   *accuracy = run.test;
-  printf(" %5.1f%% of the words of those %g\n", 100 * run.test, run.val);
+  printf(" %5.1f%% of the words of those\n", 100 * run.test);
   heed_pass_free(pass);
   heed_model_free(model);
   return said[1] != said[3];

@@ -74,8 +74,8 @@ typedef struct heed_decoder_context {
 } heed_decoder_context;
 
 /** A decoder of a finished model over the features of `embedding` (segment 0), which must outlive it. Its layers over
- *  nodes are linear layers, norms, activations and the like, masked attention among nodes, and attention to the
- *  context or to what was pooled from it, full within each sequence.
+ *  nodes are linear layers, norms, activations, positions, rotary and the like, masked attention among nodes, and
+ *  attention to the context or to what was pooled from it, full within each sequence.
  *  @return HEED_ARGUMENT naming a layer that cannot be decoded, HEED_SHAPE, HEED_RANGE, HEED_OVERFLOW, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_decoder_new(heed_decoder **decoder, heed_model *model,
                                                    const heed_embedding *embedding,

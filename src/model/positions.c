@@ -156,6 +156,17 @@ heed_status heed__positions_take(heed_pass *pass, const heed_model_inputs *in) {
   return HEED_OK;
 }
 
+heed_status heed__positions_step(heed_pass *pass, const int32_t *positions) {
+  heed__places *places = pass->places;
+  if (places->positions == NULL) return HEED_OK;
+  memcpy(places->positions, positions, (size_t)pass->n_nodes * sizeof *positions);
+  HEED__TRY(check_positions(pass, 0));
+  for (int t = 0; t < places->n_turns; t++) {
+    fill_turns(places->positions, pass->n_nodes, places->turns + t);
+  }
+  return HEED_OK;
+}
+
 void heed__positions_forward(const heed_pass *pass, int number, const float *x, float *y) {
   const heed__layer *layer = pass->model->layers + number;
   int64_t rows = pass->slots[layer->output].rows, width = pass->model->values[layer->output].width;

@@ -22,7 +22,8 @@ struct heed_decoder {
   heed_decoder_capacity most;
   int64_t sequences; /* of the batch; 0: none has begun */
   int64_t *lengths;  /* [sequences] tokens of each */
-  int32_t *rows;     /* [sequences] the sequence of each row of this step */
+  int32_t *rows;     /* [sequences] the sequence of each row of this step, */
+  int32_t *places;   /* and its position */
   int64_t n_rows;
   bool rows_changed; /* since cross-attention was divided among them */
   cache *caches;
@@ -53,7 +54,8 @@ static heed_status cannot(const heed__layer *layer, const char *why) {
 }
 
 /* Whether a layer gives a row from the rows before and the context alone. */
-static heed_status check_layer(const heed_model *model, const heed__layer *layer) {
+static heed_status check_layer(const heed_model *model, const heed__layer *layer,
+                               int64_t length) {
   bool nodes = over_nodes(model, layer->output), reads = false;
   for (int i = 0; i < layer->n_inputs; i++) reads = reads || over_nodes(model, layer->inputs[i]);
   if (!nodes && reads) {
@@ -69,9 +71,16 @@ static heed_status check_layer(const heed_model *model, const heed__layer *layer
     case HEED__NORMALIZE:
     case HEED__ADD:
     case HEED__HEAD_MEAN:
+    case HEED__ROTARY:
       return HEED_OK;
+    case HEED__POSITIONS:
+      if (model->tensors[layer->tensors[0]].is.shape[0] >= length) return HEED_OK;
+      return heed__fail(HEED_RANGE, "decoder: sequences of %lld tokens, but %s has %lld positions",
+                        (long long)length, model->tensors[layer->tensors[0]].name,
+                        (long long)model->tensors[layer->tensors[0]].is.shape[0]);
     case HEED__ATTENTION:
       if (layer->edges != HEED_EDGES_NONE) return cannot(layer, "takes the features of pairs");
+      if (layer->relative >= 0) return cannot(layer, "has a bias by class of pairs");
       if (keeps(model, layer) && layer->scope == HEED_SCOPE_FULL) {
         return cannot(layer, "sees what is not decoded yet: its scope is full, not masked");
       }
@@ -125,7 +134,7 @@ static heed_status make_caches(heed_decoder *d, const heed_model *model) {
     const heed__layer *layer = model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live) continue;
-    HEED__TRY(check_layer(model, layer));
+    HEED__TRY(check_layer(model, layer, d->most.length));
     if (!keeps(model, layer)) continue;
     cache *c = d->caches + d->n_caches++;
     c->layer = l;
@@ -164,6 +173,7 @@ static heed_status make(heed_decoder *d, heed_model *model) {
   size_t rows = (size_t)n;
   d->lengths = heed__alloc_zero(rows, sizeof *d->lengths);
   d->rows = heed__alloc(rows, sizeof *d->rows);
+  d->places = heed__alloc(rows, sizeof *d->places);
   d->caches = heed__alloc_zero((size_t)model->n_layers, sizeof *d->caches);
   d->mask_rows = heed__alloc_zero(rows + 1, sizeof *d->mask_rows);
   d->starts = heed__alloc_zero(rows, sizeof *d->starts);
@@ -172,7 +182,7 @@ static heed_status make(heed_decoder *d, heed_model *model) {
   d->own_rows = heed__alloc(rows + 1, sizeof *d->own_rows);
   d->own_starts = heed__alloc(rows, sizeof *d->own_starts);
   d->logits = heed__alloc((size_t)(n * heed_model_output_count(model)), sizeof *d->logits);
-  if (d->lengths == NULL || d->rows == NULL || d->caches == NULL || d->mask_rows == NULL ||
+  if (d->lengths == NULL || d->rows == NULL || d->places == NULL || d->caches == NULL || d->mask_rows == NULL ||
       d->starts == NULL || d->indptr == NULL || d->indices == NULL || d->own_rows == NULL ||
       d->own_starts == NULL || d->logits == NULL) {
     return HEED_NOMEM;
@@ -212,6 +222,7 @@ void heed_decoder_free(heed_decoder *d) {
   }
   heed__free(d->lengths);
   heed__free(d->rows);
+  heed__free(d->places);
   heed__free(d->caches);
   heed__free(d->mask_rows);
   heed__free(d->starts);
@@ -333,6 +344,7 @@ static void set_rows(heed_decoder *d, const int32_t *tokens) {
     int64_t t = d->lengths[s], from = d->most.window > 0 && t > d->most.window ? t - d->most.window : 0;
     d->rows_changed = d->rows_changed || n >= d->n_rows || d->rows[n] != (int32_t)s;
     d->rows[n] = (int32_t)s;
+    d->places[n] = (int32_t)t;
     d->indices[at++] = tokens[s];
     if (e->positions > 0) d->indices[at++] = (int32_t)(e->tokens + t);
     if (e->segments > 0) d->indices[at++] = (int32_t)(e->tokens + e->positions);
@@ -390,6 +402,8 @@ heed_status heed_decoder_step(heed_decoder *d, const int32_t *tokens, heed_matri
   const heed_model *model = pass->model;
   HEED__TRY(check_tokens(d, tokens));
   set_rows(d, tokens);
+  pass->n_nodes = d->n_rows;
+  HEED__TRY(heed__positions_step(pass, d->places));
   HEED__TRY(set_plans(d));
   pass->sparse = &d->features;
   for (int v = 0; v < model->n_values; v++) {

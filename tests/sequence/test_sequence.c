@@ -120,17 +120,18 @@ static const heed_embedding embedding = {.tokens = TOKENS, .positions = POSITION
 
 typedef struct shape {
   const char *name;
-  bool context, sparse, pre_norm, seeds, gatv2;
+  bool context, sparse, pre_norm, seeds, gatv2, positions; /* learned and rotary */
   int64_t window;
 } shape;
 
 static const shape shapes[] = {
-    {"decoder alone", false, false, true, false, false, 0},
-    {"encoder and decoder", true, true, false, false, false, 0},
-    {"dense context", true, false, true, false, false, 0},
-    {"seeds", true, true, true, true, false, 0},
-    {"window", true, true, true, false, false, 5},
-    {"gatv2", true, false, false, false, true, 0},
+    {"decoder alone", false, false, true, false, false, false, 0},
+    {"encoder and decoder", true, true, false, false, false, false, 0},
+    {"dense context", true, false, true, false, false, false, 0},
+    {"seeds", true, true, true, true, false, false, 0},
+    {"window", true, true, true, false, false, false, 5},
+    {"gatv2", true, false, false, false, true, false, 0},
+    {"positions", true, false, false, false, false, true, 0},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -143,13 +144,15 @@ static heed_model *model_new(const shape *s) {
                                 .activation = HEED_ACTIVATION_GELU,
                                 .expansion = 2,
                                 .dropout = 0.1F,
-                                .attention_dropout = 0.1F};
+                                .attention_dropout = 0.1F,
+                                .rotary = s->positions ? 100 : 0};
   heed_block_options full = options;
   full.scope = HEED_SCOPE_FULL;
   heed_model *m;
   must(heed_model_new(&m, heed_embedding_columns(&embedding)));
   heed_value x = heed_model_linear(m, "tokens", heed_model_features(m), WIDTH, false), seen = -1;
   x = heed_model_dropout(m, x, 0.1F);
+  if (s->positions) x = heed_model_positions(m, "places", x, LENGTH);
   if (s->context) {
     seen = heed_model_linear(m, "source", heed_model_context(m, SOURCE), WIDTH, true);
     seen = heed_model_dropout(m, seen, 0.1F);
