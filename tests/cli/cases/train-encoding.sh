@@ -34,3 +34,15 @@ quiet train karate --model transformer --encoding learned --reorder rcm --output
 quiet compare karate --train --model transformer --heads 2 --hidden 8 --epochs 2 --blocks MS --masks graph,full \
   --encoding distance:2+laplacian:2 --json a.json > text
 key parameters < a.json
+# Several, each in turn.
+"$HEED" compare karate --train --model gat --heads 2 --hidden 8 --epochs 2 --encodings none,laplacian:2,distance:2 \
+  --masks graph,full --output both --json b.json > text || echo failed
+for name in mask encoding parameters; do key $name < b.json | tr '\n' ' '; echo; done
+sed -n '/^what was learnt/,/^$/p' text | grep -c .
+figure both/comparison.svg
+quiet compare karate --train --model gat --encodings none,laplace
+quiet compare karate --train --model gat --encodings none,rotary
+quiet compare karate --train --model gat --encodings none --encoding degree
+quiet compare karate --train --model transformer --encodings none --blocks MM,MS
+quiet compare rings --train --model gat --encodings none
+quiet compare karate --encodings none
