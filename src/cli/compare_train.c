@@ -156,7 +156,7 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     if (v->recipe.model.kind == HEED_MODEL_TRANSFORMER) {
       heed_report_text(row, "blocks", "blocks", v->recipe.model.blocks);
     }
-    heed_report_integer(row, "pairs", "pairs", mask.n_pairs);
+    heed_report_integer(row, "pairs", "pairs", cli_task_pairs(&run->task, &mask));
     heed_report_integer(row, "parameters", "parameters", result->parameters);
     if (run->task.collection == NULL) {
       heed_report_text(row, "order", NULL, heed_order_name(reorder.order));

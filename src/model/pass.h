@@ -63,6 +63,7 @@ typedef struct heed__step {
   float *edge_room; /* what lies beside edge weights: GAT's, and gradients to be added up */
   void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
   heed_attention *plan;
+  heed_heads *heads; /* in place of the plan, where heads see different pairs */
   heed_attention_spec spec;
   const heed_mask *mask;
   heed__view *view;
