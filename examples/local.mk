@@ -1,6 +1,7 @@
 # Examples: programs over the public headers, built and run by make check.
-EXAMPLES = examples/from_pytorch examples/karate examples/masked_full examples/own_csr \
-  examples/own_loop examples/solubility examples/train_karate
+EXAMPLES = examples/bert examples/detr examples/from_pytorch examples/karate \
+  examples/masked_full examples/own_csr examples/own_loop examples/reverse examples/solubility \
+  examples/train_karate
 check_PROGRAMS += $(EXAMPLES)
 TESTS += $(EXAMPLES)
 
@@ -20,6 +21,16 @@ examples_from_pytorch_LDADD = libheed.la $(IGRAPH_LIBS) -lm
 examples_own_loop_SOURCES = examples/own_loop.c
 examples_own_loop_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_own_loop_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_bert_SOURCES = examples/bert.c
+examples_bert_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS) \
+  -DEXAMPLE_BERT=\"$(srcdir)/tests/sequence/fixtures/bert.safetensors\"
+examples_bert_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_detr_SOURCES = examples/detr.c
+examples_detr_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_detr_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+examples_reverse_SOURCES = examples/reverse.c
+examples_reverse_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_reverse_LDADD = libheed.la $(IGRAPH_LIBS)
 examples_train_karate_SOURCES = examples/train_karate.c
 examples_train_karate_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_train_karate_LDADD = libheed.la $(IGRAPH_LIBS)
@@ -29,3 +40,21 @@ examples_solubility_LDADD = libheed.la $(IGRAPH_LIBS) -lm
 TESTS += examples/draw_caffeine.sh
 dist_check_SCRIPTS += examples/draw_caffeine.sh
 EXTRA_DIST += doc/caffeine.svg
+EXAMPLES_OF_SETS = examples/convolution examples/image examples/listops examples/saw examples/truncated
+check_PROGRAMS += $(EXAMPLES_OF_SETS)
+TESTS += $(EXAMPLES_OF_SETS)
+examples_convolution_SOURCES = examples/convolution.c
+examples_convolution_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_convolution_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+examples_image_SOURCES = examples/image.c
+examples_image_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_image_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+examples_listops_SOURCES = examples/listops.c
+examples_listops_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_listops_LDADD = libheed.la $(IGRAPH_LIBS) -lm
+examples_saw_SOURCES = examples/saw.c
+examples_saw_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_saw_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_truncated_SOURCES = examples/truncated.c
+examples_truncated_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_truncated_LDADD = libheed.la $(IGRAPH_LIBS) -lm

@@ -13,6 +13,7 @@
 #include <heed/matrix.h>
 #include <heed/model.h>
 #include <heed/report.h>
+#include <heed/sequence.h>
 #include <heed/train.h>
 #include <heed/version.h>
 

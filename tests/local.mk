@@ -14,6 +14,7 @@ include tests/mask/local.mk
 include tests/graph/local.mk
 include tests/encoding/local.mk
 include tests/data/local.mk
+include tests/sequence/local.mk
 include tests/report/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk

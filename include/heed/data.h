@@ -316,6 +316,12 @@ HEED_API void heed_collection_free(heed_collection *collection);
 HEED_API HEED_CHECKED heed_status heed_collection_line_graphs(heed_collection **result,
                                                               const heed_collection *collection);
 
+/** Puts columns beside the features of the nodes, named "encoding0", ...: those of heed_encode_nodes(), say.
+ *  @param columns [nodes, C], C at least 1, copied
+ *  @return HEED_SHAPE, HEED_OVERFLOW, HEED_NOMEM; the collection is then as it was */
+HEED_API HEED_CHECKED heed_status heed_collection_widen(heed_collection *collection,
+                                                        const heed_matrix *columns);
+
 /** Sizes: graphs, nodes and edges of all, features of a node, of an edge, columns of the output that the targets
  *  ask for (classes, or columns). */
 HEED_API int64_t heed_collection_graphs(const heed_collection *collection);

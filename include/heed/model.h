@@ -140,12 +140,13 @@ HEED_API heed_value heed_model_normalize(heed_model *model, const char *name, he
 HEED_API heed_value heed_model_add(heed_model *model, heed_value x, heed_value y);
 
 /** x plus a learned vector for the position of each node (Gehring et al. 2017): `name`.weight [most, width of x], Glorot
- *  uniform. Positions are heed_model_inputs.positions, below `most`. x is over nodes. */
+ *  uniform. Positions are heed_model_inputs.positions, of the context .context_positions, below `most`. x is over nodes or the
+ *  context. */
 HEED_API heed_value heed_model_positions(heed_model *model, const char *name, heed_value x,
                                          int64_t most);
 
 /** Queries or keys, their heads turned by the position of each node (Su et al. 2021): heed_encode_rotary(). No
- *  parameters. x is over nodes; heads must divide its width into even parts. */
+ *  parameters. x is over nodes or the context; heads must divide its width into even parts. */
 HEED_API heed_value heed_model_rotary(heed_model *model, heed_value x, int32_t heads, float base,
                                       bool halves);
 
@@ -180,6 +181,7 @@ typedef struct heed_gat_options {
   heed_edge_use edges;
   bool relative;           /**< masked: heed_model_relative_bias() */
   heed_kernel kernel;      /**< AUTO: dense where the mask is full, else sparse; never measured */
+  heed_normalizer normalizer; /**< SOFTMAX as published */
 } heed_gat_options;
 
 /** One layer of GAT or GATv2. Names as in PyTorch Geometric 2.8: GATConv `name`.lin.weight, .att_src,
@@ -203,6 +205,7 @@ typedef struct heed_block_options {
   heed_edge_use edges;
   bool relative;           /**< masked: heed_model_relative_bias() */
   float rotary;            /**< above 0: queries and keys through heed_model_rotary() with this base, not by halves */
+  heed_normalizer normalizer; /**< SOFTMAX as published; RELU, SIGMOID and LINEAR need no other parameters */
 } heed_block_options;
 
 /** linear, activation, dropout, linear, dropout (Vaswani et al. 2017, equation 2); `name`.linear1 and
@@ -320,6 +323,7 @@ typedef struct heed_model_spec {
   float rotary;            /**< transformer: base of the rotary encoding in M and S blocks; 0: none */
   int64_t flip_first;      /**< heed_model_flip_columns() */
   int64_t flip_columns;
+  heed_normalizer normalizer; /**< of every attention */
 } heed_model_spec;
 
 /** A sensible model of that kind, without features and outputs. */
@@ -398,9 +402,10 @@ typedef struct heed_model_inputs {
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
   const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
-                                  has no use for them; not with `wanted`, not under a full mask */
+                                  has no use for them; not under a full mask */
   const int32_t *positions;  /**< [N], at least 0; NULL: each node's number in its graph. Read where a layer asks for
                                   positions */
+  const int32_t *context_positions; /**< [n_context], as positions, of the context */
   const int32_t *pair_classes; /**< [pairs] of the mask's pairs, in its order, below heed_model_pair_classes(); of a
                                   full mask pair i * N + j; NULL where the model has no use for them */
   int64_t n_context;         /**< nodes of the context, this and what follows of a model that has one */

@@ -154,8 +154,8 @@ HEED_API heed_fit_spec heed_fit_spec_default(void);
 /** What is to be learnt: inputs, targets and which rows are for what. All the caller's. */
 typedef struct heed_task {
   heed_model_inputs inputs;  /**< not read where there is a collection */
-  const heed_collection *collection; /**< rows are its graphs, taken in batches; NULL: rows are nodes, or the graphs
-                                          of `inputs` */
+  const heed_collection *collection; /**< rows are its graphs, taken in batches; NULL: rows are nodes, or, of a
+                                          model that pools, the graphs of `inputs` */
   const heed_mask *mask;     /**< of the collection, as heed_batch_new() takes it; may be NULL */
   heed_targets targets;
   const uint8_t *train;      /**< [rows] */

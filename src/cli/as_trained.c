@@ -41,3 +41,14 @@ int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *g
   if (text == NULL || mask_given || cli_read_mask(text, strlen(text), mask)) return CLI_OK;
   return cli_fail("%s: heed.mask: %s", model, mask->why);
 }
+
+int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,
+                          const char *model) {
+  const char *text = cli_metadata(file, "heed.encoding");
+  if (text != NULL && heed_encodings_read(&recipe->encodings, text) != HEED_OK) {
+    return cli_fail("%s: heed.encoding: %s", model, heed_message());
+  }
+  recipe->model.features = task->collection != NULL ? heed_collection_features(task->collection)
+                                                    : heed_data_features(task->data);
+  return cli_encode_nodes(task, recipe);
+}

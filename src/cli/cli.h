@@ -95,6 +95,8 @@ typedef struct cli_shape {
   bool scale_given;
   const char *heads_text; /* as given, or NULL */
   const char *slope_text;
+  const char *normalizer_text;
+  heed_normalizer normalizer;
   float scale;
   float slope;
 } cli_shape;
@@ -128,6 +130,9 @@ cli_shape cli_shape_default(void);
 
 /* The spec of a shape; kernel AUTO. */
 heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed);
+
+/* Says which normaliser there is, where it is not softmax. */
+void cli_report_normalizer(heed_report *record, heed_normalizer normalizer);
 
 /* Values of options; they leave through argp_error(), with what is allowed, if the text is wrong. */
 int64_t cli_integer(const struct argp_state *state, const char *option, const char *text,

@@ -87,6 +87,10 @@ static void check_usage(struct argp_state *state, const attend_input *input) {
     argp_error(state, "--storage %s has no place beside --kernel %s",
                heed_storage_name(input->storage), heed_kernel_name(input->kernel));
   }
+  if (input->storage != HEED_STORAGE_FLOAT && input->shape.normalizer != HEED_NORMALIZER_SOFTMAX) {
+    argp_error(state, "--storage %s has no place beside --normalizer %s",
+               heed_storage_name(input->storage), heed_normalizer_name(input->shape.normalizer));
+  }
   if (input->graph.source == NULL || strcmp(input->graph.source, "-") != 0) return;
   if (input->input == NULL) argp_error(state, "GRAPH '-' needs --input");
   if (input->graphml != NULL) argp_error(state, "--graphml needs a GRAPH other than '-'");
@@ -431,6 +435,7 @@ static int fill_report(heed_report *report, const attend *run) {
   heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
   heed_report_integer(report, "empty_rows", "empty rows", stats.empty_rows);
   heed_report_text(report, "score", "score", heed_score_name(spec->score));
+  cli_report_normalizer(report, spec->normalizer);
   heed_report_integer(report, "heads", "heads", spec->heads);
   heed_report_integer(report, "key_dim", "key size", spec->key_dim);
   heed_report_integer(report, "value_dim", "value size", spec->value_dim);

@@ -107,6 +107,9 @@ static void check_usage(struct argp_state *state, compare_input *input) {
   if (surplus != NULL) argp_error(state, "%s has no place beside --train", surplus);
   if (shape->heads_text != NULL) cli_training_give(&trained->training, "heads", shape->heads_text);
   if (shape->slope_text != NULL) cli_training_give(&trained->training, "slope", shape->slope_text);
+  if (shape->normalizer_text != NULL) {
+    cli_training_give(&trained->training, "normalizer", shape->normalizer_text);
+  }
   if (input->masks_given) trained->masks = input->masks;
   trained->graph = &input->graph;
   trained->reorder = input->reorder;
@@ -486,6 +489,7 @@ static void report_head(heed_report *report, const compare *run) {
   heed_report_integer(report, "edges", "edges", igraph_ecount(heed_data_graph(run->data)));
   heed_report_integer(report, "features", "features", heed_data_features(run->data));
   heed_report_text(report, "score", "score", heed_score_name(run->spec.score));
+  cli_report_normalizer(report, run->spec.normalizer);
   heed_report_integer(report, "heads", "heads", run->spec.heads);
   heed_report_integer(report, "dim", "size of a head", run->spec.key_dim);
   heed_report_text(report, "direction", "direction", cli_direction_name(options->graph.direction));

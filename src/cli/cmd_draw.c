@@ -356,19 +356,24 @@ static int make_pass(draw *run) {
   const draw_input *options = run->options;
   const heed_collection *collection = run->task.collection;
   cli_recipe recipe = {.model = *run->spec, .mask = options->mask, .edges = (int)run->spec->edges};
-  int64_t there = collection != NULL ? heed_collection_features(collection)
-                                     : heed_data_features(run->task.data);
+  if (cli_encode_as_trained(&run->task, &recipe, run->file, options->model)) return CLI_FAILED;
+  int64_t there = collection != NULL ? heed_collection_features(collection) : recipe.model.features;
+  recipe.model = *run->spec;
   if (there != run->spec->features) {
     return cli_fail("%s: %lld features a node, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)run->spec->features);
   }
-  there = collection != NULL ? heed_collection_edge_features(collection) : 0;
+  there = collection != NULL ? heed_collection_edge_features(collection)
+                             : heed_encodings_pair_features(&recipe.encodings);
   if (run->spec->edges != HEED_EDGES_NONE && there != run->spec->edge_features) {
     return cli_fail("%s: %lld features an edge, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)run->spec->edge_features);
   }
   if (collection == NULL) {
-    if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task)) return CLI_FAILED;
+    if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task) ||
+        cli_encode_pairs(&run->task, &recipe, &run->mask)) {
+      return CLI_FAILED;
+    }
     heed_model_inputs inputs =
         cli_task_inputs(&run->task, run->mask.n_queries > 0 ? &run->mask : NULL);
     return cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), options->model);

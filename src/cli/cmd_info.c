@@ -103,6 +103,7 @@ static int report_graph(heed_report *report, const info_input *input, const heed
 static void report_attention(heed_report *report, const info_input *input) {
   heed_report *attention = heed_report_record(report, "attention", "attention");
   heed_report_text(attention, "score", "score", heed_score_name(input->shape.score));
+  cli_report_normalizer(attention, input->shape.normalizer);
   heed_report_integer(attention, "heads", "heads", input->shape.heads);
   heed_report_integer(attention, "dim", "size of a head", input->shape.dim);
   heed_report_text(attention, "direction", "direction",

@@ -125,17 +125,19 @@ static int open_all(predict *run) {
   const char *normalize = options->graph.normalize;
   bool divide = normalize != NULL && strcmp(normalize, "row-normalize") == 0;
   if (cli_task_open(&run->task, &options->graph, divide)) return CLI_FAILED;
-  int64_t there = heed_data_features(run->task.data);
+  const heed_model_spec *spec = heed_model_get_spec(run->model);
+  cli_recipe recipe = {.mask = options->mask};
+  if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
+  recipe.model = *spec;
+  if (cli_encode_as_trained(&run->task, &recipe, run->file, options->model)) return CLI_FAILED;
+  int64_t there = recipe.model.features;
   int64_t wanted = heed_model_feature_count(run->model);
   if (there != wanted) {
     return cli_fail("%s: %lld features a node, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)wanted);
   }
-  const heed_model_spec *spec = heed_model_get_spec(run->model);
-  cli_recipe recipe = {.mask = options->mask};
-  if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
-  recipe.model = *spec;
-  return cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task);
+  if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task)) return CLI_FAILED;
+  return cli_encode_pairs(&run->task, &recipe, &run->mask);
 }
 
 /* --- Predicting ---------------------------------------------------------------------------- */
@@ -319,6 +321,7 @@ static int fill_report(heed_report *report, predict *run) {
     heed_report_text(row, "array", "array", name);
     heed_report_text(row, "layer", "layer", of);
     heed_report_text(row, "score", "score", heed_score_name(layer.score));
+    cli_report_normalizer(row, layer.normalizer);
     heed_report_integer(row, "heads", "heads", layer.heads);
     heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
     heed_report_flag(row, "full", "full", mask->indptr == NULL);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/learn.h"
+#include "cli/settings.h"
 
 typedef struct train_input {
   cli_global *global;
@@ -45,6 +45,11 @@ static void finish_options(struct argp_state *state, train_input *input) {
   cli_training_resolve(state, training, &input->graph, &input->recipe);
   if (input->recipe.of_graphs && input->reorder_given) {
     argp_error(state, "--reorder is for one graph, and %s is a collection", input->graph.source);
+  }
+  if (input->reorder_given && input->reorder != HEED_ORDER_NONE && input->reorder != HEED_ORDER_AUTO &&
+      cli_encoding_of_order(&input->recipe)) {
+    argp_error(state, "--reorder %s: the --encoding is of the nodes in their own order",
+               heed_order_name(input->reorder));
   }
   if (training->seeds != NULL) {
     input->seeds = cli_list(state, "--seeds", training->seeds, &input->n_seeds);
@@ -140,10 +145,13 @@ static int prepare(train *run) {
                    .n_numbers = options->n_splits};
   if (cli_task_open(&run->task, &options->graph, options->recipe.normalize) ||
       cli_task_prepare(&run->task, &options->recipe, source, &runs) ||
-      cli_recipe_mask(&run->mask, &options->recipe, &options->graph, &run->task)) {
+      cli_encode_nodes(&run->task, &options->recipe) ||
+      cli_recipe_mask(&run->mask, &options->recipe, &options->graph, &run->task) ||
+      cli_encode_pairs(&run->task, &options->recipe, &run->mask)) {
     return CLI_FAILED;
   }
   if (run->task.collection != NULL) return CLI_OK;
+  if (cli_encoding_of_order(&options->recipe)) options->reorder = HEED_ORDER_NONE;
   return cli_reorder_training(&run->reorder, options->reorder, &run->mask, &options->recipe,
                               run->n_seeds * run->task.n_splits);
 }
@@ -177,6 +185,10 @@ static int write_model(const train *run) {
   }
   snprintf(split, sizeof split, "%d", best->split);
   snprintf(classes, sizeof classes, "%d", run->task.classes);
+  char encoding[512];
+  if (cli_check(heed_encodings_write(&options->recipe.encodings, encoding, sizeof encoding), NULL)) {
+    return CLI_FAILED;
+  }
   const char *common[] = {
       "heed.dataset", graph->source,
       "heed.mask", options->recipe.mask.name,
@@ -186,6 +198,7 @@ static int write_model(const train *run) {
       "heed.metric", heed_metric_name(options->recipe.fit.metric),
       "heed.seed", seed,
       "heed.split", split,
+      "heed.encoding", encoding,
       NULL};
   const char *of_nodes[] = {
       "heed.direction", cli_direction_name(graph->direction),

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/learn.h"
+#include "cli/settings.h"
 
 static const double train_share = 0.8, validation_share = 0.1;
 enum { ALL_DRAWN = 10 };

@@ -138,13 +138,17 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
   const cli_trained_comparison *options = run->options;
   cli_outcome outcome = {0};
   heed_mask mask;
-  cli_reorder reorder;
+  cli_reorder reorder = {0};
   char title[sizeof v->name + 64];
   snprintf(title, sizeof title, "%d of %d: %s", run->n_done + 1, run->n_variants, v->name);
   if (cli_recipe_mask(&mask, &v->recipe, options->graph, &run->task)) return CLI_FAILED;
-  heed_order asked = run->task.collection != NULL ? HEED_ORDER_NONE : options->reorder;
-  int failed = cli_reorder_training(&reorder, asked, &mask, &v->recipe,
-                                    cli_task_runs(&run->task, run->n_seeds));
+  bool as_is = run->task.collection != NULL || cli_encoding_of_order(&v->recipe);
+  heed_order asked = as_is ? HEED_ORDER_NONE : options->reorder;
+  int failed = cli_encode_pairs(&run->task, &v->recipe, &mask);
+  if (!failed) {
+    failed = cli_reorder_training(&reorder, asked, &mask, &v->recipe,
+                                  cli_task_runs(&run->task, run->n_seeds));
+  }
   if (!failed) {
     failed = cli_experiment_reordered(&outcome, &run->task, &v->recipe, &mask, &reorder, run->seeds,
                                       run->n_seeds, title, NULL, NULL);
@@ -234,7 +238,8 @@ static int prepare(comparison *run) {
                    .numbers = options->splits,
                    .n_numbers = options->n_splits};
   if (cli_task_open(&run->task, options->graph, options->recipe.normalize)) return CLI_FAILED;
-  return cli_task_prepare(&run->task, &options->recipe, options->graph->source, &runs);
+  if (cli_task_prepare(&run->task, &options->recipe, options->graph->source, &runs)) return CLI_FAILED;
+  return cli_encode_nodes(&run->task, &options->recipe);
 }
 
 static int compare_all(comparison *run, heed_report *report) {

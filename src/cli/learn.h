@@ -13,6 +13,7 @@ typedef struct cli_recipe {
   int metric; /* a heed_metric, or -1: ROC AUC where there are two classes, else accuracy */
   int loss;   /* a heed_loss, or -1: what the metric asks for */
   cli_mask mask;
+  heed_encodings encodings;
   bool normalize; /* divide the features of a node by their sum */
   bool of_graphs; /* of a collection; what follows is for those alone, each -1 for what the data asks for */
   heed_target_kind kind;
@@ -102,6 +103,9 @@ typedef struct cli_task {
   const heed_csr *sparse;
   heed_matrix own_dense; /* of a task in another order: what it owns */
   heed_csr own_sparse;
+  bool bare;                /* nodes without features of their own: `dense` and `sparse` say who they are */
+  int32_t *pair_classes;    /* of --encoding, as are the features of pairs; NULL where there are none */
+  heed_matrix edges;
   void **made; /* [n_made] */
   int n_made;
   int n_head_masks; /* of the last cli_recipe_mask(), where heads have masks of their own */
@@ -144,6 +148,20 @@ int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t las
 void cli_task_close(cli_task *task);
 
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
+
+/* --- Encodings (encoding.c) ----------------------------------------------------------------- */
+
+/* Whether they fit the model and the data; leaves through argp_error(). */
+void cli_encoding_check(const struct argp_state *state, const cli_recipe *recipe);
+
+/* Whether they are of pairs or places, so that the nodes stay in their own order. */
+bool cli_encoding_of_order(const cli_recipe *recipe);
+
+/* Puts their columns beside the features of the task, or in place of none, and tells the model. */
+int cli_encode_nodes(cli_task *task, cli_recipe *recipe);
+
+/* Makes classes and features of the pairs of the mask ready, in place of those of another, and tells the model. */
+int cli_encode_pairs(cli_task *task, cli_recipe *recipe, const heed_mask *mask);
 
 /* --- Collections (collection.c) ------------------------------------------------------------- */
 
@@ -311,6 +329,11 @@ const char *cli_metadata(const heed_safetensors *file, const char *key);
  * file of `model` says they were in training. Texts stay the file's. */
 int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *graph,
                    cli_mask *mask, bool mask_given);
+
+/* The columns that the model was trained with beside the features of the task, which are counted in
+ * recipe->model.features then. */
+int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,
+                          const char *model);
 
 /* --- Files (output.c) ---------------------------------------------------------------------- */
 

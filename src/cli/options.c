@@ -49,6 +49,11 @@ heed_score cli_parse_score(const struct argp_state *state, const char *text) {
   return score;
 }
 
+void cli_report_normalizer(heed_report *record, heed_normalizer normalizer) {
+  if (normalizer == HEED_NORMALIZER_SOFTMAX) return;
+  heed_report_text(record, "normalizer", "normalizer", heed_normalizer_name(normalizer));
+}
+
 heed_kernel cli_parse_kernel(const struct argp_state *state, const char *option,
                              const char *text) {
   heed_kernel kernel = HEED_KERNEL_AUTO;
@@ -291,7 +296,7 @@ cli_graph cli_graph_default(void) {
 
 /* --- The attention ------------------------------------------------------------------------- */
 
-enum { KEY_SCORE = 0x200, KEY_HEADS, KEY_DIM, KEY_SCALE, KEY_SLOPE };
+enum { KEY_SCORE = 0x200, KEY_HEADS, KEY_DIM, KEY_SCALE, KEY_SLOPE, KEY_NORMALIZER };
 
 static const struct argp_option shape_options[] = {
     {"score", KEY_SCORE, "NAME", 0, "Score: dot (default), gat, gatv2 or additive", 0},
@@ -299,6 +304,8 @@ static const struct argp_option shape_options[] = {
     {"dim", KEY_DIM, "D", 0, "Size of a head (default 8)", 0},
     {"scale", KEY_SCALE, "X", 0, "Factor of the dot product (default 1 / sqrt(D))", 0},
     {"slope", KEY_SLOPE, "X", 0, "LeakyReLU below zero, in gat and gatv2 (default 0.2)", 0},
+    {"normalizer", KEY_NORMALIZER, "NAME", 0,
+     "What makes weights of scores: softmax (default), relu, sigmoid or linear", 0},
     {0}};
 
 static error_t parse_shape(int key, char *text, struct argp_state *state) {
@@ -307,6 +314,12 @@ static error_t parse_shape(int key, char *text, struct argp_state *state) {
     case KEY_SCORE:
       shape->score_given = true;
       shape->score = cli_parse_score(state, text);
+      return 0;
+    case KEY_NORMALIZER:
+      shape->normalizer_text = text;
+      if (heed_normalizer_from_name(text, &shape->normalizer) != HEED_OK) {
+        argp_error(state, "--normalizer takes softmax, relu, sigmoid or linear, not '%s'", text);
+      }
       return 0;
     case KEY_HEADS:
       shape->heads_text = text;
@@ -345,6 +358,7 @@ cli_shape cli_shape_default(void) {
 heed_attention_spec cli_spec(const cli_shape *shape, uint64_t seed) {
   heed_attention_spec spec = heed_attention_spec_default(shape->heads, shape->dim);
   spec.score = shape->score;
+  spec.normalizer = shape->normalizer;
   spec.scale = shape->scale;
   spec.slope = shape->slope;
   spec.seed = seed;

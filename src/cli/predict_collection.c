@@ -90,6 +90,9 @@ static int open_all(prediction *run) {
   const char *source = options->graph->source;
   const heed_model_spec *spec = heed_model_get_spec(run->model);
   if (spec == NULL) return cli_fail("%s: does not say what model it is", options->model);
+  cli_recipe recipe = {.model = *spec, .mask = *options->mask, .edges = (int)spec->edges};
+  if (cli_encode_as_trained(&run->task, &recipe, run->file, options->model)) return CLI_FAILED;
+  recipe.model = *spec;
   int64_t there = heed_collection_features(collection);
   if (there != spec->features) {
     return cli_fail("%s: %lld features a node, but %s takes %lld", source, (long long)there,
@@ -100,7 +103,6 @@ static int open_all(prediction *run) {
     return cli_fail("%s: %lld features an edge, but %s takes %lld", source, (long long)there,
                     options->model, (long long)spec->edge_features);
   }
-  cli_recipe recipe = {.model = *spec, .mask = *options->mask, .edges = (int)spec->edges};
   run->graphs = run->task.n_rows;
   if (cli_collection_mask(&run->mask, &recipe, options->graph, collection)) return CLI_FAILED;
   return spec->edges != HEED_EDGES_NONE ? cli_mask_know_edges(&run->mask) : CLI_OK;

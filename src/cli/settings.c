@@ -25,6 +25,10 @@ static const char *kernel_name(int i) {
   return i <= HEED_KERNEL_REFERENCE ? heed_kernel_name((heed_kernel)i) : NULL;
 }
 
+static const char *normalizer_name(int i) {
+  return i <= HEED_NORMALIZER_LINEAR ? heed_normalizer_name((heed_normalizer)i) : NULL;
+}
+
 static const char *optimizer_name(int i) {
   static const char *const names[] = {"adam", "adamw", NULL};
   return names[i];
@@ -108,6 +112,8 @@ static const cli_setting settings[] = {
      LARGE, NULL, true, ALL},
     {"kernel", "NAME", "auto, sparse, dense or reference", CLI_NAME, AT(model.kernel), 0, 0,
      kernel_name, false, ALL},
+    {"normalizer", "NAME", "What makes weights of scores: softmax, relu, sigmoid or linear", CLI_NAME,
+     AT(model.normalizer), 0, 0, normalizer_name, true, ALL},
     {"optimizer", "NAME", "adam or adamw", CLI_NAME, AT(fit.optimizer.kind), 0, 0, optimizer_name,
      false, ALL},
     {"lr", "X", "Learning rate", CLI_FLOAT, AT(fit.optimizer.rate), 1e-12, 1e6, NULL, false, ALL},
@@ -142,6 +148,12 @@ static const cli_setting settings[] = {
     {"mask", "MASK", "Who attends to whom: graph (default), khop:K, full, none, window:W, causal and others, joined by | & - ! "
      "(see MASKS in the manual)",
      CLI_MASK, AT(mask), 0, 0, NULL, true, ALL},
+    {"encoding", "WORDS",
+     "Where nodes are, words with + between them: laplacian:K, random-walk:K, degree[:K] and "
+     "sinusoidal:D[:HxW] stand beside the features; learned and rotary[:BASE] are the model's; "
+     "relative:R[:HxW], distance:K and quadratic[:HxW] a learned bias of pairs. Places are the numbers "
+     "of nodes, with HxW those of a grid row by row; or none (default)",
+     CLI_ENCODING, AT(encodings), 0, 0, NULL, false, ALL},
     {"pooling", "NAME",
      "One vector a graph: mean, sum or max of its nodes, or none where a P among the blocks does "
      "it "
@@ -245,6 +257,8 @@ bool cli_setting_apply(const cli_setting *s, const char *text, cli_recipe *recip
       return true;
     case CLI_MASK:
       return cli_read_mask(text, strlen(text), place);
+    case CLI_ENCODING:
+      return heed_encodings_read(place, text) == HEED_OK;
     case CLI_FEATURES:
       if (!read_name(s, text, &name)) return false;
       *(bool *)place = name == 1;
@@ -281,6 +295,9 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
     case CLI_MASK:
       snprintf(text, size, "a mask");
       return;
+    case CLI_ENCODING: /* heed_message() says more */
+      snprintf(text, size, "words with + between them");
+      return;
     case CLI_NAME:
     case CLI_CHOICE:
     case CLI_FEATURES:
@@ -309,6 +326,7 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   if (s->place == AT(model.seeds)) {
     return kind == HEED_MODEL_TRANSFORMER && strchr(recipe->model.blocks, 'P') != NULL;
   }
+  if (s->place == AT(encodings)) return recipe->encodings.n > 0;
   if (s->place == AT(fit.standardize)) return recipe->kind == HEED_TARGET_NUMBER;
   if (s->place == AT(folds)) return cli_folds(recipe);
   bool gat = kind == HEED_MODEL_GAT || kind == HEED_MODEL_GATV2;
@@ -316,7 +334,8 @@ bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   if (s->place == AT(model.residual)) return kind != HEED_MODEL_TRANSFORMER;
   if (s->place == AT(model.output_heads)) return gat && !recipe->model.residual;
   if (s->place == AT(model.slope)) return gat;
-  if (s->place == AT(model.heads) || s->place == AT(model.attention_dropout) ||
+  if (s->place == AT(model.normalizer) || s->place == AT(model.heads) ||
+      s->place == AT(model.attention_dropout) ||
       s->place == AT(model.kernel) || s->place == AT(mask) || s->place == AT(edges)) {
     return kind != HEED_MODEL_MLP;
   }
@@ -359,6 +378,9 @@ void cli_setting_write(const cli_setting *s, const cli_recipe *recipe, char *tex
       return;
     case CLI_MASK:
       snprintf(text, size, "%s", ((const cli_mask *)place)->name);
+      return;
+    case CLI_ENCODING:
+      if (heed_encodings_write(place, text, size) != HEED_OK) snprintf(text, size, "?");
       return;
     case CLI_FEATURES:
       snprintf(text, size, "%s", s->name_of(*(const bool *)place));

@@ -17,6 +17,7 @@ typedef enum cli_setting_kind {
   CLI_CHOICE, /* an int: a name, or -1 for "auto" */
   CLI_BLOCKS,
   CLI_MASK,
+  CLI_ENCODING,
   CLI_FEATURES /* a bool by names; its option is one of the graph */
 } cli_setting_kind;
 

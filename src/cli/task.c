@@ -14,7 +14,8 @@ enum { ALL_DRAWN = 10 };
 
 static int open_features(cli_task *task, const char *source, bool normalize) {
   heed_status status = HEED_OK;
-  if (heed_data_features(task->data) == 0) {
+  task->bare = heed_data_features(task->data) == 0;
+  if (task->bare) {
     status = heed_data_identity_features(task->data);
   } else if (normalize) {
     status = heed_data_row_normalize(task->data);
@@ -50,6 +51,8 @@ void cli_task_close(cli_task *task) {
   free((void *)task->own_sparse.indptr);
   free((void *)task->own_sparse.indices);
   free((void *)task->own_sparse.values);
+  free(task->pair_classes);
+  free(task->edges.data);
   for (int i = 0; i < task->n_made; i++) free(task->made[i]);
   free(task->made);
   heed_data_free(task->data);
@@ -62,6 +65,7 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
                              .dense = task->dense,
                              .sparse = task->sparse,
                              .mask = mask,
+<<<<<<< HEAD
                              .n_head_masks = mask == NULL ? task->n_head_masks : 0,
                              .head_masks = task->of_heads,
                              .mask_heads = task->mask_heads};
@@ -71,6 +75,10 @@ int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask) {
   int64_t pairs = mask->n_pairs;
   for (int g = 0; g < task->n_head_masks; g++) pairs += task->head_masks[g].n_pairs;
   return pairs;
+=======
+                             .edges = task->edges.data != NULL ? &task->edges : NULL,
+                             .pair_classes = task->pair_classes};
+>>>>>>> main
 }
 
 /* Labels as a target for every column. */
@@ -216,6 +224,11 @@ int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
   if (model->kind == HEED_MODEL_TRANSFORMER && strchr(model->blocks, 'M') == NULL) return CLI_OK;
   if (recipe->mask.n_groups > 0) return make_head_masks(task, recipe, graph);
   if (cli_mask_make(mask, &recipe->mask, graph, task->data)) return CLI_FAILED;
+  if (heed_mask_is_full(mask) && heed_encodings_pair_features(&recipe->encodings) > 0) {
+    heed_mask full = *mask; /* features of pairs need pairs that are written out */
+    *mask = (heed_mask){0};
+    if (cli_check(heed_mask_explicit(mask, &full), "--encoding")) return CLI_FAILED;
+  }
   if (heed_mask_is_full(mask) && model->kernel == HEED_KERNEL_AUTO) {
     model->kernel = HEED_KERNEL_DENSE;
   }

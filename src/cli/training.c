@@ -35,8 +35,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       text = yes;
     }
     if (!cli_setting_apply(s, text, &scratch)) {
-      char allowed[200];
+      char allowed[600];
       if (s->kind == CLI_MASK) argp_error(state, "--%s: %s", s->name, scratch.mask.why);
+      if (s->kind == CLI_ENCODING) argp_error(state, "--%s: %s", s->name, heed_message());
       cli_setting_allowed(s, allowed, sizeof allowed);
       argp_error(state, "--%s takes %s, not '%s'", s->name, allowed, text);
     }
@@ -294,6 +295,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
   if (layers != NULL) recipe->model.layers = atoi(layers);
   check_model(state, training, &recipe->model);
   if (kind == HEED_MODEL_TRANSFORMER) stretch_blocks(recipe);
+  cli_encoding_check(state, recipe);
 }
 
 /* --- Telling it ---------------------------------------------------------------------------- */
@@ -301,7 +303,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
 void cli_recipe_report(heed_report *record, const cli_recipe *recipe) {
   for (int i = 0; cli_setting_at(i) != NULL; i++) {
     const cli_setting *s = cli_setting_at(i);
-    char key[32], text[HEED_MAX_BLOCKS + 256];
+    char key[32], text[512];
     if (!cli_setting_matters(s, recipe)) continue;
     snprintf(key, sizeof key, "%s", s->name);
     for (char *c = key; *c != '\0'; c++) *c = *c == '-' ? '_' : *c;
@@ -321,7 +323,7 @@ void cli_recipe_report(heed_report *record, const cli_recipe *recipe) {
 void cli_recipe_options(FILE *stream, const cli_recipe *recipe) {
   for (int i = 0; cli_setting_at(i) != NULL; i++) {
     const cli_setting *s = cli_setting_at(i);
-    char text[HEED_MAX_BLOCKS + 256];
+    char text[512];
     if (!cli_setting_matters(s, recipe)) continue;
     cli_setting_write(s, recipe, text, sizeof text);
     fprintf(stream, " --%s%s", s->name, s->kind == CLI_FLAG ? "=" : " ");

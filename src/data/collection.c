@@ -437,3 +437,36 @@ const uint8_t *heed_collection_split_part(const heed_collection *c, int split, h
   if (split < 0 || split >= c->splits || (int)part < 0 || (int)part >= HEED__PARTS) return NULL;
   return c->parts[part] + (int64_t)split * c->graphs;
 }
+
+heed_status heed_collection_widen(heed_collection *collection, const heed_matrix *columns) {
+  heed_matrix *x = &collection->x;
+  int64_t cols, numbers;
+  if (columns->rows != collection->nodes || columns->cols < 1) {
+    return heed__fail(HEED_SHAPE, "features: columns [%lld, %lld] for %lld nodes",
+                      (long long)columns->rows, (long long)columns->cols,
+                      (long long)collection->nodes);
+  }
+  if (__builtin_add_overflow(x->cols, columns->cols, &cols) || cols > INT32_MAX ||
+      __builtin_mul_overflow(collection->nodes, cols, &numbers)) {
+    return heed__fail(HEED_OVERFLOW, "features: %lld columns and %lld more do not fit",
+                      (long long)x->cols, (long long)columns->cols);
+  }
+  float *data = heed__alloc((size_t)numbers, sizeof *data);
+  if (data == NULL) return HEED_NOMEM;
+  int64_t named = collection->x_names.n;
+  for (int64_t c = 0; c < columns->cols; c++) {
+    heed_status status = heed__strings_print(&collection->x_names, "encoding%lld", (long long)c);
+    if (status == HEED_OK) continue;
+    collection->x_names.n = named;
+    heed__free(data);
+    return status;
+  }
+  for (int64_t i = 0; i < collection->nodes; i++) {
+    float *row = data + i * cols;
+    if (x->cols > 0) memcpy(row, x->data + i * x->stride, (size_t)x->cols * sizeof *row);
+    memcpy(row + x->cols, columns->data + i * columns->stride, (size_t)columns->cols * sizeof *row);
+  }
+  heed__free(x->data);
+  *x = heed_matrix_view(data, collection->nodes, cols);
+  return HEED_OK;
+}

@@ -135,7 +135,7 @@ static void find_gradients(heed__plan *p) {
     const heed__layer *layer = model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live || !pass->training) continue;
-    bool needs = layer->tensors[0] >= 0;
+    bool needs = layer->tensors[0] >= 0 || layer->edge_tensors[0] >= 0 || layer->relative >= 0;
     for (int i = 0; i < layer->n_inputs; i++) {
       needs = needs || pass->slots[layer->inputs[i]].needs_gradient;
     }
@@ -244,11 +244,9 @@ static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
   pass->edges = NULL;
   if (name == NULL) return HEED_OK;
   const heed_matrix *edges = in->edges;
-  if (edges == NULL || in->wanted != NULL || heed_mask_is_full(in->mask)) {
+  if (edges == NULL || heed_mask_is_full(in->mask)) {
     return heed__fail(HEED_ARGUMENT, "pass: layer %s takes the features of pairs: %s", name,
-                      edges == NULL         ? "edges are not there"
-                      : in->wanted != NULL ? "not with wanted nodes"
-                                            : "a full mask has none");
+                      edges == NULL ? "edges are not there" : "a full mask has none");
   }
   if (edges->rows != in->mask->n_pairs || edges->cols != pass->model->edge_features ||
       (edges->stride != edges->cols && edges->rows > 1) ||
@@ -286,8 +284,13 @@ static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
     }
   }
   HEED__TRY(take_edges(pass, in));
+<<<<<<< HEAD
   /* Of masks of heads the first stands for the shape of all. */
   pass->mask = pairs_of(in->n_head_masks > 0 ? in->head_masks[0] : in->mask);
+=======
+  HEED__TRY(heed__classes_take(pass, in));
+  pass->mask = pairs_of(in->mask);
+>>>>>>> main
   pass->context.cross = pairs_of(in->cross_mask);
   pass->context.own = pairs_of(in->context_mask);
   return HEED_OK;
@@ -607,11 +610,12 @@ static heed_status prepare(heed__plan *p) {
   pass->steps = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->steps);
   pass->views = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->views);
   p->uses = heed__alloc_zero(n * 5, sizeof *p->uses);
-  p->passed_on = heed__alloc_zero(n, sizeof *p->passed_on);
+  p->passed_on = heed__alloc_zero(n * 2, sizeof *p->passed_on);
   if (pass->slots == NULL || pass->steps == NULL || pass->views == NULL || p->uses == NULL ||
       p->passed_on == NULL) {
     return HEED_NOMEM;
   }
+  p->stays = p->passed_on + n;
   p->last = p->uses + n;
   p->writer = p->last + n;
   p->root = p->writer + n;
@@ -619,7 +623,7 @@ static heed_status prepare(heed__plan *p) {
   find_live(p);
   find_gradients(p);
   find_forms(p);
-  return HEED_OK;
+  return heed__positions_reserve(pass);
 }
 
 static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
@@ -630,10 +634,18 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
       in->context_sparse == NULL ? -1 : in->context_sparse->indptr[in->context_sparse->rows];
   HEED__TRY(prepare(p));
   HEED__TRY(take_mask(pass, in));
+<<<<<<< HEAD
   if (in->wanted != NULL && in->n_head_masks == 0) {
     HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   }
   HEED__TRY(make_attentions(p, in));
+=======
+  if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  HEED__TRY(heed__positions_take(pass, in));
+  HEED__TRY(heed__flip_reserve(pass));
+  heed__flip_take(pass);
+  HEED__TRY(make_attentions(p));
+>>>>>>> main
   HEED__TRY(transpose_features(pass));
   HEED__TRY(heed__plan_buffers(p));
   pass->bound = true;
@@ -650,6 +662,7 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   pass->most_values[0] = capacity->n_values > 0 ? capacity->n_values : -1;
   pass->most_values[1] = capacity->n_context_values > 0 ? capacity->n_context_values : -1;
   HEED__TRY(prepare(p));
+  HEED__TRY(heed__flip_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
   bool wanted[2];
   find_turned(pass, wanted);
@@ -666,12 +679,13 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
 
 /* A pass from inputs or, where these are NULL, from a capacity. */
 static heed_status new_pass(heed_pass **result, heed_model *model, const heed_model_inputs *inputs,
-                            const heed_model_capacity *capacity, bool training) {
+                            const heed_model_capacity *capacity, bool training, bool stepwise) {
   int64_t before = heed__alloc_held_here();
   heed_pass *pass = heed__alloc_zero(1, sizeof *pass);
   if (pass == NULL) return HEED_NOMEM;
   pass->model = model;
   pass->training = training;
+  pass->stepwise = stepwise;
   pass->capture = -1;
   heed__plan p = {.pass = pass, .model = model};
   heed_status status = inputs != NULL ? bind_once(&p, inputs) : reserve(&p, capacity);
@@ -692,11 +706,12 @@ heed_status heed_pass_new(heed_pass **pass, heed_model *model, const heed_model_
                           bool training) {
   *pass = NULL;
   HEED__TRY(check_inputs(model, inputs));
-  return new_pass(pass, model, inputs, NULL, training);
+  return new_pass(pass, model, inputs, NULL, training, false);
 }
 
-heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
-                              const heed_model_capacity *capacity, bool training) {
+static heed_status reserve_pass(heed_pass **pass, heed_model *model,
+                                const heed_model_capacity *capacity, bool training,
+                                bool stepwise) {
   *pass = NULL;
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
   if (capacity->n_nodes < 0 || capacity->n_nodes > INT32_MAX || capacity->n_graphs < 0 ||
@@ -710,7 +725,17 @@ heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
                       (long long)capacity->n_nodes, (long long)capacity->n_pairs,
                       (long long)capacity->n_graphs, (long long)capacity->n_context, INT32_MAX);
   }
-  return new_pass(pass, model, NULL, capacity, training);
+  return new_pass(pass, model, NULL, capacity, training, stepwise);
+}
+
+heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
+                              const heed_model_capacity *capacity, bool training) {
+  return reserve_pass(pass, model, capacity, training, false);
+}
+
+heed_status heed__pass_reserve_steps(heed_pass **pass, heed_model *model,
+                                     const heed_model_capacity *capacity) {
+  return reserve_pass(pass, model, capacity, false, true);
 }
 
 static heed_status check_form(const char *of, const heed_csr *sparse, int64_t most) {
@@ -776,6 +801,8 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);
   }
   HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__positions_take(pass, in));
+  heed__flip_take(pass);
   const heed_csr *features[2] = {pass->sparse, pass->context.sparse};
   for (int set = 0; set < 2; set++) {
     if (pass->turned[set].arrays[0] != NULL) HEED__TRY(turn(pass->turned + set, features[set]));
@@ -808,6 +835,10 @@ void heed_pass_free(heed_pass *pass) {
   heed__free(pass->place);
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);
   for (int i = 0; i < 2; i++) heed__free(pass->mask_arrays[i]);
+  for (int i = 0; i < 2; i++) heed__free(pass->pair_arrays[i]);
+  heed__positions_free(pass);
+  heed__free(pass->signs);
+  heed__free(pass->flip_values);
   for (int i = 0; i < 10; i++) heed__free(pass->turned[i / 5].arrays[i % 5]);
   heed__free(pass->slots);
   heed__free(pass->steps);

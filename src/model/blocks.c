@@ -61,8 +61,12 @@ heed_value heed_model_gat(heed_model *model, const char *name, heed_value x,
   spec.slope = options->slope;
   spec.dropout = options->attention_dropout;
   spec.kernel = options->kernel;
+  spec.normalizer = options->normalizer;
   heed_value out = heed__model_attention(model, name, &spec, options->scope, query, key, value,
                                          true, options->edges);
+  if (options->relative && options->scope == HEED_SCOPE_MASKED) {
+    out = heed_model_relative_bias(model, out);
+  }
   if (options->merge == HEED_MERGE_MEAN) out = heed_model_head_mean(model, out, options->heads);
   if (!options->bias) return out;
   if (!heed__model_name(model, text, name, ".bias")) return -1;
@@ -119,6 +123,7 @@ static bool parts_of(parts *p, heed_model *model, const char *name, heed_value x
   p->spec.score = options->score;
   p->spec.dropout = options->attention_dropout;
   p->spec.kernel = options->kernel;
+  p->spec.normalizer = options->normalizer;
   return true;
 }
 
@@ -134,8 +139,17 @@ static heed_value attend(const parts *p, const char *cross, heed_value from, hee
   heed_value query = linear(model, p->name, suffix[0], from, p->width, true);
   heed_value key = linear(model, p->name, suffix[1], seen, p->width, true);
   heed_value value = linear(model, p->name, suffix[2], seen, p->width, true);
+  bool own = cross[0] == '\0' && from == seen;
   if (!heed__model_name(model, text, p->name, cross)) return -1;
+  if (own && p->options->rotary != 0) {
+    query = heed_model_rotary(model, query, p->options->heads, p->options->rotary, false);
+    key = heed_model_rotary(model, key, p->options->heads, p->options->rotary, false);
+  }
   heed_value y = heed__model_attention(model, text, &p->spec, scope, query, key, value, true, edges);
+  if (own && p->options->relative && scope == HEED_SCOPE_MASKED && y >= 0 &&
+      model->values[y].per_graph == 0) {
+    y = heed_model_relative_bias(model, y);
+  }
   y = linear(model, p->name, suffix[3], y, p->width, true);
   return heed_model_dropout(model, y, p->options->dropout);
 }

@@ -11,7 +11,7 @@
 static const int64_t MOST_WIDTH = INT32_MAX;
 
 /* Most features of a pair, and rows of a graph after pooling. */
-static const int64_t MOST_EDGES = 1 << 20, MOST_SEEDS = 1 << 16;
+static const int64_t MOST_EDGES = 1 << 20, MOST_SEEDS = 1 << 16, MOST_CLASSES = 1 << 24;
 
 heed_value heed__model_failed(heed_model *model, heed_status status) {
   if (model->status == HEED_OK) {
@@ -65,7 +65,7 @@ static bool grow(heed_model *model, void **items, int count, int *room, size_t s
 }
 
 static heed__layer layer_of(heed__kind kind) {
-  return (heed__layer){.kind = kind, .tensors = {-1, -1}, .edge_tensors = {-1, -1}, .state = -1};
+  return (heed__layer){.kind = kind, .tensors = {-1, -1}, .edge_tensors = {-1, -1}, .relative = -1, .state = -1};
 }
 
 static heed__layer layer_over(heed__kind kind, heed_value x) {
@@ -199,6 +199,105 @@ heed_status heed_model_edges(heed_model *model, int64_t features) {
   }
   model->edge_features = features;
   return HEED_OK;
+}
+
+heed_status heed_model_pair_classes(heed_model *model, int64_t classes) {
+  if (model->finished) return heed__fail(HEED_ARGUMENT, "pair classes: the model is finished");
+  if (classes < 0 || classes > MOST_CLASSES) {
+    return heed__fail(HEED_RANGE, "pair classes: %lld, not between 0 and %lld", (long long)classes,
+                      (long long)MOST_CLASSES);
+  }
+  for (int l = 0; l < model->n_layers; l++) {
+    if (model->layers[l].relative < 0 || classes == model->pair_classes) continue;
+    return heed__fail(HEED_ARGUMENT, "pair classes: layer %s has learned of %lld, not %lld",
+                      model->layers[l].name, (long long)model->pair_classes, (long long)classes);
+  }
+  model->pair_classes = classes;
+  return HEED_OK;
+}
+
+heed_status heed_model_flip_columns(heed_model *model, int64_t first, int64_t count) {
+  int64_t there = heed_model_feature_count(model);
+  if (model->finished) return heed__fail(HEED_ARGUMENT, "flip columns: the model is finished");
+  if (first < 0 || count < 0 || first > there || count > there - first) {
+    return heed__fail(HEED_RANGE, "flip columns: %lld from %lld on, of %lld features",
+                      (long long)count, (long long)first, (long long)there);
+  }
+  model->flip_first = first;
+  model->flip_columns = count;
+  return HEED_OK;
+}
+
+static bool is_over_nodes(heed_model *model, const char *name, heed_value x) {
+  if (per_graph(model, x) <= 0) return true;
+  (void)heed__model_failed(model, heed__fail(HEED_SHAPE,
+                                             "layer %s: a value over graphs, whose rows have no "
+                                             "positions",
+                                             name));
+  return false;
+}
+
+heed_value heed_model_positions(heed_model *model, const char *name, heed_value x, int64_t most) {
+  char text[HEED__NAME_BYTES];
+  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x) ||
+      !is_over_nodes(model, name, x)) {
+    return -1;
+  }
+  if (most < 1 || most > INT32_MAX - 1) {
+    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: %lld positions, not between 1 and %d",
+                                                name, (long long)most, INT32_MAX - 1));
+  }
+  heed__layer layer = layer_over(HEED__POSITIONS, x);
+  heed_parameter shape = weight_shape(most, width_of(model, x));
+  shape.transposed = false;
+  layer.tensors[0] = add_tensor(model, name, ".weight", shape, HEED__GLOROT);
+  if (layer.tensors[0] < 0) return -1;
+  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
+}
+
+heed_value heed_model_rotary(heed_model *model, heed_value x, int32_t heads, float base, bool halves) {
+  if (!heed__model_takes(model, "rotary", x) || !is_over_nodes(model, "rotary", x)) return -1;
+  int64_t width = width_of(model, x);
+  if (heads < 1 || width % heads != 0 || width / heads % 2 != 0) {
+    return heed__model_failed(model, heed__fail(HEED_SHAPE,
+                                                "layer rotary: %d heads do not divide a width of %lld "
+                                                "into even parts",
+                                                (int)heads, (long long)width));
+  }
+  if (!isfinite(base) || !(base > 1)) {
+    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer rotary: base %g, not finite and above 1",
+                                                (double)base));
+  }
+  heed__layer layer = layer_over(HEED__ROTARY, x);
+  layer.heads = heads;
+  layer.base = base;
+  layer.halves = halves;
+  return add_layer(model, layer, width, per_graph(model, x));
+}
+
+heed_value heed_model_relative_bias(heed_model *model, heed_value attention) {
+  if (!heed__model_takes(model, "relative bias", attention)) return -1;
+  heed__layer *layer = model->layers + model->values[attention].layer;
+  heed_status status = HEED_OK;
+  if (layer->kind != HEED__ATTENTION) {
+    status = heed__fail(HEED_ARGUMENT, "layer relative bias: value %d does not come from attention",
+                        (int)attention);
+  } else if (layer->scope != HEED_SCOPE_MASKED) {
+    status = heed__fail(HEED_ARGUMENT, "layer %s: relative bias, but it is not masked", layer->name);
+  } else if (per_graph(model, layer->inputs[0]) != 0 || per_graph(model, layer->inputs[1]) != 0) {
+    status = heed__fail(HEED_ARGUMENT, "layer %s: relative bias, but it is not among nodes", layer->name);
+  } else if (model->pair_classes == 0) {
+    status = heed__fail(HEED_ARGUMENT, "layer %s: relative bias, but pairs have no classes, see "
+                        "heed_model_pair_classes()", layer->name);
+  }
+  if (status != HEED_OK) return heed__model_failed(model, status);
+  heed_parameter shape = weight_shape(model->pair_classes, layer->spec.heads);
+  shape.transposed = false;
+  shape.decays = false;
+  int tensor = add_tensor(model, layer->name, ".relative_bias", shape, HEED__ZEROS);
+  if (tensor < 0) return -1;
+  layer->relative = tensor;
+  return attention;
 }
 
 heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, int64_t width,
@@ -337,9 +436,11 @@ static heed_status check_attention(const heed_model *model, const char *name,
                                    const heed_value values[3]) {
   static const char *const names[3] = {"queries", "keys", "values"};
   if ((unsigned)spec->score > HEED_SCORE_ADDITIVE ||
+      (unsigned)spec->normalizer > HEED_NORMALIZER_LINEAR ||
       (unsigned)spec->kernel > HEED_KERNEL_REFERENCE || (unsigned)scope > HEED_SCOPE_FULL) {
-    return heed__fail(HEED_ARGUMENT, "layer %s: score %d, kernel %d, scope %d: there is none", name,
-                      (int)spec->score, (int)spec->kernel, (int)scope);
+    return heed__fail(HEED_ARGUMENT,
+                      "layer %s: score %d, normalizer %d, kernel %d, scope %d: there is none", name,
+                      (int)spec->score, (int)spec->normalizer, (int)spec->kernel, (int)scope);
   }
   if (spec->heads < 1 || spec->key_dim < 1 || spec->value_dim < 1) {
     return heed__fail(HEED_RANGE, "layer %s: %d heads of %d and %d numbers, not at least 1", name,
@@ -385,7 +486,7 @@ static heed_status check_attention(const heed_model *model, const char *name,
 /* The parameters of features of pairs. */
 static bool add_edges(heed_model *model, const char *name, heed__layer *layer, heed_edge_use edges,
                       bool vectors) {
-  if ((unsigned)edges > HEED_EDGES_ADD) {
+  if ((unsigned)edges > HEED_EDGES_QUADRATIC) {
     (void)heed__model_failed(
         model, heed__fail(HEED_ARGUMENT, "layer %s: edges %d: there is none", name, (int)edges));
     return false;
@@ -404,7 +505,8 @@ static bool add_edges(heed_model *model, const char *name, heed__layer *layer, h
     return false;
   }
   heed_attention_spec *spec = &layer->spec;
-  bool adds = edges == HEED_EDGES_ADD;
+  bool adds = edges == HEED_EDGES_ADD, quadratic = edges == HEED_EDGES_QUADRATIC;
+  if (quadratic) edges = HEED_EDGES_BIAS; /* but for its start */
   if (adds && spec->score == HEED_SCORE_DOT && spec->key_dim != spec->value_dim) {
     (void)heed__model_failed(
         model, heed__fail(HEED_ARGUMENT, "layer %s: edges add: score %s with heads of %d and %d",
@@ -418,7 +520,7 @@ static bool add_edges(heed_model *model, const char *name, heed__layer *layer, h
   layer->edge_tensors[0] =
       add_tensor(model, name, adds ? ".lin_edge.weight" : ".edge_bias.weight",
                  weight_shape(spec->heads * dim, model->edge_features),
-                 model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
+                 quadratic ? HEED__QUADRATIC : model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
   if (layer->edge_tensors[0] < 0) return false;
   model->tensors[layer->edge_tensors[0]].fan_in = model->edge_features;
   if (!adds || !vectors || spec->score != HEED_SCORE_GAT) return true;
@@ -533,6 +635,15 @@ heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling
 /* Parameters are drawn from streams of the seed from here on, each from its own. */
 enum { FIRST_STREAM = 16 };
 
+/* Of Cordonnier et al. 2020: -alpha |d - centre|^2, alpha 1, centres this far from 0. */
+static const float CENTRES = 2;
+
+static void fill_quadratic(const heed_parameter *is, uint64_t seed, uint64_t stream, float *data) {
+  int64_t heads = is->shape[0];
+  heed_random_normal(seed, stream, data, is->size, 0, CENTRES);
+  for (int64_t i = 0; i < is->size; i++) data[i] = i < heads ? -1 : 2 * data[i]; /* [Fe, H] */
+}
+
 static void fill(heed_model *model, int number, uint64_t seed) {
   const heed__tensor *tensor = model->tensors + number;
   const heed_parameter *is = &tensor->is;
@@ -544,7 +655,9 @@ static void fill(heed_model *model, int number, uint64_t seed) {
   } else if (tensor->start == HEED__FAN_IN) { /* LeCun et al. 1998, section 4.6, over sqrt(3) */
     limit = (float)(1 / sqrt((double)tensor->fan_in));
   }
-  if (limit > 0) {
+  if (tensor->start == HEED__QUADRATIC) {
+    fill_quadratic(is, seed, (uint64_t)FIRST_STREAM + (uint64_t)number, data);
+  } else if (limit > 0) {
     heed_random_uniform(seed, (uint64_t)FIRST_STREAM + (uint64_t)number, data, is->size, -limit,
                         limit);
   } else {

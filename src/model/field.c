@@ -81,6 +81,52 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static int by_key(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* What belongs to pairs, in the order of the new mask: sorts each row once more, with the place that its pairs
+ * come from. */
+static heed_status order_pairs(heed_pass *pass, const heed_mask *mask, const heed_mask *ordered) {
+  int64_t pairs = ordered->n_pairs, width = pass->model->edge_features, numbers;
+  if (pass->edges == NULL && pass->pair_classes == NULL) return HEED_OK;
+  if (__builtin_mul_overflow(pairs, width, &numbers)) {
+    return heed__fail(HEED_OVERFLOW, "pass: %lld features of %lld pairs do not fit", (long long)width,
+                      (long long)pairs);
+  }
+  int32_t *classes = NULL;
+  float *edges = NULL;
+  if (pass->pair_classes != NULL) {
+    pass->pair_arrays[0] = classes = heed__alloc((size_t)pairs, sizeof *classes);
+    if (classes == NULL) return HEED_NOMEM;
+  }
+  if (pass->edges != NULL) {
+    pass->pair_arrays[1] = edges = heed__alloc((size_t)numbers, sizeof *edges);
+    if (edges == NULL) return HEED_NOMEM;
+  }
+  uint64_t *keys = heed__alloc((size_t)pairs, sizeof *keys); /* the key's row, the pair's place in its row */
+  if (keys == NULL) return HEED_NOMEM;
+  for (int64_t r = 0; r < ordered->n_queries; r++) {
+    int64_t from = mask->indptr[pass->nodes[r]], to = ordered->indptr[r];
+    int64_t n = ordered->indptr[r + 1] - to;
+    for (int64_t a = 0; a < n; a++) {
+      keys[to + a] = (uint64_t)pass->place[key_of(mask, pass->nodes[r], from + a)] << 32 | (uint64_t)a;
+    }
+    qsort(keys + to, (size_t)n, sizeof *keys, by_key);
+    for (int64_t a = 0; a < n; a++) {
+      int64_t p = from + (int64_t)(keys[to + a] & UINT32_MAX);
+      if (classes != NULL) classes[to + a] = pass->pair_classes[p];
+      if (edges == NULL) continue;
+      memcpy(edges + (to + a) * width, pass->edges + p * width, (size_t)width * sizeof *edges);
+    }
+  }
+  heed__free(keys);
+  if (classes != NULL) pass->pair_classes = classes;
+  if (edges != NULL) pass->edges = edges;
+  return HEED_OK;
+}
+
 /* The first `rows` rows of the mask in the new order. */
 static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t rows) {
   int64_t pairs = 0;
@@ -105,7 +151,7 @@ static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t ro
                            .n_pairs = pairs,
                            .indptr = indptr,
                            .indices = indices};
-  return HEED_OK;
+  return order_pairs(pass, mask, &pass->mask);
 }
 
 static heed_status order_dense(heed_pass *pass, int64_t rows) {

@@ -35,8 +35,10 @@ static void scatter(const heed_csr *a, const heed__slot *y) {
   }
 }
 
-static void forward_features(heed_pass *pass, heed_value value, heed__slot *y) {
+static void forward_features(heed_pass *pass, heed_mode mode, heed_value value, heed__slot *y) {
+  bool flips = pass->signs != NULL && mode == HEED_MODE_TRAIN && heed__set_of(pass, value) == 0;
   if (y->sparse) {
+    if (heed__set_of(pass, value) == 0) heed__flip_sparse(pass, flips);
     y->kept = NULL;
     y->factor = 1;
     if (!y->dense) return;
@@ -45,13 +47,14 @@ static void forward_features(heed_pass *pass, heed_value value, heed__slot *y) {
     return;
   }
   const heed_matrix *x = heed__dense_of(pass, value);
-  if (x->stride == x->cols) {
+  if (x->stride == x->cols && !flips) {
     y->data = x->data;
     return;
   }
   for (int64_t i = 0; i < x->rows; i++) {
     memcpy(y->own + i * x->cols, x->data + i * x->stride, (size_t)x->cols * sizeof *x->data);
   }
+  if (flips) heed__flip_dense(pass, y->own);
   y->data = y->own;
 }
 
@@ -257,6 +260,11 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
   HEED__TRY(step->heads != NULL ? heed_heads_set_dropout(step->heads, dropout, key)
                                 : heed_attention_set_dropout(step->plan, dropout, key));
   heed_attention_inputs in = attention_inputs(pass, layer, step);
+  if (layer->relative >= 0) {
+    heed__relative_bias(pass, number, step->bias);
+    in.bias = step->bias;
+    in.bias_heads = layer->spec.heads;
+  }
   y->data = y->own;
   heed_attention_outputs out = {.out = y->data,
                                 .log_sum_exp = step->keep,
@@ -277,9 +285,15 @@ static int64_t rows_covered(const heed_pass *pass, const heed__layer *layer, con
   return keys > queries ? keys : queries;
 }
 
-static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
-                                      const heed__step *step, const heed__slot *y) {
+static heed_status backward_attention(heed_pass *pass, int number, const heed__slot *y) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed__step *step = pass->steps + number;
   heed_attention_inputs in = attention_inputs(pass, layer, step);
+  if (layer->relative >= 0) {
+    heed__relative_bias(pass, number, step->again);
+    in.bias = step->again;
+    in.bias_heads = layer->spec.heads;
+  }
   bool gat = layer->spec.score == HEED_SCORE_GAT;
   float *to[3];
   bool again[3];
@@ -302,11 +316,19 @@ static heed_status backward_attention(heed_pass *pass, const heed__layer *layer,
   float *d_edge = gradient(pass, layer->edge_tensors[0]);
   int64_t numbers = (int64_t)layer->spec.edge_dim * layer->spec.heads * layer->spec.key_dim;
   bool by_head = layer->edge_tensors[1] >= 0;
+  if (in.bias != NULL) gradients.bias = step->d_bias;
   if (in.edge_bias != NULL) gradients.edge_bias = by_head ? step->edge_room + numbers : d_edge;
   if (in.edge_key != NULL) gradients.edge_key = d_edge;
   if (in.edge_value != NULL) gradients.edge_value = step->edge_room;
+<<<<<<< HEAD
   HEED__TRY(step->heads != NULL ? heed_heads_backward(step->heads, &in, &gradients)
                                 : heed_attention_backward(step->plan, &in, &gradients));
+=======
+  HEED__TRY(heed_attention_backward(step->plan, &in, &gradients));
+  if (in.bias != NULL) {
+    heed__relative_backward(pass, number, step->d_bias, step->partial, gradient(pass, layer->relative));
+  }
+>>>>>>> main
   if (by_head) edge_heads_backward(pass, layer, step->edge_room + numbers);
   if (in.edge_value != NULL) heed__accumulate(numbers, step->edge_room, d_edge);
   for (int i = 0; i < 3; i++) {
@@ -336,13 +358,21 @@ heed_status heed__layer_forward(heed_pass *pass, int number, heed_mode mode) {
   float *into = step->in_place >= 0 ? x->data : y->own;
   switch (layer->kind) {
     case HEED__FEATURES:
-      forward_features(pass, layer->output, y);
+      forward_features(pass, mode, layer->output, y);
       break;
     case HEED__LINEAR:
       return forward_linear(pass, layer, x, y);
     case HEED__BIAS:
       y->data = into;
       heed__add_bias(y->rows, width, x->data, parameter(pass, layer->tensors[0]), y->data);
+      break;
+    case HEED__POSITIONS:
+      y->data = into;
+      heed__positions_forward(pass, number, x->data, y->data);
+      break;
+    case HEED__ROTARY:
+      y->data = into;
+      heed__rotary_apply(pass, number, false, x->data, y->data, false);
       break;
     case HEED__DROPOUT:
       forward_dropout(pass, number, mode, x, y);
@@ -412,6 +442,13 @@ static heed_status layer_backward(heed_pass *pass, int number) {
       heed__sum_columns(y->rows, width, y->gradient, gradient(pass, layer->tensors[0]), pass->room);
       if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
       break;
+    case HEED__POSITIONS:
+      heed__positions_backward(pass, number, y->gradient, gradient(pass, layer->tensors[0]));
+      if (x->needs_gradient) copy_or_add(step->adds[0], n, y->gradient, x->gradient);
+      break;
+    case HEED__ROTARY:
+      heed__rotary_apply(pass, number, true, y->gradient, x->gradient, step->adds[0]);
+      break;
     case HEED__DROPOUT:
       heed__keep_apply(step->keep, layer->p, n, y->gradient, x->gradient, step->adds[0]);
       break;
@@ -429,7 +466,7 @@ static heed_status layer_backward(heed_pass *pass, int number) {
       }
       break;
     case HEED__ATTENTION:
-      return backward_attention(pass, layer, step, y);
+      return backward_attention(pass, number, y);
     case HEED__HEAD_MEAN:
       heed__head_mean_backward(y->rows, layer->heads, width, y->gradient, x->gradient,
                                step->adds[0]);

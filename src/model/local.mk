@@ -5,9 +5,12 @@ libheed_core_la_SOURCES += \
   src/model/blocks.c \
   src/model/build.c \
   src/model/field.c \
+  src/model/flip.c \
   src/model/layers.c \
   src/model/model.h \
   src/model/parameters.c \
   src/model/pass.c src/model/pass.h \
   src/model/plan.c src/model/plan.h \
+  src/model/positions.c \
+  src/model/relative.c \
   src/model/spec.c

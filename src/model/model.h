@@ -16,7 +16,9 @@ typedef enum heed__kind {
   HEED__HEAD_MEAN,
   HEED__POOL,
   HEED__SEEDS, /* the same rows for every graph; no input */
-  HEED__JOIN   /* the rows of a graph side by side */
+  HEED__JOIN,  /* the rows of a graph side by side */
+  HEED__POSITIONS,
+  HEED__ROTARY
 } heed__kind;
 
 typedef struct heed__layer {
@@ -27,6 +29,7 @@ typedef struct heed__layer {
   int tensors[2]; /* weight and bias, gain and shift, a_query and a_key, a; -1: none */
   heed_edge_use edges;
   int edge_tensors[2]; /* edge_bias or lin_edge, and GAT's att_edge; -1: none */
+  int relative;   /* the bias by class of a pair, of attention; -1: none */
   int state;      /* the running mean, before the running variance; -1: none */
   heed_activation activation;
   heed_norm norm;
@@ -36,6 +39,8 @@ typedef struct heed__layer {
   heed_attention_spec spec;
   int32_t heads;
   float p;
+  float base;  /* of rotary, */
+  bool halves; /* and which numbers go together */
   char *name; /* of attention, else NULL */
 } heed__layer;
 
@@ -48,7 +53,13 @@ typedef struct heed__value {
 enum { HEED__CONTEXT = -1 };
 
 /* What a tensor holds before training. */
-typedef enum heed__start { HEED__ZEROS, HEED__ONES, HEED__GLOROT, HEED__FAN_IN } heed__start;
+typedef enum heed__start {
+  HEED__ZEROS,
+  HEED__ONES,
+  HEED__GLOROT,
+  HEED__FAN_IN,
+  HEED__QUADRATIC /* parabolas around centres, of HEED_EDGES_QUADRATIC */
+} heed__start;
 
 typedef struct heed__tensor {
   heed_parameter is;
@@ -64,6 +75,8 @@ struct heed_model {
   int n_layers, n_values, n_tensors;
   int room_layers, room_values, room_tensors;
   int64_t edge_features; /* of a pair; 0: none */
+  int64_t pair_classes;
+  int64_t flip_first, flip_columns; /* of the features, in training */
   heed_value context;    /* the features of the context; -1: none */
   float epsilon;         /* of the norms to come */
   int64_t n_parameters, n_state;

@@ -53,6 +53,23 @@ typedef struct heed__view {
                             columns (or starts) of the transpose, pairs */
 } heed__view;
 
+/* Cosines and sines of the positions of a pass, [nodes, dim / 2, 2]. */
+typedef struct heed__turns {
+  int64_t dim;
+  float base;
+  float *table;
+} heed__turns;
+
+/* The positions of a node set. */
+typedef struct heed__places {
+  int32_t *positions;   /* [nodes] of each row; NULL where no layer asks for them */
+  int32_t *by_position; /* [nodes] rows by position, */
+  int32_t *starts;      /* [most + 1] where those of each begin */
+  int64_t most;         /* of any learned table; 0: there is none */
+  heed__turns *turns;   /* [n_turns] */
+  int n_turns;
+} heed__places;
+
 /* What a pass knows of a layer. */
 typedef struct heed__step {
   bool live;       /* the output depends on it */
@@ -61,6 +78,10 @@ typedef struct heed__step {
   bool adds[3];    /* the gradient of that input is added to, else overwritten */
   float *apart[3]; /* where that gradient goes first, if the operator cannot add */
   float *edge_room; /* what lies beside edge weights: GAT's, and gradients to be added up */
+  float *bias;          /* [pairs, H], of classes, forward; in the backward pass: */
+  float *again, *d_bias;
+  double *partial;      /* [blocks, classes, H] */
+  const float *turns;   /* of rotary */
   void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
   heed_attention *plan;
   heed_heads *heads; /* in place of the plan, where heads see different pairs */
@@ -74,12 +95,20 @@ struct heed_pass {
   const heed_matrix *dense;
   const heed_csr *sparse;
   const float *edges;       /* [pairs, Fe] */
+  const int32_t *pair_classes; /* in the order of `mask`, or of full pairs of the inputs */
+  int64_t full_nodes;       /* the mask of the inputs is full, of so many nodes; else 0 */
+  heed__places places[2];   /* of the nodes, of the context */
+  heed_csr flipped;         /* sparse features of a pass for training that changes signs: with values of its own, */
+  float *flip_values;
+  float *signs;             /* [flip_columns] and these signs now; as many again for the next ones */
+  void *pair_arrays[2];     /* classes and features of pairs in another order */
   const int64_t *graph_ptr; /* [n_graphs + 1] */
   int64_t whole[2];         /* graph_ptr of one graph */
   int64_t n_nodes, n_graphs;
   bool training;
   bool reserved;               /* made by heed_pass_reserve(), for at most: */
   bool bound;                  /* to inputs */
+  bool stepwise; /* made by heed__pass_reserve_steps() */
   heed_model_capacity capacity;
   bool trained;        /* the last forward call was in mode TRAIN and its activations stand */
   uint64_t seed, step; /* of that call */
@@ -125,9 +154,38 @@ static inline const int64_t *heed__graphs_of(const heed_pass *pass, heed_value v
   return heed__set_of(pass, value) == 1 ? pass->context.graph_ptr : pass->graph_ptr;
 }
 
+/* A reserved pass for evaluation whose layers over nodes are run again and again, by heed__layer_forward(),
+ * after those over the context and over graphs have been run once: what the former read of the latter stays
+ * where it is. */
+heed_status heed__pass_reserve_steps(heed_pass **pass, heed_model *model,
+                                     const heed_model_capacity *capacity);
+
 /* Runs one layer, forward or backward. */
 heed_status heed__layer_forward(heed_pass *pass, int layer, heed_mode mode);
 heed_status heed__layer_backward(heed_pass *pass, int layer);
+
+/* positions.c: room for what layers ask of positions, positions themselves, and what comes of them. */
+heed_status heed__positions_reserve(heed_pass *pass);
+heed_status heed__positions_take(heed_pass *pass, const heed_model_inputs *in);
+/* Other positions of the nodes, [n_nodes] of now. */
+heed_status heed__positions_step(heed_pass *pass, const int32_t *positions);
+void heed__positions_free(heed_pass *pass);
+void heed__positions_forward(const heed_pass *pass, int layer, const float *x, float *y);
+void heed__positions_backward(const heed_pass *pass, int layer, const float *d_y, float *d_table);
+void heed__rotary_apply(const heed_pass *pass, int layer, bool back, const float *x, float *y, bool add);
+
+/* relative.c: the bias of the pairs of a layer's mask from its classes, and the gradient of the table. */
+int heed__relative_blocks(int64_t rows, int64_t pairs, int64_t classes);
+heed_status heed__classes_take(heed_pass *pass, const heed_model_inputs *in);
+void heed__relative_bias(const heed_pass *pass, int layer, float *bias);
+void heed__relative_backward(const heed_pass *pass, int layer, const float *d_bias, double *partial,
+                             float *d_table);
+
+/* flip.c: signs of columns of features. */
+heed_status heed__flip_reserve(heed_pass *pass);
+void heed__flip_take(heed_pass *pass);
+void heed__flip_sparse(heed_pass *pass, bool train);
+void heed__flip_dense(const heed_pass *pass, float *x);
 
 /* Dropout of one layer in one step draws from a key and a stream of its own: the four numbers that
  * counter `step` of stream 2^32 + layer of the seed gives. Parameters are drawn from lower streams.

@@ -25,6 +25,7 @@ static bool may_take_over(const heed__plan *p, int l, int i) {
   const heed_pass *pass = p->pass;
   const heed__layer *layer = p->model->layers + l;
   bool kind = layer->kind == HEED__BIAS || layer->kind == HEED__DROPOUT ||
+              layer->kind == HEED__POSITIONS || layer->kind == HEED__ROTARY ||
               layer->kind == HEED__ADD || (layer->kind == HEED__ACTIVATE && !pass->training);
   heed_value x = layer->inputs[i];
   if (!kind || p->uses[x] != 1 || x == p->model->output || p->passed_on[x]) return false;
@@ -70,6 +71,23 @@ static void find_ends(heed__plan *p) {
   }
 }
 
+/* What the layers over nodes of a stepwise pass read of others. */
+static void find_what_stays(heed__plan *p) {
+  const heed_model *model = p->model;
+  for (int l = model->n_layers - 1; l >= 0; l--) {
+    const heed__layer *layer = model->layers + l;
+    const heed__step *step = p->pass->steps + l;
+    heed_value out = layer->output;
+    bool of_nodes = model->values[out].per_graph == 0;
+    if (!step->live) continue;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      heed_value x = layer->inputs[i];
+      bool same = p->stays[out] && (step->in_place == i || p->passed_on[out]);
+      if (same || (of_nodes && model->values[x].per_graph != 0)) p->stays[x] = true;
+    }
+  }
+}
+
 /* Who writes a gradient first, who adds, and which gradients share a buffer. */
 static void find_writers(heed__plan *p) {
   heed_pass *pass = p->pass;
@@ -84,8 +102,10 @@ static void find_writers(heed__plan *p) {
     heed__step *step = pass->steps + l;
     if (!step->backward) continue;
     bool callers = pass->slots[layer->output].callers;
-    bool copies = layer->kind == HEED__BIAS || layer->kind == HEED__ADD;
-    bool takes_over = (copies || layer->kind == HEED__DROPOUT || layer->kind == HEED__ACTIVATE) &&
+    bool copies = layer->kind == HEED__BIAS || layer->kind == HEED__ADD ||
+                  layer->kind == HEED__POSITIONS;
+    bool takes_over = (copies || layer->kind == HEED__DROPOUT || layer->kind == HEED__ACTIVATE ||
+                       layer->kind == HEED__ROTARY) &&
                       !callers && !(layer->n_inputs == 2 && layer->inputs[0] == layer->inputs[1]);
     for (int i = 0; i < layer->n_inputs; i++) {
       heed_value x = layer->inputs[i];
@@ -147,9 +167,12 @@ static heed_status add_values(heed__plan *p) {
     }
     const heed_matrix *dense = heed__dense_of(pass, v);
     bool callers = model->layers[l].kind == HEED__FEATURES && dense != NULL &&
-                   dense->stride == dense->cols; /* not yet known of a reserved pass */
+                   dense->stride == dense->cols && /* not yet known of a reserved pass */
+                   (pass->signs == NULL || heed__set_of(pass, v) == 1);
     if (slot->dense && step->in_place < 0 && !callers) {
-      HEED__TRY(add_item(p, slot->rows, width, l, p->last[v], &slot->own));
+      bool stays = p->stays[v];
+      HEED__TRY(add_item(p, slot->rows, width, stays ? 0 : l,
+                         stays ? 2 * model->n_layers : p->last[v], &slot->own));
     }
     if (slot->needs_gradient && !slot->callers && p->root[v] == v && p->writer[v] >= 0) {
       HEED__TRY(add_item(p, slot->rows, width, backward_time(p, p->writer[v]), p->last_gradient[v],
@@ -157,6 +180,20 @@ static heed_status add_values(heed__plan *p) {
     }
   }
   return HEED_OK;
+}
+
+/* The bias of pairs by their classes, made once more for the backward pass, and what its gradient needs. */
+static heed_status add_relative(heed__plan *p, const heed__layer *layer, heed__step *step, int forward,
+                                int backward) {
+  int64_t pairs = step->mask->n_pairs, heads = layer->spec.heads;
+  HEED__TRY(add_item(p, pairs, heads, forward, forward, &step->bias));
+  if (!step->backward) return HEED_OK;
+  HEED__TRY(add_item(p, pairs, heads, backward, backward, &step->again));
+  HEED__TRY(add_item(p, pairs, heads, backward, backward, &step->d_bias));
+  int64_t classes = p->model->pair_classes;
+  int blocks = heed__relative_blocks(step->mask->n_queries, pairs, classes);
+  int64_t floats_each = (int64_t)(sizeof(double) / sizeof(float)) * heads * blocks;
+  return add_item(p, classes, floats_each, backward, backward, &step->partial);
 }
 
 /* What layers keep for the backward pass, and gradients that are added later. */
@@ -173,6 +210,7 @@ static heed_status add_extras(heed__plan *p) {
       int64_t heads = (int64_t)layer->spec.heads * layer->spec.key_dim;
       HEED__TRY(add_item(p, layer->spec.edge_dim, 2 * heads, l, last, &step->edge_room));
     }
+    if (layer->relative >= 0) HEED__TRY(add_relative(p, layer, step, l, back));
     if (layer->kind == HEED__ATTENTION && step->backward) {
       HEED__TRY(add_item(p, rows, layer->spec.heads, l, last, &step->keep));
       for (int i = 0; i < 3; i++) {
@@ -270,6 +308,7 @@ heed_status heed__plan_buffers(heed__plan *p) {
   heed_pass *pass = p->pass;
   choose_places(p);
   find_ends(p);
+  if (pass->stepwise) find_what_stays(p);
   if (pass->training) find_writers(p);
   HEED__TRY(add_values(p));
   HEED__TRY(add_extras(p));

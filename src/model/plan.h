@@ -24,6 +24,7 @@ typedef struct heed__plan {
   int *writer; /* [values] the layer that writes its gradient first, the last to read it; -1 */
   int *root;   /* [values] whose gradient buffer it shares; itself: its own */
   int *last_gradient; /* [values] the last time its gradient is read */
+  bool *stays;        /* [values] of a stepwise pass: nodes read it, or it lies where such a one does */
   bool *passed_on;    /* [values] evaluation lets it lie where another value does */
   heed__item *items;
   int n_items, room_items;

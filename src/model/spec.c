@@ -15,7 +15,7 @@
 static const char *const kinds[] = {"mlp", "gat", "gatv2", "transformer"};
 static const char *const norms[] = {"none", "layer", "batch"};
 static const char *const poolings[] = {"none", "mean", "sum", "max"}; /* from HEED_POOLING_NONE on */
-static const char *const edge_uses[] = {"none", "bias", "add"};
+static const char *const edge_uses[] = {"none", "bias", "add", "quadratic"};
 enum {
   KINDS = sizeof kinds / sizeof *kinds,
   NORMS = sizeof norms / sizeof *norms,
@@ -66,7 +66,7 @@ const char *heed_edge_use_name(heed_edge_use use) {
 heed_status heed_edge_use_from_name(const char *name, heed_edge_use *use) {
   int i = heed__name_index(edge_uses, EDGE_USES, name);
   if (i < 0) {
-    return heed__fail(HEED_ARGUMENT, "no use of edges '%.64s': none, bias or add", name);
+    return heed__fail(HEED_ARGUMENT, "no use of edges '%.64s': none, bias, add or quadratic", name);
   }
   *use = (heed_edge_use)i;
   return HEED_OK;
@@ -105,7 +105,7 @@ heed_model_spec heed_model_spec_default(heed_model_kind kind) {
   return spec;
 }
 
-enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024, MOST_SEEDS = 1 << 16, MOST_EDGES = 1 << 20 };
+enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024, MOST_SEEDS = 1 << 16, MOST_EDGES = 1 << 20, MOST_CLASSES = 1 << 24 };
 
 static bool with_attention(const heed_model_spec *spec) { return spec->kind != HEED_MODEL_MLP; }
 
@@ -159,11 +159,43 @@ static heed_status check_one_of(const char *field, int number, int count) {
   return heed__fail(HEED_ARGUMENT, "model: %s %d: there is none", field, number);
 }
 
+/* What is known of the places of nodes. */
+static heed_status check_encodings(const heed_model_spec *spec) {
+  bool transformer = spec->kind == HEED_MODEL_TRANSFORMER;
+  if (spec->pair_classes < 0 || spec->pair_classes > MOST_CLASSES) {
+    return heed__fail(HEED_RANGE, "model: pair-classes %lld, not between 0 and %d",
+                      (long long)spec->pair_classes, MOST_CLASSES);
+  }
+  if (spec->positions < 0 || spec->positions > INT32_MAX - 1) {
+    return heed__fail(HEED_RANGE, "model: positions %lld, not between 0 and %d",
+                      (long long)spec->positions, INT32_MAX - 1);
+  }
+  if (spec->positions > 0 && !transformer && !spec->residual) {
+    return heed__fail(HEED_ARGUMENT, "model: positions %lld, but %s without residual has no layer to add "
+                      "them to", (long long)spec->positions, heed_model_kind_name(spec->kind));
+  }
+  if (spec->rotary != 0 && !transformer) {
+    return heed__fail(HEED_ARGUMENT, "model: rotary %g, but %s is no transformer",
+                      (double)spec->rotary, heed_model_kind_name(spec->kind));
+  }
+  if (spec->rotary != 0 && !(isfinite(spec->rotary) && spec->rotary > 1)) {
+    return heed__fail(HEED_RANGE, "model: rotary %g, not finite and above 1", (double)spec->rotary);
+  }
+  if (spec->flip_first < 0 || spec->flip_columns < 0 || spec->flip_first > spec->features ||
+      spec->flip_columns > spec->features - spec->flip_first) {
+    return heed__fail(HEED_RANGE, "model: flip-columns %lld from flip-first %lld on, of %lld features",
+                      (long long)spec->flip_columns, (long long)spec->flip_first,
+                      (long long)spec->features);
+  }
+  return HEED_OK;
+}
+
 static heed_status check_spec(const heed_model_spec *spec) {
   HEED__TRY(check_one_of("kind", (int)spec->kind, KINDS));
   HEED__TRY(check_one_of("norm", (int)spec->norm, NORMS));
   HEED__TRY(check_one_of("activation", (int)spec->activation, HEED_ACTIVATION_TANH + 1));
   HEED__TRY(check_one_of("kernel", (int)spec->kernel, HEED_KERNEL_REFERENCE + 1));
+  HEED__TRY(check_one_of("normalizer", (int)spec->normalizer, HEED_NORMALIZER_LINEAR + 1));
   HEED__TRY(check_one_of("pooling", (int)spec->pooling - (int)HEED_POOLING_NONE, POOLINGS));
   HEED__TRY(check_one_of("edges", (int)spec->edges, EDGE_USES));
   if (spec->edge_features < 0 || spec->edge_features > MOST_EDGES) {
@@ -182,6 +214,7 @@ static heed_status check_spec(const heed_model_spec *spec) {
   } else {
     HEED__TRY(check_number("layers", spec->layers, MOST_LAYERS));
   }
+  HEED__TRY(check_encodings(spec));
   HEED__TRY(check_probability("dropout", spec->dropout));
   HEED__TRY(check_probability("attention-dropout", spec->attention_dropout));
   if (!(spec->expansion >= 0 && spec->expansion <= MOST_EXPANSION)) {
@@ -229,7 +262,9 @@ static heed_value plain_frame(heed_model *model, const heed_model_spec *spec) {
           .value_dropout = gat ? spec->dropout : 0,
           .bias = true,
           .edges = spec->edges,
-          .kernel = spec->kernel};
+          .relative = spec->pair_classes > 0,
+          .kernel = spec->kernel,
+          .normalizer = spec->normalizer};
       x = heed_model_gat(model, numbered(name, "conv", i, ""), x, &options);
     } else {
       x = heed_model_linear(model, numbered(name, "linear", i, ""), x,
@@ -255,12 +290,14 @@ static heed_value wide_gat(heed_model *model, const heed_model_spec *spec, int l
   attention.slope = spec->slope;
   attention.dropout = spec->attention_dropout;
   attention.kernel = spec->kernel;
+  attention.normalizer = spec->normalizer;
   heed_value key =
       heed_model_linear(model, numbered(name, "layers.", layer, ".key"), x, spec->heads, true);
   heed_value query =
       heed_model_linear(model, numbered(name, "layers.", layer, ".query"), x, spec->heads, false);
-  return heed__model_attention(model, numbered(name, "layers.", layer, ""), &attention,
-                               HEED_SCOPE_MASKED, query, key, x, false, spec->edges);
+  heed_value y = heed__model_attention(model, numbered(name, "layers.", layer, ""), &attention,
+                                       HEED_SCOPE_MASKED, query, key, x, false, spec->edges);
+  return spec->pair_classes > 0 ? heed_model_relative_bias(model, y) : y;
 }
 
 static heed_value residual_module(heed_model *model, const heed_model_spec *spec, int layer,
@@ -283,7 +320,9 @@ static heed_value residual_module(heed_model *model, const heed_model_spec *spec
                                 .attention_dropout = spec->attention_dropout,
                                 .bias = true,
                                 .edges = spec->edges,
-                                .kernel = spec->kernel};
+                                .relative = spec->pair_classes > 0,
+                                .kernel = spec->kernel,
+                                .normalizer = spec->normalizer};
     x = heed_model_gat(model, numbered(name, "layers.", layer, ""), x, &options);
   }
   if (hidden == 0) return heed_model_dropout(model, x, spec->dropout);
@@ -298,6 +337,7 @@ static heed_value residual_frame(heed_model *model, const heed_model_spec *spec)
   model->by_fan_in = true;
   heed_value x = heed_model_features(model);
   x = heed_model_linear(model, "input", x, spec->hidden, true);
+  if (spec->positions > 0) x = heed_model_positions(model, "positions", x, spec->positions);
   x = heed_model_dropout(model, x, spec->dropout);
   x = heed_model_activate(model, x, spec->activation);
   for (int i = 0; i < spec->layers; i++) {
@@ -313,7 +353,10 @@ static heed_value residual_frame(heed_model *model, const heed_model_spec *spec)
           .dropout = spec->dropout,
           .attention_dropout = spec->attention_dropout,
           .kernel = spec->kernel,
-          .edges = spec->edges};
+          .normalizer = spec->normalizer,
+          .edges = spec->edges,
+          .relative = spec->pair_classes > 0,
+          .rotary = spec->rotary};
       numbered(name, "blocks.", i, "");
       x = spec->blocks[i] == 'P'
               ? heed_model_pool_attention(model, name, x, spec->seeds, &options)
@@ -342,6 +385,9 @@ heed_status heed__model_draft(heed_model **result, const heed_model_spec *spec,
   if (spec->kind == HEED_MODEL_TRANSFORMER) model->spec.layers = (int32_t)strlen(spec->blocks);
   model->has_spec = true;
   model->edge_features = spec->edge_features;
+  model->pair_classes = spec->pair_classes;
+  model->flip_first = spec->flip_first;
+  model->flip_columns = spec->flip_columns;
   bool residual = spec->residual || spec->kind == HEED_MODEL_TRANSFORMER;
   *output = (residual ? residual_frame : plain_frame)(model, &model->spec);
   *result = model;
@@ -373,7 +419,8 @@ typedef enum type {
   FLOAT,
   KERNEL,
   POOLING,
-  EDGES
+  EDGES,
+  NORMALIZER
 } type;
 
 static const struct {
@@ -402,6 +449,12 @@ static const struct {
     {"seeds", INT32, offsetof(heed_model_spec, seeds)},
     {"edge-features", INT64, offsetof(heed_model_spec, edge_features)},
     {"edges", EDGES, offsetof(heed_model_spec, edges)},
+    {"pair-classes", INT64, offsetof(heed_model_spec, pair_classes)},
+    {"positions", INT64, offsetof(heed_model_spec, positions)},
+    {"rotary", FLOAT, offsetof(heed_model_spec, rotary)},
+    {"flip-first", INT64, offsetof(heed_model_spec, flip_first)},
+    {"flip-columns", INT64, offsetof(heed_model_spec, flip_columns)},
+    {"normalizer", NORMALIZER, offsetof(heed_model_spec, normalizer)},
 };
 enum { FIELDS = sizeof fields / sizeof *fields, VALUE_BYTES = 80 };
 
@@ -438,6 +491,9 @@ static void write_value(char text[VALUE_BYTES], const heed_model_spec *spec, int
       break;
     case EDGES:
       name = heed_edge_use_name(spec->edges);
+      break;
+    case NORMALIZER:
+      name = heed_normalizer_name(spec->normalizer);
       break;
     case BLOCKS:
       name = spec->blocks;
@@ -510,6 +566,8 @@ static bool read_value(heed_model_spec *spec, int field, char *text) {
       return heed_pooling_from_name(text, &spec->pooling) == HEED_OK;
     case EDGES:
       return heed_edge_use_from_name(text, &spec->edges) == HEED_OK;
+    case NORMALIZER:
+      return heed_normalizer_from_name(text, &spec->normalizer) == HEED_OK;
     case BLOCKS:
       if (strlen(text) > HEED_MAX_BLOCKS || strspn(text, "MSP") != strlen(text)) return false;
       memset(spec->blocks, 0, sizeof spec->blocks);

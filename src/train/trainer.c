@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "model/model.h"
 #include "train/metric.h"
 #include "train/optimizer.h"
 
@@ -45,13 +46,16 @@ static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
   return HEED_OK;
 }
 
-/* Without graphs, rows are nodes. */
-static heed_status check_rows(const heed_task *task, const uint8_t *rows, const char *part) {
-  int64_t n = task->inputs.n_graphs > 0 ? task->inputs.n_graphs : task->inputs.n_nodes;
+/* Rows are nodes, or where the model pools, the graphs of which there are several. */
+static heed_status check_rows(const heed_trainer *t, const uint8_t *rows, const char *part) {
+  const heed_model_inputs *in = &t->task.inputs;
+  bool of_graphs = in->n_graphs > 0 && t->model->values[t->model->output].per_graph > 0;
+  int64_t n = of_graphs ? in->n_graphs : in->n_nodes;
   for (int64_t i = 0; i < n; i++) {
     if (rows[i] != 0) return HEED_OK;
   }
-  return heed__fail(HEED_ARGUMENT, "%s: none of %lld nodes", part, (long long)n);
+  return heed__fail(HEED_ARGUMENT, "%s: none of %lld %s", part, (long long)n,
+                    of_graphs ? "graphs" : "nodes");
 }
 
 static void part_free(heed__part *part) {
@@ -117,8 +121,8 @@ static heed_status reserve(heed_trainer *t) {
 
 /* Passes over nodes, or over graphs that are always taken together. */
 static heed_status reserve_parts(heed_trainer *t) {
-  HEED__TRY(check_rows(&t->task, t->task.train, "training"));
-  HEED__TRY(check_rows(&t->task, t->task.validation, "validation"));
+  HEED__TRY(check_rows(t, t->task.train, "training"));
+  HEED__TRY(check_rows(t, t->task.validation, "validation"));
   HEED__TRY(part_new(&t->training, t, t->task.train, true, NULL));
   HEED__TRY(part_new(&t->validation, t, t->task.validation, false, &t->training));
   int64_t rows = heed_pass_rows(t->training.pass), checked = heed_pass_rows(t->validation.pass);

@@ -260,6 +260,20 @@ static double of_edge(const run *r, const heed__layer *layer, int64_t p, int32_t
   return sum;
 }
 
+/* The weight of a pair in a row of n; softmax's before it is divided. */
+static double weight_of(heed_normalizer normalizer, double logit, double n) {
+  switch (normalizer) {
+    case HEED_NORMALIZER_RELU:
+      return fmax(logit, 0) / n;
+    case HEED_NORMALIZER_SIGMOID:
+      return 1 / (1 + n * exp(-logit));
+    case HEED_NORMALIZER_LINEAR:
+      return logit / n;
+    default:
+      return exp(logit);
+  }
+}
+
 static void attention(const run *r, int number, double *y) {
   const heed__layer *layer = r->model->layers + number;
   const double *q = r->values[layer->inputs[0]], *k = r->values[layer->inputs[1]];
@@ -274,6 +288,8 @@ static void attention(const run *r, int number, double *y) {
   for (int64_t i = 0; i < n; i++) {
     for (int32_t h = 0; h < heads; h++) {
       double sum = 0, *out = y + (i * heads + h) * dim_v;
+      int64_t length = 0, unused;
+      for (int64_t j = 0; j < m; j++) length += sees(r, layer, i, j, &unused);
       for (int64_t j = 0; j < m; j++) {
         int64_t pair;
         if (!sees(r, layer, i, j, &pair)) continue;
@@ -283,7 +299,7 @@ static void attention(const run *r, int number, double *y) {
         bool to_logits = layer->edges != HEED_EDGES_NONE && !to_keys;
         double of_pair = to_logits ? of_edge(r, layer, pair, h, 0) : 0;
         double logit = logit_of(r, layer, q + (i * heads + h) * dim, with_edge, h, of_pair);
-        double e = exp(logit);
+        double e = weight_of(layer->spec.normalizer, logit, (double)length);
         sum += e;
         for (int32_t d = 0; d < dim_v; d++) {
           double kept = drops ? (double)factors[pair * heads + h] : 1;
@@ -291,7 +307,8 @@ static void attention(const run *r, int number, double *y) {
           out[d] += e * kept * (v[(j * heads + h) * dim_v + d] + add);
         }
       }
-      for (int32_t d = 0; d < dim_v && sum > 0; d++) out[d] /= sum;
+      bool softmax = layer->spec.normalizer == HEED_NORMALIZER_SOFTMAX;
+      for (int32_t d = 0; d < dim_v && softmax && sum > 0; d++) out[d] /= sum;
     }
   }
   free(factors);
@@ -379,6 +396,9 @@ static void layer_forward(run *r, int number) {
     case HEED__POOL:
       pool(r, layer, x, y, rows, width);
       break;
+    case HEED__POSITIONS: /* test_positions.c has formulas of its own for these */
+    case HEED__ROTARY:
+      abort();
   }
 }
 

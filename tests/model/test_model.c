@@ -235,6 +235,22 @@ static heed_value block_batch(heed_model *m) {
   return blocks(m, true, HEED_NORM_BATCH, HEED_SCORE_GATV2);
 }
 
+static heed_value blocks_of(heed_model *m, heed_normalizer normalizer) {
+  heed_block_options options = {.heads = 2,
+                                .norm = HEED_NORM_LAYER,
+                                .pre_norm = true,
+                                .activation = HEED_ACTIVATION_GELU,
+                                .dropout = 0.2F,
+                                .normalizer = normalizer};
+  heed_value x = heed_model_linear(m, "in", heed_model_features(m), 6, true);
+  x = heed_model_block(m, "b1", x, &options);
+  options.scope = HEED_SCOPE_FULL;
+  return heed_model_block(m, "b2", x, &options);
+}
+static heed_value block_relu(heed_model *m) { return blocks_of(m, HEED_NORMALIZER_RELU); }
+static heed_value block_sigmoid(heed_model *m) { return blocks_of(m, HEED_NORMALIZER_SIGMOID); }
+static heed_value block_linear(heed_model *m) { return blocks_of(m, HEED_NORMALIZER_LINEAR); }
+
 static heed_value pooled(heed_model *m, heed_pooling pooling) {
   heed_value x = heed_model_pool(m, block_pre(m), pooling);
   return heed_model_linear(m, "last", heed_model_activate(m, x, HEED_ACTIVATION_ELU), 2, true);
@@ -379,6 +395,10 @@ static const struct {
      "edge-features=3 pre-norm=no",
      NULL, false},
     {"kind=transformer features=9 outputs=2 hidden=6 heads=3 blocks=SM pooling=mean", NULL, true},
+    {"relu block", block_relu, false},
+    {"sigmoid block", block_sigmoid, false},
+    {"linear block", block_linear, false},
+    {"linear block of graphs", block_linear, true},
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -871,6 +891,7 @@ START_TEST(test_spec_text) {
     spec.residual = true;
     spec.norm = HEED_NORM_BATCH;
     spec.kernel = HEED_KERNEL_DENSE;
+    spec.normalizer = HEED_NORMALIZER_SIGMOID;
     if (kind == HEED_MODEL_TRANSFORMER) {
       memset(spec.blocks, 0, sizeof spec.blocks);
       memset(spec.blocks, 'S', HEED_MAX_BLOCKS);
@@ -883,6 +904,7 @@ START_TEST(test_spec_text) {
     ck_assert(read.dropout == spec.dropout && read.slope == spec.slope);
     ck_assert(read.features == spec.features && read.outputs == spec.outputs);
     ck_assert(read.norm == spec.norm && read.kernel == spec.kernel && read.residual);
+    ck_assert(read.normalizer == spec.normalizer);
     ck_assert_str_eq(read.blocks, spec.blocks);
     ck_assert_int_eq(read.layers, spec.layers);
     for (size_t size = 0; size <= strlen(text); size++) {

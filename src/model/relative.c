@@ -1,0 +1,103 @@
+/* A learned bias by the class of a pair. */
+#include <string.h>
+
+#include "base/status.h"
+#include "model/pass.h"
+
+/* Most parts that gradients are summed in. */
+enum { MOST_BLOCKS = 32 };
+
+static const char *relative_layer(const heed_pass *pass) {
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    if (pass->steps[l].live && pass->model->layers[l].relative >= 0) return pass->model->layers[l].name;
+  }
+  return NULL;
+}
+
+heed_status heed__classes_take(heed_pass *pass, const heed_model_inputs *in) {
+  const char *name = relative_layer(pass);
+  pass->pair_classes = NULL;
+  pass->full_nodes = in->mask != NULL && heed_mask_is_full(in->mask) ? in->n_nodes : 0;
+  if (name == NULL) return HEED_OK;
+  if (in->pair_classes == NULL) {
+    return heed__fail(HEED_ARGUMENT, "pass: layer %s learns of classes of pairs: pair_classes are not there",
+                      name);
+  }
+  for (int64_t p = 0; p < in->mask->n_pairs; p++) {
+    if (in->pair_classes[p] >= 0 && in->pair_classes[p] < pass->model->pair_classes) continue;
+    return heed__fail(HEED_RANGE, "pass: pair %lld has class %d, but layer %s learns of %lld",
+                      (long long)p, (int)in->pair_classes[p], name,
+                      (long long)pass->model->pair_classes);
+  }
+  pass->pair_classes = in->pair_classes;
+  return HEED_OK;
+}
+
+/* The pairs of row i: their numbers from *first on, and how many. */
+static int64_t row_of(const heed_mask *mask, int64_t i, int64_t *first) {
+  *first = mask->indptr == NULL ? i * mask->n_keys : mask->indptr[i];
+  return mask->indptr == NULL ? mask->n_keys : mask->indptr[i + 1] - *first;
+}
+
+/* The class of pair p, number `a` of row i. The pairs of a full mask keep their numbers in the inputs, those of any
+ * other mask are in the order of the pass. */
+static int32_t class_of(const heed_pass *pass, const heed_mask *mask, int64_t i, int64_t p, int64_t a) {
+  if (pass->full_nodes == 0) return pass->pair_classes[p];
+  int64_t j = mask->starts != NULL ? mask->starts[i] + a : a;
+  if (pass->nodes != NULL) {
+    i = pass->nodes[i];
+    j = pass->nodes[j];
+  }
+  return pass->pair_classes[i * pass->full_nodes + j];
+}
+
+void heed__relative_bias(const heed_pass *pass, int number, float *bias) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed_mask *mask = pass->steps[number].mask;
+  const float *table = heed__tensor_data(pass->model, layer->relative);
+  int64_t heads = layer->spec.heads;
+#pragma omp parallel for num_threads(heed_threads()) schedule(dynamic, 64)
+  for (int64_t i = 0; i < mask->n_queries; i++) {
+    int64_t first, n = row_of(mask, i, &first);
+    for (int64_t a = 0; a < n; a++) {
+      const float *row = table + class_of(pass, mask, i, first + a, a) * heads;
+      float *to = bias + (first + a) * heads;
+      for (int64_t h = 0; h < heads; h++) to[h] = row[h];
+    }
+  }
+}
+
+int heed__relative_blocks(int64_t rows, int64_t pairs, int64_t classes) {
+  int64_t blocks = pairs / (4 * classes);
+  blocks = blocks < rows ? blocks : rows;
+  return (int)(blocks < 1 ? 1 : blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS);
+}
+
+/* Rows are cut into blocks by their number alone; each sums in a table of its own, and these are summed in
+ * their order. */
+void heed__relative_backward(const heed_pass *pass, int number, const float *d_bias, double *partial,
+                             float *d_table) {
+  const heed__layer *layer = pass->model->layers + number;
+  const heed_mask *mask = pass->steps[number].mask;
+  int64_t heads = layer->spec.heads, classes = pass->model->pair_classes, size = classes * heads;
+  int blocks = heed__relative_blocks(mask->n_queries, mask->n_pairs, classes);
+#pragma omp parallel for num_threads(heed_threads()) schedule(dynamic)
+  for (int b = 0; b < blocks; b++) {
+    double *sums = partial + b * size;
+    memset(sums, 0, (size_t)size * sizeof *sums);
+    for (int64_t i = mask->n_queries * b / blocks; i < mask->n_queries * (b + 1) / blocks; i++) {
+      int64_t first, n = row_of(mask, i, &first);
+      for (int64_t a = 0; a < n; a++) {
+        double *to = sums + class_of(pass, mask, i, first + a, a) * heads;
+        const float *from = d_bias + (first + a) * heads;
+        for (int64_t h = 0; h < heads; h++) to[h] += from[h];
+      }
+    }
+  }
+#pragma omp parallel for num_threads(heed_threads()) schedule(static)
+  for (int64_t i = 0; i < size; i++) {
+    double sum = 0;
+    for (int b = 0; b < blocks; b++) sum += partial[b * size + i];
+    d_table[i] = (float)sum;
+  }
+}
