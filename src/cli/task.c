@@ -65,7 +65,8 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
                              .dense = task->dense,
                              .sparse = task->sparse,
                              .mask = mask,
-<<<<<<< HEAD
+                             .edges = task->edges.data != NULL ? &task->edges : NULL,
+                             .pair_classes = task->pair_classes,
                              .n_head_masks = mask == NULL ? task->n_head_masks : 0,
                              .head_masks = task->of_heads,
                              .mask_heads = task->mask_heads};
@@ -75,10 +76,6 @@ int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask) {
   int64_t pairs = mask->n_pairs;
   for (int g = 0; g < task->n_head_masks; g++) pairs += task->head_masks[g].n_pairs;
   return pairs;
-=======
-                             .edges = task->edges.data != NULL ? &task->edges : NULL,
-                             .pair_classes = task->pair_classes};
->>>>>>> main
 }
 
 /* Labels as a target for every column. */

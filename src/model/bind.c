@@ -284,13 +284,9 @@ static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
     }
   }
   HEED__TRY(take_edges(pass, in));
-<<<<<<< HEAD
+  HEED__TRY(heed__classes_take(pass, in));
   /* Of masks of heads the first stands for the shape of all. */
   pass->mask = pairs_of(in->n_head_masks > 0 ? in->head_masks[0] : in->mask);
-=======
-  HEED__TRY(heed__classes_take(pass, in));
-  pass->mask = pairs_of(in->mask);
->>>>>>> main
   pass->context.cross = pairs_of(in->cross_mask);
   pass->context.own = pairs_of(in->context_mask);
   return HEED_OK;
@@ -505,6 +501,10 @@ static bool has_head_masks(const heed_pass *pass, const heed__layer *layer,
 static heed_status make_heads(heed__step *step, const heed__layer *layer,
                               const heed_model_inputs *in) {
   int n = in->n_head_masks;
+  if (layer->relative >= 0) {
+    return heed__fail(HEED_ARGUMENT, "pass: layer %s has a bias of pairs, and its heads masks of their own",
+                      layer->name);
+  }
   heed_kernel *kernels = heed__alloc((size_t)n, sizeof *kernels);
   if (kernels == NULL) return HEED_NOMEM;
   for (int g = 0; g < n; g++) kernels[g] = plain_kernel(&step->spec, in->head_masks[g]);
@@ -634,18 +634,13 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
       in->context_sparse == NULL ? -1 : in->context_sparse->indptr[in->context_sparse->rows];
   HEED__TRY(prepare(p));
   HEED__TRY(take_mask(pass, in));
-<<<<<<< HEAD
   if (in->wanted != NULL && in->n_head_masks == 0) {
     HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   }
-  HEED__TRY(make_attentions(p, in));
-=======
-  if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   HEED__TRY(heed__positions_take(pass, in));
   HEED__TRY(heed__flip_reserve(pass));
   heed__flip_take(pass);
-  HEED__TRY(make_attentions(p));
->>>>>>> main
+  HEED__TRY(make_attentions(p, in));
   HEED__TRY(transpose_features(pass));
   HEED__TRY(heed__plan_buffers(p));
   pass->bound = true;

@@ -320,15 +320,11 @@ static heed_status backward_attention(heed_pass *pass, int number, const heed__s
   if (in.edge_bias != NULL) gradients.edge_bias = by_head ? step->edge_room + numbers : d_edge;
   if (in.edge_key != NULL) gradients.edge_key = d_edge;
   if (in.edge_value != NULL) gradients.edge_value = step->edge_room;
-<<<<<<< HEAD
   HEED__TRY(step->heads != NULL ? heed_heads_backward(step->heads, &in, &gradients)
                                 : heed_attention_backward(step->plan, &in, &gradients));
-=======
-  HEED__TRY(heed_attention_backward(step->plan, &in, &gradients));
   if (in.bias != NULL) {
     heed__relative_backward(pass, number, step->d_bias, step->partial, gradient(pass, layer->relative));
   }
->>>>>>> main
   if (by_head) edge_heads_backward(pass, layer, step->edge_room + numbers);
   if (in.edge_value != NULL) heed__accumulate(numbers, step->edge_room, d_edge);
   for (int i = 0; i < 3; i++) {
