@@ -418,6 +418,12 @@ typedef struct heed_model_inputs {
   const int64_t *context_ptr;     /**< [n_graphs + 1], as graph_ptr, where n_graphs is above 0 */
   const heed_mask *cross_mask;    /**< N x n_context; NULL: a node sees all of its graph's context */
   const heed_mask *context_mask;  /**< n_context x n_context; NULL: full within each graph */
+  int n_head_masks;  /**< 0, or in place of `mask` one for each group of heads, see heed_heads_new(): mask_heads[0]
+                          heads of every masked layer among the nodes attend over head_masks[0], and so on. Not
+                          with `edges` and `pair_classes`, nor in a reserved pass; `wanted` is then without meaning,
+                          and the weights of those layers are not told */
+  const heed_mask *const *head_masks; /**< [n_head_masks], N x N each */
+  const int32_t *mask_heads;          /**< [n_head_masks], together the heads of each such layer */
 } heed_model_inputs;
 
 /** The most that a pass is to be bound to; all at least 0. */

@@ -1,6 +1,7 @@
 /* Attention whose heads see different pairs: a plan for each group of heads that share a mask. The columns of a
  * group are brought together before its plan runs, and its results put back. */
-#include <heed/attention.h>
+#include "attention/heads.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
@@ -143,7 +144,7 @@ static heed_status check(const heed_attention_spec *spec, int n, const heed_mask
 }
 
 static heed_status make_groups(heed_heads *heads, const heed_mask *const *masks,
-                               const int32_t *counts) {
+                               const int32_t *counts, const heed_kernel *kernels) {
   int32_t first = 0;
   int64_t pairs = 0;
   for (int g = 0; g < heads->n; g++) {
@@ -151,6 +152,7 @@ static heed_status make_groups(heed_heads *heads, const heed_mask *const *masks,
     heed_attention_spec spec = heads->spec;
     *one = (group){.pairs = masks[g]->n_pairs, .first_pair = pairs, .first = first, .heads = counts[g]};
     spec.heads = counts[g];
+    if (kernels != NULL) spec.kernel = kernels[g];
     spec.seed = seed_of(spec.seed, g);
     HEED__TRY(heed_attention_new(&one->plan, &spec, masks[g]));
     if (counts[g] > heads->most) heads->most = counts[g];
@@ -164,6 +166,12 @@ static heed_status make_groups(heed_heads *heads, const heed_mask *const *masks,
 
 heed_status heed_heads_new(heed_heads **result, const heed_attention_spec *spec, int groups,
                            const heed_mask *const *masks, const int32_t *counts) {
+  return heed__heads_new(result, spec, groups, masks, counts, NULL);
+}
+
+heed_status heed__heads_new(heed_heads **result, const heed_attention_spec *spec, int groups,
+                            const heed_mask *const *masks, const int32_t *counts,
+                            const heed_kernel *kernels) {
   *result = NULL;
   HEED__TRY(check(spec, groups, masks, counts));
   heed_heads *heads = heed__alloc_zero(1, sizeof *heads);
@@ -173,7 +181,7 @@ heed_status heed_heads_new(heed_heads **result, const heed_attention_spec *spec,
   heads->n_queries = masks[0]->n_queries;
   heads->n_keys = masks[0]->n_keys;
   heads->groups = heed__alloc_zero((size_t)groups, sizeof *heads->groups);
-  heed_status status = heads->groups == NULL ? HEED_NOMEM : make_groups(heads, masks, counts);
+  heed_status status = heads->groups == NULL ? HEED_NOMEM : make_groups(heads, masks, counts, kernels);
   if (status != HEED_OK) {
     heed_heads_free(heads);
     return status;

@@ -41,9 +41,14 @@ int cmd_bench(cli_global *global, int argc, char **argv);
 /* --- Options (options.c) ------------------------------------------------------------------- */
 
 /* Which pairs attend, as the command line says it. */
+enum { CLI_MOST_GROUPS = 8 };
+
 typedef struct cli_mask {
-  char name[256];        /* an expression: "graph", "window:8|global:4" */
-  heed_mask_needs needs; /* what it is made of */
+  char name[256];        /* an expression: "graph", "window:8|global:4"; or one for each group of heads: "graph*4/full*4" */
+  heed_mask_needs needs; /* what it is made of, all groups together */
+  int n_groups;          /* of heads; 0: one mask for all */
+  int32_t heads[CLI_MOST_GROUPS];
+  int at[CLI_MOST_GROUPS], length[CLI_MOST_GROUPS]; /* where in the name their expressions are */
   char why[1024];        /* why the name is none, where it is not */
 } cli_mask;
 
@@ -177,6 +182,9 @@ int cli_inputs_read_bias(cli_inputs *inputs, heed_npz *npz, int32_t heads, int64
 
 /* From n characters of text; false if they are none, and `why` says it. */
 bool cli_read_mask(const char *text, size_t n, cli_mask *mask);
+
+/* The mask of a group of heads. */
+cli_mask cli_mask_of_group(const cli_mask *mask, int g);
 
 /* The mask of a name that is one. */
 cli_mask cli_mask_named(const char *name);

@@ -312,9 +312,9 @@ static int fill_report(heed_report *report, predict *run) {
   heed_report_text(report, "model", "kind", heed_model_kind_name(spec->kind));
   heed_report_integer(report, "nodes", "nodes", run->task.n_nodes);
   heed_report_integer(report, "outputs", "outputs", run->logits.cols);
-  if (run->mask.n_queries > 0) {
+  if (run->mask.n_queries > 0 || run->task.n_head_masks > 0) {
     heed_report_text(report, "mask", "mask", options->mask.name);
-    heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
+    heed_report_integer(report, "pairs", "pairs", cli_task_pairs(&run->task, &run->mask));
   }
   heed_report_integer(report, "parameters", "parameters", heed_model_parameter_count(run->model));
   if (report_quality(report, run)) return CLI_FAILED;

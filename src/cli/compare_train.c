@@ -222,7 +222,7 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
         heed_encodings_write(&v->recipe.encodings, words, sizeof words) == HEED_OK) {
       heed_report_text(row, "encoding", "encoding", words);
     }
-    heed_report_integer(row, "pairs", "pairs", mask.n_pairs);
+    heed_report_integer(row, "pairs", "pairs", cli_task_pairs(&task, &mask));
     heed_report_integer(row, "parameters", "parameters", result->parameters);
     if (task.collection == NULL) {
       heed_report_text(row, "order", NULL, heed_order_name(reorder.order));

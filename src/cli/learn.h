@@ -108,6 +108,10 @@ typedef struct cli_task {
   heed_matrix edges;
   void **made; /* [n_made] */
   int n_made;
+  int n_head_masks; /* of the last cli_recipe_mask(), where heads have masks of their own */
+  heed_mask head_masks[CLI_MOST_GROUPS];
+  const heed_mask *of_heads[CLI_MOST_GROUPS];
+  int32_t mask_heads[CLI_MOST_GROUPS];
 } cli_task;
 
 /* Opens the data with features to learn from: its own, divided if asked for, or the nodes
@@ -255,9 +259,12 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
                    cli_history *history, const cli_checkpoint *checkpoint);
 
 /* The mask a recipe asks for; none, all zero, where its model looks at none. A full mask without a
- * kernel of its own gets the dense one. */
-int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
-                    const cli_task *task);
+ * kernel of its own gets the dense one. Where heads have masks of their own they are the task's, and
+ * cli_task_inputs() has them; `mask` is none then. */
+int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph, cli_task *task);
+
+/* The pairs of the mask, or of those of heads. */
+int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask);
 
 /* Whether its splits are folds. */
 bool cli_folds(const cli_recipe *recipe);

@@ -8,6 +8,44 @@
 
 /* --- Names --------------------------------------------------------------------------------- */
 
+/* Groups of heads: an expression, * and how many heads; / between groups. */
+static bool read_groups(cli_mask *mask) {
+  for (const char *part = mask->name;; part++) {
+    size_t n = strcspn(part, "/"), expression = strcspn(part, "*/");
+    char text[sizeof mask->name], *end = text;
+    heed_mask_needs needs;
+    long heads = 0;
+    if (mask->n_groups == CLI_MOST_GROUPS) {
+      snprintf(mask->why, sizeof mask->why, "mask '%s': at most %d groups of heads", mask->name,
+               CLI_MOST_GROUPS);
+      return false;
+    }
+    if (part[expression] == '*' && isdigit((unsigned char)part[expression + 1])) {
+      heads = strtol(part + expression + 1, &end, 10);
+    }
+    if (end != part + n || heads < 1 || heads > 65536) {
+      snprintf(mask->why, sizeof mask->why,
+               "mask '%s': group %d is '%.*s', not a mask, * and its heads, as in graph*4/full*4",
+               mask->name, mask->n_groups, (int)n, part);
+      return false;
+    }
+    snprintf(text, sizeof text, "%.*s", (int)expression, part);
+    if (heed_mask_expression_check(text, &needs) != HEED_OK) {
+      snprintf(mask->why, sizeof mask->why, "%s", heed_message());
+      return false;
+    }
+    mask->needs.graph = mask->needs.graph || needs.graph;
+    mask->needs.features = mask->needs.features || needs.features;
+    mask->needs.grid = mask->needs.grid || needs.grid;
+    mask->needs.random = mask->needs.random || needs.random;
+    mask->at[mask->n_groups] = (int)(part - mask->name);
+    mask->length[mask->n_groups] = (int)expression;
+    mask->heads[mask->n_groups++] = (int32_t)heads;
+    part += n;
+    if (*part == '\0') return true;
+  }
+}
+
 bool cli_read_mask(const char *text, size_t n, cli_mask *mask) {
   *mask = (cli_mask){0};
   if (n >= sizeof mask->name) {
@@ -17,9 +55,16 @@ bool cli_read_mask(const char *text, size_t n, cli_mask *mask) {
     return false;
   }
   memcpy(mask->name, text, n);
+  if (strpbrk(mask->name, "*/") != NULL) return read_groups(mask);
   if (heed_mask_expression_check(mask->name, &mask->needs) == HEED_OK) return true;
   snprintf(mask->why, sizeof mask->why, "%s", heed_message());
   return false;
+}
+
+cli_mask cli_mask_of_group(const cli_mask *mask, int g) {
+  cli_mask one;
+  (void)cli_read_mask(mask->name + mask->at[g], (size_t)mask->length[g], &one);
+  return one;
 }
 
 cli_mask cli_mask_named(const char *name) {
@@ -60,6 +105,12 @@ void cli_parse_masks(const struct argp_state *state, const char *option, const c
 }
 
 /* --- What they are about ------------------------------------------------------------------- */
+
+static int check_whole(const cli_mask *which, const char *source) {
+  if (which->n_groups == 0) return CLI_OK;
+  return cli_fail("%s: mask %s: heads with masks of their own are for training on one graph", source,
+                  which->name);
+}
 
 /* A source that is a recipe of a grid, such as grid:20x30, has one. The recipe's first side runs fastest. */
 static void find_grid(heed_mask_context *context, const char *source) {
@@ -107,6 +158,7 @@ static int dense_features(const heed_data *data, heed_matrix *features, float **
 
 int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                   const heed_data *data) {
+  if (check_whole(which, graph->source)) return CLI_FAILED;
   int64_t n = heed_data_nodes(data);
   heed_mask_context context = context_of(graph, n, n);
   heed_mask edges = {0};
@@ -134,12 +186,14 @@ int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph
 
 int cli_mask_alone(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                    int64_t n_queries, int64_t n_keys) {
+  if (check_whole(which, graph->source)) return CLI_FAILED;
   heed_mask_context context = context_of(graph, n_queries, n_keys);
   return cli_check(heed_mask_from_expression(mask, which->name, &context), NULL);
 }
 
 int cli_collection_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                              const heed_collection *collection) {
+  if (check_whole(which, graph->source)) return CLI_FAILED;
   int64_t n = heed_collection_nodes(collection);
   heed_mask_context context = context_of(graph, n, n);
   heed_mask edges = {0}, bare;

@@ -37,7 +37,13 @@ int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
   return open_features(task, graph->source, normalize);
 }
 
+static void free_head_masks(cli_task *task) {
+  for (int g = 0; g < task->n_head_masks; g++) heed_mask_free(&task->head_masks[g]);
+  task->n_head_masks = 0;
+}
+
 void cli_task_close(cli_task *task) {
+  free_head_masks(task);
   for (int part = 0; part < 3; part++) free(task->parts[part]);
   free(task->splits);
   free(task->one_hot);
@@ -60,7 +66,16 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
                              .sparse = task->sparse,
                              .mask = mask,
                              .edges = task->edges.data != NULL ? &task->edges : NULL,
-                             .pair_classes = task->pair_classes};
+                             .pair_classes = task->pair_classes,
+                             .n_head_masks = mask == NULL ? task->n_head_masks : 0,
+                             .head_masks = task->of_heads,
+                             .mask_heads = task->mask_heads};
+}
+
+int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask) {
+  int64_t pairs = mask->n_pairs;
+  for (int g = 0; g < task->n_head_masks; g++) pairs += task->head_masks[g].n_pairs;
+  return pairs;
 }
 
 /* Labels as a target for every column. */
@@ -178,13 +193,33 @@ int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source,
 
 /* --- Masks and seeds ----------------------------------------------------------------------- */
 
+static int make_head_masks(cli_task *task, const cli_recipe *recipe, const cli_graph *graph) {
+  const cli_mask *which = &recipe->mask;
+  int64_t heads = 0;
+  for (int g = 0; g < which->n_groups; g++) heads += which->heads[g];
+  if (heads != recipe->model.heads) {
+    return cli_fail("%s: mask %s is for %lld heads, but the model has %d", graph->source, which->name,
+                    (long long)heads, (int)recipe->model.heads);
+  }
+  for (int g = 0; g < which->n_groups; g++) {
+    cli_mask one = cli_mask_of_group(which, g);
+    if (cli_mask_make(&task->head_masks[g], &one, graph, task->data)) return CLI_FAILED;
+    task->of_heads[g] = &task->head_masks[g];
+    task->mask_heads[g] = which->heads[g];
+    task->n_head_masks = g + 1;
+  }
+  return CLI_OK;
+}
+
 int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
-                    const cli_task *task) {
+                    cli_task *task) {
   heed_model_spec *model = &recipe->model;
   *mask = (heed_mask){0};
+  free_head_masks(task);
   if (task->collection != NULL) return cli_collection_mask(mask, recipe, graph, task->collection);
   if (model->kind == HEED_MODEL_MLP) return CLI_OK;
   if (model->kind == HEED_MODEL_TRANSFORMER && strchr(model->blocks, 'M') == NULL) return CLI_OK;
+  if (recipe->mask.n_groups > 0) return make_head_masks(task, recipe, graph);
   if (cli_mask_make(mask, &recipe->mask, graph, task->data)) return CLI_FAILED;
   if (heed_mask_is_full(mask) && heed_encodings_pair_features(&recipe->encodings) > 0) {
     heed_mask full = *mask; /* features of pairs need pairs that are written out */

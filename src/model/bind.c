@@ -1,11 +1,15 @@
 /* Passes made and ended: inputs checked, layers that run, masks and attention. */
 #include <string.h>
 
+#include "attention/heads.h"
 #include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "mask/mask.h"
 #include "model/plan.h"
+
+/* Keys of a query, in the mean, from which on runs of them are computed in tiles. */
+enum { LONG_RUN = 64 };
 
 /* Of the nodes (`of` "") or of the context (" of the context"). */
 static heed_status check_features(const char *of, const heed_matrix *dense, const heed_csr *sparse,
@@ -76,6 +80,27 @@ static heed_status check_context(const heed_model *model, const heed_model_input
   return check_mask("a context mask", in->context_mask, in->n_context, in->n_context);
 }
 
+static heed_status check_head_masks(const heed_model_inputs *in) {
+  if (in->n_head_masks == 0) return HEED_OK;
+  if (in->n_head_masks < 0 || in->head_masks == NULL || in->mask_heads == NULL) {
+    return heed__fail(HEED_ARGUMENT, "pass: %d masks of heads without the masks or the heads",
+                      in->n_head_masks);
+  }
+  const char *beside = in->mask != NULL           ? "a mask of all heads"
+                       : in->edges != NULL        ? "features of pairs"
+                       : in->pair_classes != NULL ? "classes of pairs"
+                       : in->n_wanted > 0         ? "first nodes that are wanted"
+                                                  : NULL;
+  if (beside != NULL) return heed__fail(HEED_ARGUMENT, "pass: masks of heads beside %s", beside);
+  for (int g = 0; g < in->n_head_masks; g++) {
+    if (in->head_masks[g] == NULL) {
+      return heed__fail(HEED_ARGUMENT, "pass: group %d of heads has no mask", g);
+    }
+    HEED__TRY(check_mask("a mask of heads", in->head_masks[g], in->n_nodes, in->n_nodes));
+  }
+  return HEED_OK;
+}
+
 heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in) {
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
   HEED__TRY(check_features("", in->dense, in->sparse, in->n_nodes, heed_model_feature_count(model)));
@@ -91,7 +116,7 @@ heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *i
                       "pass: the first %lld of %lld nodes are wanted%s", (long long)in->n_wanted,
                       (long long)in->n_nodes, in->wanted != NULL ? ", and marked ones too" : "");
   }
-  return HEED_OK;
+  return check_head_masks(in);
 }
 
 static void find_live(heed__plan *p) {
@@ -257,7 +282,7 @@ heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
   for (int l = 0; l < pass->model->n_layers; l++) {
     const heed__layer *layer = pass->model->layers + l;
     if (pass->steps[l].live && layer->kind == HEED__ATTENTION &&
-        layer->scope == HEED_SCOPE_MASKED && in->mask == NULL &&
+        layer->scope == HEED_SCOPE_MASKED && in->mask == NULL && in->n_head_masks == 0 &&
         pass->model->values[layer->inputs[0]].per_graph == 0 &&
         pass->model->values[layer->inputs[1]].per_graph == 0) {
       return heed__fail(HEED_ARGUMENT, "pass: layer %s is masked, but there is no mask",
@@ -266,7 +291,8 @@ heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
   }
   HEED__TRY(take_edges(pass, in));
   HEED__TRY(heed__classes_take(pass, in));
-  pass->mask = pairs_of(in->mask);
+  /* Of masks of heads the first stands for the shape of all. */
+  pass->mask = pairs_of(in->n_head_masks > 0 ? in->head_masks[0] : in->mask);
   pass->context.cross = pairs_of(in->cross_mask);
   pass->context.own = pairs_of(in->context_mask);
   return HEED_OK;
@@ -509,7 +535,41 @@ static heed_status reserve_attentions(heed_pass *pass) {
   return heed__pass_ones(pass);
 }
 
-static heed_status make_attentions(heed__plan *p) {
+heed_kernel heed__pass_kernel(const heed_attention_spec *spec, const heed_mask *mask) {
+  if (spec->kernel != HEED_KERNEL_AUTO) return spec->kernel;
+  if (heed_mask_is_full(mask)) return HEED_KERNEL_DENSE;
+  bool long_runs = heed__mask_is_runs(mask) && mask->n_pairs / LONG_RUN >= mask->n_queries;
+  bool tiles = long_runs && spec->score == HEED_SCORE_DOT && spec->normalizer == HEED_NORMALIZER_SOFTMAX;
+  return tiles ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
+}
+
+/* Whether the heads of a layer see different pairs. */
+static bool has_head_masks(const heed_pass *pass, const heed__layer *layer,
+                           const heed_model_inputs *in) {
+  const heed__value *values = pass->model->values;
+  return in->n_head_masks > 0 && layer->scope == HEED_SCOPE_MASKED &&
+         values[layer->inputs[0]].per_graph == 0 && values[layer->inputs[1]].per_graph == 0;
+}
+
+static heed_status make_heads(heed__step *step, const heed__layer *layer,
+                              const heed_model_inputs *in) {
+  int n = in->n_head_masks;
+  if (layer->relative >= 0) {
+    return heed__fail(HEED_ARGUMENT, "pass: layer %s has a bias of pairs, and its heads masks of their own",
+                      layer->name);
+  }
+  heed_kernel *kernels = heed__alloc((size_t)n, sizeof *kernels);
+  if (kernels == NULL) return HEED_NOMEM;
+  for (int g = 0; g < n; g++) kernels[g] = heed__pass_kernel(&step->spec, in->head_masks[g]);
+  heed_status status =
+      heed__heads_new(&step->heads, &step->spec, n, in->head_masks, in->mask_heads, kernels);
+  heed__free(kernels);
+  if (status == HEED_OK && step->backward) status = heed_heads_prepare_backward(step->heads);
+  if (status == HEED_OK || status == HEED_NOMEM) return status;
+  return heed__fail(status, "pass: layer %s: %s", layer->name, heed_message());
+}
+
+static heed_status make_attentions(heed__plan *p, const heed_model_inputs *in) {
   heed_pass *pass = p->pass;
   for (int l = 0; l < p->model->n_layers; l++) {
     const heed__layer *layer = p->model->layers + l;
@@ -519,9 +579,11 @@ static heed_status make_attentions(heed__plan *p) {
     HEED__TRY(find_view(pass, layer, &view));
     step->mask = &view->mask;
     step->spec = layer->spec;
-    if (step->spec.kernel == HEED_KERNEL_AUTO) { /* never measured: the same bits in every run */
-      step->spec.kernel = heed_mask_is_full(step->mask) ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
+    if (has_head_masks(pass, layer, in)) {
+      HEED__TRY(make_heads(step, layer, in));
+      continue;
     }
+    step->spec.kernel = heed__pass_kernel(&step->spec, step->mask);
     HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
     if (step->backward) {
       HEED__TRY(heed_attention_prepare_backward(
@@ -624,12 +686,14 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
       in->context_sparse == NULL ? -1 : in->context_sparse->indptr[in->context_sparse->rows];
   HEED__TRY(heed__pass_prepare(p));
   HEED__TRY(heed__pass_take_mask(pass, in));
-  if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  if (in->wanted != NULL && in->n_head_masks == 0) {
+    HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  }
   if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->mask, in->n_wanted));
   HEED__TRY(heed__positions_take(pass, in));
   HEED__TRY(heed__flip_reserve(pass));
   heed__flip_take(pass);
-  HEED__TRY(make_attentions(p));
+  HEED__TRY(make_attentions(p, in));
   HEED__TRY(transpose_features(pass));
   HEED__TRY(heed__plan_buffers(p));
   pass->bound = true;
@@ -787,6 +851,9 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   }
   const heed_model *model = pass->model;
   HEED__TRY(heed__pass_check(model, in));
+  if (in->n_head_masks > 0) {
+    return heed__fail(HEED_ARGUMENT, "pass: masks of heads in a reserved pass");
+  }
   HEED__TRY(check_capacity(pass, in));
   pass->bound = false;
   pass->trained = false;
@@ -819,6 +886,7 @@ void heed_pass_free(heed_pass *pass) {
   if (pass == NULL) return;
   for (int l = 0; pass->steps != NULL && l < pass->model->n_layers; l++) {
     heed_attention_free(pass->steps[l].plan);
+    heed_heads_free(pass->steps[l].heads);
   }
   for (int i = 0; i < pass->n_views; i++) {
     heed_mask_free(&pass->views[i].mask);

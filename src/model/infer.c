@@ -167,9 +167,8 @@ static heed_status run_attention(inference *f, int l, int64_t first, int64_t cou
   cut_mask(f, layer, first, count);
   step->mask = &f->mask;
   step->spec = layer->spec;
-  if (step->spec.kernel == HEED_KERNEL_AUTO) { /* as in a pass */
-    step->spec.kernel = f->mask.indptr == NULL ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
-  }
+  step->spec.kernel =
+      heed__pass_kernel(&step->spec, f->mask.indptr == NULL ? &f->mask : &f->pass->mask);
   HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
   heed_status status = heed__layer_forward(f->pass, l, HEED_MODE_EVALUATE);
   heed_attention_free(step->plan);
@@ -434,7 +433,7 @@ heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs
   *bytes = 0;
   if (rows < 0) return heed__fail(HEED_RANGE, "inference: blocks of %lld rows", (long long)rows);
   HEED__TRY(heed__pass_check(model, &in));
-  bool plain = in.n_graphs > 1;
+  bool plain = in.n_graphs > 1 || in.n_head_masks > 0;
   for (int l = 0; l < model->n_layers; l++) { /* what goes by the numbers of rows */
     const heed__layer *layer = model->layers + l;
     plain = plain || layer->kind == HEED__POSITIONS || layer->kind == HEED__ROTARY || layer->relative >= 0;

@@ -87,6 +87,7 @@ typedef struct heed__step {
   const float *turns;   /* of rotary */
   void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
   heed_attention *plan;
+  heed_heads *heads; /* in place of the plan, where heads see different pairs */
   heed_attention_spec spec;
   const heed_mask *mask;
   heed__view *view;

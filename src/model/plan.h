@@ -40,6 +40,10 @@ heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *i
 heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in);
 heed_status heed__pass_ones(heed_pass *pass);
 
+/* The kernel of attention over a mask, where the spec leaves it open. Never measured: the same bits in every
+ * run. Long runs are quicker in tiles than pair by pair. */
+heed_kernel heed__pass_kernel(const heed_attention_spec *spec, const heed_mask *mask);
+
 /* Floats of room that any one loop wants. */
 int64_t heed__pass_room(const heed__plan *p);
 

@@ -53,6 +53,11 @@ tests_model_test_bind_SOURCES = tests/model/test_bind.c
 tests_model_test_bind_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_test_bind_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/model/test_heads
+TESTS += tests/model/test_heads
+tests_model_test_heads_SOURCES = tests/model/test_heads.c
+tests_model_test_heads_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_heads_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/model/test_sampled
 TESTS += tests/model/test_sampled
 tests_model_test_sampled_SOURCES = tests/model/test_sampled.c tests/chance.h
