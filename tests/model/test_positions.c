@@ -457,7 +457,8 @@ START_TEST(passes_that_are_bound_again) {
   spec.positions = 10;
   heed_model *model = build(spec);
   heed_pass *reserved;
-  heed_model_capacity most = {.n_nodes = N, .n_pairs = N * N, .n_graphs = 3};
+  heed_model_capacity most = {.n_nodes = N, .n_pairs = N * N, .n_graphs = 3, .n_values = _i * N * F};
+  if (_i == 1) d.in.dense = NULL, d.in.sparse = &d.sparse;
   ok(heed_pass_reserve(&reserved, model, &most, true));
   static const int64_t ends[][4] = {{0, 4, 9, N}, {0, 0, 6, N}, {0, 9, 10, N}};
   for (int round = 0; round < 3; round++) {
@@ -650,7 +651,7 @@ int main(void) {
   tcase_add_test(tests, gradients_of_other_models);
   tcase_add_test(tests, gradients_that_are_shared);
   tcase_add_test(tests, threads_do_not_matter);
-  tcase_add_test(tests, passes_that_are_bound_again);
+  tcase_add_loop_test(tests, passes_that_are_bound_again, 0, 2); /* dense, sparse */
   tcase_add_test(tests, bad_layers_are_refused);
   tcase_add_test(tests, bad_specs_are_refused);
   tcase_add_test(tests, bad_inputs_are_refused);

@@ -34,6 +34,9 @@ quiet train karate --model transformer --encoding learned --reorder rcm --output
 quiet compare karate --train --model transformer --heads 2 --hidden 8 --epochs 2 --blocks MS --masks graph,full \
   --encoding distance:2+laplacian:2 --json a.json > text
 key parameters < a.json
+quiet train karate --model transformer --encoding distance:2 --fanout 3,3 --output no
+"$HEED" train karate --model transformer --hidden 8 --heads 2 --epochs 2 --encoding laplacian:2+degree --fanout 3,3 \
+  --output out > text || echo failed
 # Several, each in turn.
 "$HEED" compare karate --train --model gat --heads 2 --hidden 8 --epochs 2 --encodings none,laplacian:2,distance:2 \
   --masks graph,full --output both --json b.json > text || echo failed
