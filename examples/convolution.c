@@ -77,31 +77,33 @@ int main(int argc, char **argv) {
   heed_mask full, pairs;
   check(heed_mask_full(&full, n, n));
   check(heed_mask_explicit(&pairs, &full));
-  float alpha[HEADS], centres[HEADS * 2], weights[HEADS * 3], edge_bias[3 * HEADS];
   int32_t *places = malloc((size_t)n * 2 * sizeof *places);
   float *offsets = numbers(pairs.n_pairs * 3);
   if (places == NULL) return 1;
-  for (int h = 0; h < HEADS; h++) {
-    alpha[h] = 40;
-    centres[2 * h] = (float)(h / K - 1);
-    centres[2 * h + 1] = (float)(h % K - 1);
-  }
-  heed_quadratic_weights(HEADS, 2, alpha, centres, weights);
-  for (int i = 0; i < 3 * HEADS; i++) edge_bias[i] = weights[i % HEADS * 3 + i / HEADS];
   check(heed_grid_coordinates(2, shape, places));
   check(heed_pairs_quadratic(&pairs, places, 2, offsets));
   heed_attention_spec spec = heed_attention_spec_default(HEADS, 1);
   spec.value_dim = IN;
   spec.edge_dim = 3;
-  const heed_attention_inputs in = {
-      .query = none, .key = none, .value = values, .edges = offsets, .edge_bias = edge_bias};
-  check(heed_attend(&spec, &pairs, &in, &(heed_attention_outputs){.out = heads}));
-  double relative = difference(heads, kernel, image, side);
-
   printf("%lld x %lld pixels, %d channels to %d, a kernel of %d x %d: %d heads\n",
          (long long)side - 2, (long long)side - 2, IN, OUT, K, K, HEADS);
-  printf("a mask of one pixel a head:   largest difference %g\n", exact);
-  printf("quadratic relative positions: largest difference %g\n", relative);
+  printf("a mask of one pixel a head:               largest difference %g\n", exact);
+  double relative = 0;
+  for (int strength = 5; strength <= 20; strength += 5) {
+    float alpha[HEADS], centres[HEADS * 2], weights[HEADS * 3], edge_bias[3 * HEADS];
+    for (int h = 0; h < HEADS; h++) {
+      alpha[h] = (float)strength;
+      centres[2 * h] = (float)(h / K - 1);
+      centres[2 * h + 1] = (float)(h % K - 1);
+    }
+    heed_quadratic_weights(HEADS, 2, alpha, centres, weights);
+    for (int i = 0; i < 3 * HEADS; i++) edge_bias[i] = weights[i % HEADS * 3 + i / HEADS];
+    const heed_attention_inputs in = {
+        .query = none, .key = none, .value = values, .edges = offsets, .edge_bias = edge_bias};
+    check(heed_attend(&spec, &pairs, &in, &(heed_attention_outputs){.out = heads}));
+    relative = difference(heads, kernel, image, side);
+    printf("quadratic relative positions, alpha %2d:   largest difference %g\n", strength, relative);
+  }
   free(image);
   free(values);
   free(heads);

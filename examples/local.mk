@@ -1,5 +1,5 @@
 # Examples: programs over the public headers, built and run by make check.
-EXAMPLES = examples/bert examples/detr examples/from_pytorch examples/karate \
+EXAMPLES = examples/bert examples/detr examples/from_pytorch examples/karate examples/large \
   examples/masked_full examples/own_csr examples/own_loop examples/reverse examples/solubility \
   examples/train_karate
 check_PROGRAMS += $(EXAMPLES)
@@ -8,6 +8,9 @@ TESTS += $(EXAMPLES)
 examples_karate_SOURCES = examples/karate.c
 examples_karate_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_karate_LDADD = libheed.la $(IGRAPH_LIBS)
+examples_large_SOURCES = examples/large.c
+examples_large_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
+examples_large_LDADD = libheed.la $(IGRAPH_LIBS)
 examples_masked_full_SOURCES = examples/masked_full.c
 examples_masked_full_CPPFLAGS = -I$(top_srcdir)/include $(IGRAPH_CFLAGS)
 examples_masked_full_LDADD = libheed.la $(IGRAPH_LIBS)

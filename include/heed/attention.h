@@ -224,6 +224,53 @@ HEED_API HEED_CHECKED heed_status heed_attend(const heed_attention_spec *spec,
                                               const heed_attention_inputs *inputs,
                                               const heed_attention_outputs *outputs);
 
+/** @name Heads that see different pairs
+ *  Groups of heads, one after the other, each over a mask of its own: some heads over the edges of a graph, some over
+ *  all nodes (as Child et al. 2019, section 4.3, and Beltagy et al. 2020, section 3.1, split their heads). A
+ *  group has a kernel of its own: one over a full mask or a window runs in tiles, one over a graph by pairs. Arrays
+ *  are those of heed_attention with all H heads; what belongs to pairs is group after group: weights, and a bias a
+ *  head, are [n_pairs of its mask, its heads] each, a shared bias [n_pairs] and features of pairs [n_pairs, Fe].
+ *  The heads of a group are brought together in buffers of the plan, as large as the arrays of its largest
+ *  group. Results are those of a plan for each group alone, bit by bit; group g drops out by the seed plus
+ *  g * 0x9e3779b97f4a7c15.
+ *  @{ */
+
+/** A prepared attention of groups of heads. Opaque. */
+typedef struct heed_heads heed_heads;
+
+/** Prepares. Heads heads[0] + ... + heads[g - 1] and following, heads[g] of them, attend over masks[g].
+ *  @param masks [groups], of one shape; they must outlive the plan
+ *  @param heads [groups], at least 1 each, together spec->heads
+ *  @return as heed_attention_new(); HEED_SHAPE if the masks or the heads disagree, HEED_RANGE */
+HEED_API HEED_CHECKED heed_status heed_heads_new(heed_heads **plan, const heed_attention_spec *spec,
+                                                 int groups, const heed_mask *const *masks,
+                                                 const int32_t *heads);
+
+/** Ends a plan; NULL is fine. */
+HEED_API void heed_heads_free(heed_heads *plan);
+
+/** As heed_attention_forward(). */
+HEED_API HEED_CHECKED heed_status heed_heads_forward(heed_heads *plan,
+                                                     const heed_attention_inputs *inputs,
+                                                     const heed_attention_outputs *outputs);
+
+/** As heed_attention_prepare_backward(); each group makes the transpose it needs. */
+HEED_API HEED_CHECKED heed_status heed_heads_prepare_backward(heed_heads *plan);
+
+/** As heed_attention_backward(). */
+HEED_API HEED_CHECKED heed_status heed_heads_backward(heed_heads *plan,
+                                                      const heed_attention_inputs *inputs,
+                                                      const heed_attention_gradients *gradients);
+
+/** As heed_attention_set_dropout(). */
+HEED_API HEED_CHECKED heed_status heed_heads_set_dropout(heed_heads *plan, float dropout,
+                                                         uint64_t seed);
+
+/** What the plan of a group chose and what it should cost. */
+HEED_API heed_attention_cost heed_heads_plan_cost(const heed_heads *plan, int group);
+
+/** @} */
+
 /** Names as the command line has them: "dot", "gat", "gatv2", "additive". */
 HEED_API const char *heed_score_name(heed_score score);
 

@@ -115,6 +115,18 @@ HEED_API HEED_CHECKED heed_status heed_mask_order_auto(const heed_mask *mask, si
 /** Whether this build can order by METIS. */
 HEED_API bool heed_order_has_metis(void);
 
+/** Parts of a square mask of about equal numbers of nodes, with few pairs between parts: by METIS (Karypis and
+ *  Kumar 1998) from `seed`, or, in a build without it, stretches of the order COMMUNITY. Pairs count in both
+ *  directions; of a full mask, one of runs or one without pairs the parts are stretches of nodes as they
+ *  are. A part may be empty where there are hardly more nodes than parts. The same mask, parts and seed give the same parts, except that
+ *  METIS's may be others in another version of METIS.
+ *  @param parts from 1 to the number of nodes, or 1 for a mask without nodes
+ *  @param part [n_queries], the caller's: the part of each node, 0 to parts - 1
+ *  @return HEED_SHAPE if the mask is not square, HEED_RANGE for such a number of parts, HEED_OVERFLOW for more
+ *  pairs than METIS can take, HEED_NOMEM, HEED_LIBRARY */
+HEED_API HEED_CHECKED heed_status heed_mask_partition(const heed_mask *mask, int32_t parts, uint64_t seed,
+                                                      int32_t *part);
+
 /** Names as the command line has them: "none", "degree", "rcm", "metis", "community", "auto". */
 HEED_API const char *heed_order_name(heed_order order);
 

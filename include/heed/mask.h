@@ -332,6 +332,67 @@ HEED_API HEED_CHECKED heed_status heed_mask_expression_check(const char *express
 HEED_API HEED_CHECKED heed_status heed_mask_statistics(const heed_mask *mask,
                                                        heed_mask_stats *stats);
 
+/** @name Batches of a large graph
+ *  Some rows of a mask that is too large to be attended to at once, with their keys renumbered: drawn
+ *  neighbours of some target nodes (Hamilton et al. 2017), or all pairs among some nodes (Chiang et al. 2019).
+ *  @{ */
+
+/** Most fan-outs of a sampler: steps of attention. */
+enum { HEED_MAX_HOPS = 16 };
+
+/** A batch: some nodes of a mask and a mask over them. Its arrays belong to the sampler and stand until its
+ *  next call. Node r of the batch is node nodes[r] of the mask that the sampler is of; heed_mask_pair_edges()
+ *  of that mask with pairs[p] gives the edges behind pair p of the batch. */
+typedef struct heed_sample {
+  int64_t n_nodes;
+  int64_t n_targets;    /**< the first nodes, in the order in which they were given */
+  const int32_t *nodes; /**< [n_nodes], each once; those of a hop ascending, hop after hop */
+  heed_mask mask;       /**< [n_nodes x n_nodes]; knows nothing of edges */
+  const int64_t *pairs; /**< [mask.n_pairs] their numbers in the whole mask */
+  int hops;             /**< fan-outs of the sampler; of heed_sampler_induce() 0 */
+  int64_t ends[HEED_MAX_HOPS + 1]; /**< how many nodes 0, 1, ..., hops steps reach from the targets */
+} heed_sample;
+
+/** Draws batches. Opaque. */
+typedef struct heed_sampler heed_sampler;
+
+/** A sampler of a square mask, which must outlive it, of any kind. It holds 4 bytes a node of the mask, and what
+ *  its largest batch so far took.
+ *
+ *  A node that is first reached after h steps (a target: 0) is looked at once in a batch: its row keeps
+ *  fanouts[h] of its pairs, drawn uniformly and without replacement, or all where it has no more. A pair (i, i)
+ *  of the mask is not among those drawn and always stays; nodes that the last step reaches keep it alone. One
+ *  sample of a row does for a batch: every layer that reads row i reads it for the same target, or on a
+ *  path to one, and sees a uniform sample of the row, so that each layer's mean over pairs is as unbiased as if
+ *  it had drawn its own, while a node is expanded and gathered once. What a model of as many masked layers as there are fan-outs gives for the targets depends
+ *  on this batch alone.
+ *  @param fanouts [hops], each at least 0, or -1: all
+ *  @param hops 0 to HEED_MAX_HOPS; 0: for heed_sampler_induce() alone
+ *  @return HEED_SHAPE if the mask is not square, HEED_RANGE with the fan-out, HEED_NOMEM */
+HEED_API HEED_CHECKED heed_status heed_sampler_new(heed_sampler **sampler, const heed_mask *mask,
+                                                   const int32_t *fanouts, int hops, uint64_t seed);
+
+/** Ends it; NULL is fine. */
+HEED_API void heed_sampler_free(heed_sampler *sampler);
+
+/** The batch of the targets [n]. What is drawn for a row depends on (seed, epoch, batch, node) alone: neither on
+ *  the number of threads nor on batches before. With fan-outs of -1 the rows are all pairs that the targets
+ *  depend on. Memory grows to that of the largest batch and no further.
+ *  @return HEED_RANGE for a target there is none of, HEED_ARGUMENT for one given twice or a sampler without
+ *  fan-outs, HEED_NOMEM; there is no batch then, and the sampler still serves */
+HEED_API HEED_CHECKED heed_status heed_sampler_take(heed_sampler *sampler, const int64_t *targets, int64_t n,
+                                                    uint64_t epoch, uint64_t batch, heed_sample *sample);
+
+/** The batch of the nodes [n] and all pairs among them, in that order of nodes.
+ *  @return as heed_sampler_take() */
+HEED_API HEED_CHECKED heed_status heed_sampler_induce(heed_sampler *sampler, const int64_t *nodes, int64_t n,
+                                                      heed_sample *sample);
+
+/** Bytes it holds. */
+HEED_API size_t heed_sampler_bytes(const heed_sampler *sampler);
+
+/** @} */
+
 #ifdef __cplusplus
 }
 #endif

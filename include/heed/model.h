@@ -399,6 +399,10 @@ typedef struct heed_model_inputs {
   const uint8_t *wanted;     /**< NULL: all; else [N], 1 for nodes whose output is looked at: the pass then
                                   computes what these need alone, and its output has their rows alone, see
                                   heed_pass_nodes(); without meaning to a model that pools or has a context */
+  int64_t n_wanted;          /**< in place of `wanted`: the first so many nodes are wanted and nodes stay in their
+                                  order, which costs no copy and goes with `edges`: for the batches of a
+                                  heed_sampler. 0: all. Only the first nodes, up to the last that the wanted ones
+                                  depend on, are computed; not with a model that pools or has a context, or several graphs */
   int64_t n_graphs;          /**< 0: one graph of all nodes */
   const int64_t *graph_ptr;  /**< [n_graphs + 1]: graph g has the nodes graph_ptr[g] .. graph_ptr[g + 1]) */
   const heed_matrix *edges;  /**< [pairs, Fe] features of the mask's pairs, in its order; NULL where the model
@@ -426,6 +430,9 @@ typedef struct heed_model_capacity {
   int64_t n_context_values; /**< as n_values */
   int64_t n_cross_pairs;    /**< of a cross_mask; 0: there is never one */
   int64_t n_context_pairs;  /**< of a context_mask; 0: there is never one */
+  int hops;          /**< 0: all nodes are wanted; else some may be, heed_model_inputs.n_wanted, of which */
+  int64_t ends[HEED_MAX_HOPS + 1]; /**< so many nodes are within 0, 1, ..., hops steps of attention, as
+                                        heed_sample.ends; n_nodes beyond */
 } heed_model_capacity;
 
 /** Modes of a forward call. */
@@ -441,7 +448,7 @@ HEED_API HEED_CHECKED heed_status heed_pass_new(heed_pass **pass, heed_model *mo
                                                 const heed_model_inputs *inputs, bool training);
 
 /** A pass that is not bound yet, with memory for any inputs within `capacity`: for batches of small graphs.
- *  Nothing is `wanted`.
+ *  `wanted` is NULL; with `hops` it serves batches of a sampler.
  *  @return as heed_pass_new() */
 HEED_API HEED_CHECKED heed_status heed_pass_reserve(heed_pass **pass, heed_model *model,
                                                     const heed_model_capacity *capacity,
@@ -477,11 +484,25 @@ HEED_API float *heed_pass_gradients(heed_pass *pass);
 /** Rows of the output: nodes, or graphs after pooling. */
 HEED_API int64_t heed_pass_rows(const heed_pass *pass);
 
-/** The nodes that the rows of the output belong to, [rows], the wanted ones first; NULL: all, in order. */
+/** The nodes that the rows of the output belong to, [rows], the wanted ones first; NULL: the first ones, in order. */
 HEED_API const int32_t *heed_pass_nodes(const heed_pass *pass);
 
 /** Bytes the pass holds. */
 HEED_API size_t heed_pass_bytes(const heed_pass *pass);
+
+/** The output of a model for every node in mode EVALUATE, in bounded memory: attention by attention, blocks of rows
+ *  one after the other. Beside the inputs and `output` it holds, of all nodes, only keys, values and the narrowest
+ *  set of values between two attentions (of a transformer three rows of the model's width a node), and
+ *  everything else, such as the hidden width of a feed-forward part, for a block of rows. The bits are
+ *  those of a pass over all nodes, with kernels AUTO under a mask, SPARSE and REFERENCE and products by oneDNN or built
+ *  in.
+ *  @param inputs `wanted` and `n_wanted` are not read; of several graphs, or with a model that pools, it is a
+ *         plain pass
+ *  @param rows of a block; 0: a sixteenth of the nodes, and 4096 at least
+ *  @param output [n_nodes, outputs] (or what the pass's rows are), the caller's
+ *  @return as heed_pass_new() and heed_pass_forward(); HEED_RANGE if `rows` is negative */
+HEED_API HEED_CHECKED heed_status heed_model_infer(heed_model *model, const heed_model_inputs *inputs,
+                                                   int64_t rows, float *output);
 
 /** How many attention layers there are; of number `index` its name, spec and mask. */
 HEED_API int heed_pass_attentions(const heed_pass *pass);

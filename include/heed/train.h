@@ -140,9 +140,18 @@ typedef struct heed_fit_spec {
   int epochs;       /**< at most */
   int patience;     /**< epochs without improvement before it stops; 0: never */
   heed_watch watch;
-  int batch;        /**< collections: graphs of a step at most; 0: all at once. The training graphs that have a known
+  int batch;        /**< graphs (or target nodes, see `fanouts`) of a step at most; 0: all at once. Of a collection the training graphs that have a known
                          target are shuffled anew for each epoch, from (seed, epoch), and shared out evenly; all
                          steps of an epoch have its rate */
+  int fanouts;      /**< one large graph: above 0, training is on mini-batches of `batch` target nodes (0: all) with
+                         drawn neighbours, see heed_sampler_new(): */
+  int32_t fanout[HEED_MAX_HOPS]; /**< [fanouts], from the targets outwards, -1: all; one for each masked layer, or one
+                         for all layers. The training nodes of a known target are shuffled anew for each epoch, rows are
+                         drawn from (seed, epoch, batch). `batch` alone: all neighbours */
+  int clusters;     /**< one large graph: above 0, training is on mini-batches of whole parts of the mask, of
+                         which heed_mask_partition() makes so many */
+  int cluster_batch; /**< parts of a step, at least 1: shuffled anew for each epoch from (seed, epoch); pairs between
+                         parts of a step are kept, those to other parts left out */
   bool standardize; /**< collections of numbers: the loss is of targets less their mean over their deviation, column by
                          column, both of the training graphs; metrics are in the targets' own units, and
                          heed_trainer_finish() puts mean and deviation into the model's last linear layer */
@@ -154,8 +163,8 @@ HEED_API heed_fit_spec heed_fit_spec_default(void);
 /** What is to be learnt: inputs, targets and which rows are for what. All the caller's. */
 typedef struct heed_task {
   heed_model_inputs inputs;  /**< not read where there is a collection */
-  const heed_collection *collection; /**< rows are its graphs, taken in batches; NULL: rows are nodes, or the graphs
-                                          of `inputs` */
+  const heed_collection *collection; /**< rows are its graphs, taken in batches; NULL: rows are nodes, or, of a
+                                          model that pools, the graphs of `inputs` */
   const heed_mask *mask;     /**< of the collection, as heed_batch_new() takes it; may be NULL */
   heed_targets targets;
   const uint8_t *train;      /**< [rows] */
@@ -199,8 +208,9 @@ typedef struct heed_run {
 /** A fit in progress: model, optimiser, pass, the best parameters so far. Opaque. */
 typedef struct heed_trainer heed_trainer;
 
-/** Prepares. The model and all of `task` must outlive it. `seed` is that of dropout and of the order of a
- *  collection's graphs.
+/** Prepares. The model and all of `task` must outlive it. `seed` is that of dropout, of the order of a
+ *  collection's graphs or of training nodes, and of the neighbours drawn. With mini-batches of one graph
+ *  validation and test are heed_model_infer() over the whole of it.
  *  @return any status of heed_pass_new() and heed_optimizer_new(); of a collection any of heed_batch_new(),
  *  heed_pass_reserve() and heed_pass_bind(), HEED_ARGUMENT for a part without any known target or a model
  *  whose output is not a row a graph, HEED_RANGE for a target that the loss has no use for */

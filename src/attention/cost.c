@@ -1,6 +1,6 @@
 /* The cost model: both kernels are measured on small problems with the same score and sizes, once a
- * process: the sparse one for what a pair and a row cost, the dense one for a cell and a tile. One
- * thread does it, for what it finds must not depend on how many there are, nor on how soon the
+ * process: the sparse one for what a pair and a row cost, the dense one for a cell and a tile, and both on a
+ * window, where pairs are near one another and rows see parts of tiles. One thread does it, for what it finds must not depend on how many there are, nor on how soon the
  * system gives them cores. Rows gathered from a table beyond the caches cost their bytes at the
  * measured gather rate at least. */
 #include "attention/cost.h"
@@ -15,8 +15,15 @@
 #include "base/random.h"
 #include "base/status.h"
 
-/* The small problems: two sparse ones, a full one of two tiles a head and a tiny one. */
-enum { SPARSE_NODES = 512, DEGREE = 16, LOW_DEGREE = 2, DENSE_NODES = 384, TINY_NODES = 16 };
+/* The small problems: two sparse ones, a full one of two tiles a head, a tiny one and a window. */
+enum {
+  SPARSE_NODES = 512,
+  DEGREE = 16,
+  LOW_DEGREE = 2,
+  DENSE_NODES = 384,
+  TINY_NODES = 16,
+  WINDOW = 33
+};
 
 /* Below this density the sparse kernel, above the other size under a full mask the dense one, wins by
  * a wide margin on every machine: no need to measure. */
@@ -34,8 +41,10 @@ typedef struct fit {
   const char *isa;
   double pair; /* seconds, sparse */
   double row;
+  double near; /* a pair under a mask of runs, whose keys are in the cache */
   double cell; /* seconds, dense: a query and a key */
   double tile; /* a tile of a head, whatever its size */
+  double part; /* a row's part in a tile under a mask of runs */
 } fit;
 
 enum { FITS = 32 };
@@ -99,6 +108,21 @@ static heed_mask full_mask(int64_t nodes) {
   return (heed_mask){.n_queries = nodes, .n_keys = nodes, .n_pairs = nodes * nodes};
 }
 
+/* Each node sees those around it. */
+static heed_mask window_mask(int64_t *indptr, int32_t *starts) {
+  indptr[0] = 0;
+  for (int i = 0; i < DENSE_NODES; i++) {
+    int end = i + WINDOW / 2 + 1;
+    starts[i] = i < WINDOW / 2 ? 0 : i - WINDOW / 2;
+    indptr[i + 1] = indptr[i] + (end < DENSE_NODES ? end : DENSE_NODES) - starts[i];
+  }
+  return (heed_mask){.n_queries = DENSE_NODES,
+                     .n_keys = DENSE_NODES,
+                     .n_pairs = indptr[DENSE_NODES],
+                     .indptr = indptr,
+                     .starts = starts};
+}
+
 static double tiles(double queries, double keys) {
   return ceil(queries / TILE_QUERIES) * ceil(keys / TILE_KEYS);
 }
@@ -119,6 +143,61 @@ static void solve(double a, double b, double s, double c, double d, double t, do
   if (*x < 0) *x = s / a;
 }
 
+/* What the dense kernel computes under a mask of runs: strips of rows with all the keys that one of them
+ * sees. */
+typedef struct runs {
+  double cells;
+  double tiles; /* of a head */
+  double parts; /* of rows in tiles */
+} runs;
+
+/* Keys that the rows [first, end) see: from `*low` on up to the one returned; 0: none. */
+static int64_t keys_seen(const heed_mask *mask, int64_t first, int64_t end, int64_t *low) {
+  int64_t high = 0;
+  *low = mask->n_keys;
+  for (int64_t i = first; i < end; i++) {
+    int64_t start = mask->starts[i], count = mask->indptr[i + 1] - mask->indptr[i];
+    if (count == 0) continue;
+    if (start < *low) *low = start;
+    if (start + count > high) high = start + count;
+  }
+  return high;
+}
+
+static double tiles_between(int64_t low, int64_t high) {
+  return high > low ? (double)((high - 1) / TILE_KEYS - low / TILE_KEYS + 1) : 0;
+}
+
+static runs count_runs(const heed_mask *mask) {
+  runs r = {0, 0, 0};
+  int64_t low, high;
+  for (int64_t i = 0; i < mask->n_queries; i += TILE_QUERIES) {
+    int64_t end = mask->n_queries - i < TILE_QUERIES ? mask->n_queries : i + TILE_QUERIES;
+    high = keys_seen(mask, i, end, &low);
+    r.tiles += tiles_between(low, high);
+  }
+  for (int64_t i = 0, n; i < mask->n_queries; i += n) {
+    n = mask->n_queries - i < STRIP_QUERIES ? mask->n_queries - i : STRIP_QUERIES;
+    double pairs = (double)(mask->indptr[i + n] - mask->indptr[i]);
+    high = keys_seen(mask, i, i + n, &low);
+    if (n > LEAST_STRIP && (double)((high - low) * n) > pairs * 17 / 16) {
+      n = LEAST_STRIP; /* as the kernel has it */
+      high = keys_seen(mask, i, i + n, &low);
+    }
+    if (high <= low) continue;
+    r.cells += (double)(n * (high - low));
+    r.parts += (double)n * tiles_between(low, high);
+  }
+  return r;
+}
+
+/* Linear attention has cells of its own. */
+static runs runs_of(const heed_attention_spec *spec, const heed_mask *mask) {
+  runs r = count_runs(mask);
+  if (heed__linear_spec(spec, HEED_KERNEL_DENSE)) r.cells = heed__linear_mask_cells(spec, mask);
+  return r;
+}
+
 static heed_status measure(const heed_attention_spec *spec, fit *result) {
   int64_t rows = SPARSE_NODES > DENSE_NODES ? SPARSE_NODES : DENSE_NODES;
   int64_t keys = (int64_t)spec->heads * spec->key_dim, values = (int64_t)spec->heads * spec->value_dim;
@@ -127,6 +206,8 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
   int32_t *indices = heed__alloc(SPARSE_NODES * DEGREE, sizeof *indices);
   int64_t low_indptr[SPARSE_NODES + 1];
   int32_t low_indices[SPARSE_NODES * LOW_DEGREE];
+  int64_t window_indptr[DENSE_NODES + 1];
+  int32_t window_starts[DENSE_NODES];
   heed_status status = HEED_NOMEM;
   if (numbers != NULL && indptr != NULL && indices != NULL) {
     float *a = numbers, *query = a + 2 * keys, *key = query + rows * keys;
@@ -149,16 +230,24 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
         {HEED_KERNEL_SPARSE, random_mask(DEGREE, indptr, indices)},
         {HEED_KERNEL_DENSE, full_mask(TINY_NODES)},
         {HEED_KERNEL_DENSE, full_mask(DENSE_NODES)},
+        {HEED_KERNEL_DENSE, window_mask(window_indptr, window_starts)},
+        {HEED_KERNEL_SPARSE, window_mask(window_indptr, window_starts)},
     };
-    double seconds[4] = {0};
+    enum { PROBLEMS = sizeof problems / sizeof *problems };
+    double seconds[PROBLEMS] = {0};
     status = HEED_OK;
-    for (int p = 0; p < 4 && status == HEED_OK; p++) {
+    for (int p = 0; p < PROBLEMS && status == HEED_OK; p++) {
       status = time_kernel(spec, problems[p].kernel, &problems[p].mask, &inputs, out, seconds + p);
     }
     solve(SPARSE_NODES * DEGREE, SPARSE_NODES, seconds[1], SPARSE_NODES * LOW_DEGREE, SPARSE_NODES,
           seconds[0], &result->pair, &result->row);
     solve(full_cells(spec, DENSE_NODES, DENSE_NODES), tiles(DENSE_NODES, DENSE_NODES), seconds[3],
           full_cells(spec, TINY_NODES, TINY_NODES), 1, seconds[2], &result->cell, &result->tile);
+    runs r = runs_of(spec, &problems[4].mask);
+    double rest = seconds[4] - result->cell * r.cells - result->tile * r.tiles;
+    result->part = rest > 0 ? rest / r.parts : 0;
+    rest = seconds[5] - result->row * DENSE_NODES;
+    result->near = rest > 0 ? rest / (double)problems[5].mask.n_pairs : result->pair;
   }
   heed__free(numbers);
   heed__free(indptr);
@@ -213,19 +302,6 @@ static heed_status gather_rate(double *gbytes) {
   return status;
 }
 
-/* Tiles of a head under a mask of runs, whose cells are about its pairs: one for each block at least. */
-static double tiles_of_runs(const heed_mask *mask) {
-  int64_t blocks = 0, end = 0;
-  for (int64_t i = 0; i < mask->n_queries; i++) {
-    int64_t start = mask->starts[i], count = mask->indptr[i + 1] - mask->indptr[i];
-    if (count == 0) continue;
-    if (blocks == 0 || start >= end) blocks++;
-    if (start + count > end) end = start + count;
-  }
-  double whole = (double)mask->n_pairs / ((double)TILE_QUERIES * TILE_KEYS);
-  return whole > (double)blocks ? whole : (double)blocks;
-}
-
 heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask,
                           double *sparse_seconds, double *dense_seconds) {
   fit f;
@@ -235,9 +311,9 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
   *dense_seconds =
       f.cell * cells + f.tile * tiles((double)mask->n_queries, (double)mask->n_keys);
   if (mask->starts != NULL) {
-    bool linear = heed__linear_spec(spec, HEED_KERNEL_DENSE);
-    cells = linear ? heed__linear_mask_cells(spec, mask) : (double)mask->n_pairs;
-    *dense_seconds = f.cell * cells + f.tile * tiles_of_runs(mask);
+    runs r = runs_of(spec, mask);
+    *dense_seconds = f.cell * r.cells + f.tile * r.tiles + f.part * r.parts;
+    *sparse_seconds = f.near * (double)mask->n_pairs + f.row * (double)mask->n_queries;
   }
   bool gat = spec->score == HEED_SCORE_GAT;
   int threads = heed__threads_worth(spec, mask, heed_threads());

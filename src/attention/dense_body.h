@@ -452,14 +452,13 @@ static void ask_for_tile(const heed__problem *problem, int32_t head, int64_t j0,
 /* The tile from j0 on for the queries from i0 on, a strip at a time. */
 static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, int rows,
                         int64_t j0, int keys, int64_t key_end, const heed__scratch *s) {
-  enum { LEAST_QUERIES = 12 };
   bool full = problem->mask->indptr == NULL, runs = problem->mask->starts != NULL;
   int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
   int64_t key_row = heed__padded_row(problem->spec.key_dim);
   for (int at = 0, strip; at < rows; at += strip) {
     int low = 0, high = keys;
     strip = rows - at < STRIP_QUERIES ? rows - at : STRIP_QUERIES;
-    if (runs) strip = runs_together(problem->mask, i0 + at, rows - at, STRIP_QUERIES, LEAST_QUERIES);
+    if (runs) strip = runs_together(problem->mask, i0 + at, rows - at, STRIP_QUERIES, LEAST_STRIP);
     ask_for_tile(problem, head, j0 + TILE_KEYS, key_end, at, strip, rows);
     if (runs) {
       runs_stretch(problem->mask, i0 + at, strip, j0, keys, &low, &high);

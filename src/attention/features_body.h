@@ -33,7 +33,7 @@ INLINE void block_rows_of(const int32_t *rows, int pairs, block_rows *b) {
   b->n = place + 1;
 }
 
-/* Rows that are worked on side by side, and dimensions. */
+/* Rows, or dimensions, that are worked on side by side, so that no sum waits for the one before. */
 enum { ABREAST = 4 };
 
 /* Vector v of head h: to[r] = W' x of `count` rows, from `plus` on. */

@@ -13,6 +13,7 @@ libheed_core_la_SOURCES += \
   src/attention/features_body.h \
   src/attention/forward.c \
   src/attention/groups_body.h \
+  src/attention/heads.c \
   src/attention/isa.c \
   src/attention/kernels_body.h src/attention/kernels_portable.c \
   src/attention/linear.c src/attention/linear.h src/attention/linear_body.h \

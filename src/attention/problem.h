@@ -23,6 +23,9 @@ enum { SEGMENT_PAIRS = 4096 };
  * 12, the most rows that a block of a product has, and TILE_KEYS of the widest vector. */
 enum { TILE_QUERIES = 1152, STEP_QUERIES = 96, STRIP_QUERIES = 48, TILE_KEYS = 192 };
 
+/* Queries of a strip under a mask of runs that see different keys, of which less is then computed in vain. */
+enum { LEAST_STRIP = 12 };
+
 /* The widest vector of any instruction set, in floats. */
 enum { WIDEST = 16 };
 

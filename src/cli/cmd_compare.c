@@ -32,6 +32,7 @@ enum {
   KEY_BUDGET,
   KEY_TRAIN,
   KEY_BLOCKS,
+  KEY_ENCODINGS,
   KEY_REORDER
 };
 
@@ -55,6 +56,9 @@ static const struct argp_option option_table[] = {
     {"blocks", KEY_BLOCKS, "LIST", 0,
      "With --train: blocks of a transformer to compare under the graph, such as MMS,MSM (default: "
      "some)", 0},
+    {"encodings", KEY_ENCODINGS, "LIST", 0,
+     "With --train: encodings to compare, separated by commas, such as none,laplacian:8,degree+rotary, "
+     "each under each mask (default: the graph); see --encoding", 0},
     {"output", 'o', "DIR", 0, "With --train: folder for results.json and figures", 0},
     {0}};
 
@@ -92,9 +96,10 @@ static void check_usage(struct argp_state *state, compare_input *input) {
       argp_error(state, "%s is a collection: what is compared on it is learning, with --train",
                  input->graph.source);
     }
-    if (trained->training.any || trained->blocks != NULL || trained->output != NULL ||
+    if (trained->training.any || trained->blocks != NULL || trained->encodings != NULL ||
+        trained->output != NULL ||
         input->graph.normalize != NULL) {
-      argp_error(state, "options of training, --blocks and --output need --train");
+      argp_error(state, "options of training, --blocks, --encodings and --output need --train");
     }
     return;
   }
@@ -146,6 +151,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_TRAIN:
       input->train = true;
+      return 0;
+    case KEY_ENCODINGS:
+      input->trained.encodings = text;
       return 0;
     case KEY_BLOCKS:
       input->trained.blocks = text;

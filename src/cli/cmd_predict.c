@@ -90,8 +90,9 @@ typedef struct predict {
   heed_model *model;
   cli_task task;
   heed_mask mask;
-  heed_pass *pass;
-  heed_matrix logits; /* the pass's */
+  heed_pass *pass;    /* NULL unless weights are wanted */
+  heed_matrix logits; /* the pass's, or: */
+  float *output;
   int32_t *labels;    /* predicted */
   float *probabilities;
   float **weights; /* of every attention layer */
@@ -145,10 +146,16 @@ static int open_all(predict *run) {
 static int compute(predict *run) {
   const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
   heed_model_inputs inputs = cli_task_inputs(&run->task, mask);
+  if (!run->options->weights) { /* in bounded memory */
+    int64_t outputs = heed_model_output_count(run->model);
+    run->output = cli_floats(inputs.n_nodes, outputs, 1);
+    if (run->output == NULL) return CLI_FAILED;
+    run->logits = heed_matrix_view(run->output, inputs.n_nodes, outputs);
+    return cli_check(heed_model_infer(run->model, &inputs, 0, run->output), NULL);
+  }
   if (cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), NULL)) return CLI_FAILED;
   heed_status status = heed_pass_forward(run->pass, HEED_MODE_EVALUATE, 0, 0, &run->logits);
   if (cli_check(status, NULL)) return CLI_FAILED;
-  if (!run->options->weights) return CLI_OK;
   run->n_attentions = heed_pass_attentions(run->pass);
   run->weights = calloc((size_t)run->n_attentions + 1, sizeof *run->weights);
   if (run->weights == NULL) return cli_fail("out of memory for the attention");
@@ -360,6 +367,7 @@ int cmd_predict(cli_global *global, int argc, char **argv) {
   free(run.labels);
   free(run.probabilities);
   heed_pass_free(run.pass);
+  free(run.output);
   heed_mask_free(&run.mask);
   cli_task_close(&run.task);
   heed_model_free(run.model);

@@ -10,7 +10,7 @@ enum { MOST_VARIANTS = 2 * CLI_MOST_MASKS };
 
 /* A mask, and for a transformer blocks. */
 typedef struct variant {
-  char name[HEED_MAX_BLOCKS + 260];
+  char name[HEED_MAX_BLOCKS + 660];
   cli_recipe recipe;
   double mean, deviation, ms;
 } variant;
@@ -28,6 +28,41 @@ typedef struct comparison {
 } comparison;
 
 /* --- Options ------------------------------------------------------------------------------- */
+
+/* The encodings to compare; leaves through argp_error(). */
+static void read_encodings(const struct argp_state *state, cli_trained_comparison *options) {
+  for (const char *part = options->encodings; part != NULL; part++) {
+    char words[512];
+    size_t n = strcspn(part, ",");
+    cli_recipe recipe = options->recipe;
+    snprintf(words, sizeof words, "%.*s", (int)(n < sizeof words ? n : sizeof words - 1), part);
+    if (heed_encodings_read(&recipe.encodings, words) != HEED_OK) {
+      argp_error(state, "--encodings: %s", heed_message());
+    }
+    cli_encoding_check(state, &recipe);
+    if (options->n_encoded == CLI_MOST_MASKS) {
+      argp_error(state, "--encodings takes at most %d, separated by commas", CLI_MOST_MASKS);
+      return;
+    }
+    options->encoded[options->n_encoded++] = recipe.encodings;
+    part += n;
+    if (*part == '\0') break;
+  }
+  if (options->n_encoded == 0) return;
+  if (options->recipe.of_graphs) {
+    argp_error(state, "--encodings compares on one graph, and %s is a collection; --encoding is for both",
+               options->graph->source);
+  }
+  if (options->recipe.encodings.n > 0) argp_error(state, "--encoding has no place beside --encodings");
+  if (options->blocks != NULL && strchr(options->blocks, ',') != NULL) {
+    argp_error(state, "--blocks %s has no place beside --encodings, but for one of them", options->blocks);
+  }
+  if (options->masks.n == 0) options->masks = (cli_mask_list){1, {cli_mask_named("graph")}};
+  if (options->masks.n * options->n_encoded > MOST_VARIANTS) {
+    argp_error(state, "%d encodings under %d masks: %d together are the most", options->n_encoded,
+               options->masks.n, MOST_VARIANTS);
+  }
+}
 
 void cli_compare_options(struct argp_state *state, cli_trained_comparison *options) {
   cli_training *training = &options->training;
@@ -62,6 +97,7 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
   if (training->splits != NULL && strcmp(training->splits, "all") != 0) {
     options->splits = cli_list(state, "--splits", training->splits, &options->n_splits);
   }
+  read_encodings(state, options);
   if (options->masks.n == 0) {
     options->masks = (cli_mask_list){4,
                                      {cli_mask_named("none"), cli_mask_named("graph"),
@@ -71,23 +107,31 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
 
 /* --- Variants ------------------------------------------------------------------------------ */
 
-/* Adds a variant; `blocks` is NULL where the model has none. One that is there already stays the
- * only one. */
-static void add(comparison *run, const cli_mask *mask, const char *blocks) {
+/* Adds a variant; `blocks` is NULL where the model has none, `encodings` where only the recipe's are tried.
+ * One that is there already stays the only one. */
+static void add_encoded(comparison *run, const cli_mask *mask, const char *blocks,
+                        const heed_encodings *encodings) {
   if (run->n_variants == MOST_VARIANTS) return;
   variant *v = &run->variants[run->n_variants];
   v->recipe = run->options->recipe;
   v->recipe.mask = *mask;
-  if (blocks != NULL) {
-    cli_recipe_set_blocks(&v->recipe, blocks);
-    snprintf(v->name, sizeof v->name, "%s %s", mask->name, blocks);
-  } else {
-    snprintf(v->name, sizeof v->name, "%s", mask->name);
+  if (blocks != NULL) cli_recipe_set_blocks(&v->recipe, blocks);
+  snprintf(v->name, sizeof v->name, "%s%s%s", mask->name, blocks != NULL ? " " : "",
+           blocks != NULL ? blocks : "");
+  if (encodings != NULL) {
+    char words[400] = "";
+    v->recipe.encodings = *encodings;
+    if (heed_encodings_write(encodings, words, sizeof words) != HEED_OK) return; /* it was read */
+    snprintf(v->name, sizeof v->name, "%s %s", mask->name, words);
   }
   for (int i = 0; i < run->n_variants; i++) {
     if (strcmp(run->variants[i].name, v->name) == 0) return;
   }
   run->n_variants++;
+}
+
+static void add(comparison *run, const cli_mask *mask, const char *blocks) {
+  add_encoded(run, mask, blocks, NULL);
 }
 
 /* What is tried without --blocks: the model's own, M and S in turn from either, S at the end.
@@ -113,6 +157,12 @@ static void make_variants(comparison *run) {
   const cli_mask graph = cli_mask_named("graph");
   bool transformer = model->kind == HEED_MODEL_TRANSFORMER;
   char masked[HEED_MAX_BLOCKS + 1];
+  for (int m = 0; m < options->masks.n && options->n_encoded > 0; m++) {
+    for (int e = 0; e < options->n_encoded; e++) {
+      add_encoded(run, &options->masks.at[m], transformer ? model->blocks : NULL, &options->encoded[e]);
+    }
+  }
+  if (options->n_encoded > 0) return;
   memcpy(masked, model->blocks, sizeof masked);
   for (size_t i = 0; i < strcspn(model->blocks, "P"); i++) masked[i] = 'M';
   for (int m = 0; m < options->masks.n; m++) {
@@ -136,21 +186,28 @@ static void make_variants(comparison *run) {
 
 static int run_variant(comparison *run, heed_report *report, variant *v) {
   const cli_trained_comparison *options = run->options;
+  cli_task task = run->task; /* shares all but what encodings add */
   cli_outcome outcome = {0};
   heed_mask mask;
   cli_reorder reorder = {0};
   char title[sizeof v->name + 64];
   snprintf(title, sizeof title, "%d of %d: %s", run->n_done + 1, run->n_variants, v->name);
-  if (cli_recipe_mask(&mask, &v->recipe, options->graph, &run->task)) return CLI_FAILED;
-  bool as_is = run->task.collection != NULL || cli_encoding_of_order(&v->recipe);
+  task.own_dense = (heed_matrix){0};
+  task.own_sparse = (heed_csr){0};
+  task.pair_classes = NULL;
+  task.edges = (heed_matrix){0};
+  mask = (heed_mask){0};
+  int failed = task.collection == NULL && cli_encode_nodes(&task, &v->recipe);
+  if (!failed) failed = cli_recipe_mask(&mask, &v->recipe, options->graph, &task);
+  bool as_is = task.collection != NULL || cli_encoding_of_order(&v->recipe);
   heed_order asked = as_is ? HEED_ORDER_NONE : options->reorder;
-  int failed = cli_encode_pairs(&run->task, &v->recipe, &mask);
+  if (!failed) failed = cli_encode_pairs(&task, &v->recipe, &mask);
   if (!failed) {
     failed = cli_reorder_training(&reorder, asked, &mask, &v->recipe,
-                                  cli_task_runs(&run->task, run->n_seeds));
+                                  cli_task_runs(&task, run->n_seeds));
   }
   if (!failed) {
-    failed = cli_experiment_reordered(&outcome, &run->task, &v->recipe, &mask, &reorder, run->seeds,
+    failed = cli_experiment_reordered(&outcome, &task, &v->recipe, &mask, &reorder, run->seeds,
                                       run->n_seeds, title, NULL, NULL);
   }
   const heed_experiment_result *result = &outcome.result;
@@ -160,9 +217,14 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     if (v->recipe.model.kind == HEED_MODEL_TRANSFORMER) {
       heed_report_text(row, "blocks", "blocks", v->recipe.model.blocks);
     }
+    char words[400] = "";
+    if (options->n_encoded > 0 &&
+        heed_encodings_write(&v->recipe.encodings, words, sizeof words) == HEED_OK) {
+      heed_report_text(row, "encoding", "encoding", words);
+    }
     heed_report_integer(row, "pairs", "pairs", mask.n_pairs);
     heed_report_integer(row, "parameters", "parameters", result->parameters);
-    if (run->task.collection == NULL) {
+    if (task.collection == NULL) {
       heed_report_text(row, "order", NULL, heed_order_name(reorder.order));
     }
     heed_report_number(row, "test_mean", "test", result->test_mean, 4);
@@ -178,6 +240,12 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     run->stopped = outcome.stopped;
     run->n_done++;
   }
+  free(task.own_dense.data);
+  free((void *)task.own_sparse.indptr);
+  free((void *)task.own_sparse.indices);
+  free((void *)task.own_sparse.values);
+  free(task.pair_classes);
+  free(task.edges.data);
   cli_outcome_free(&outcome);
   cli_reorder_free(&reorder);
   heed_mask_free(&mask);
@@ -239,7 +307,8 @@ static int prepare(comparison *run) {
                    .n_numbers = options->n_splits};
   if (cli_task_open(&run->task, options->graph, options->recipe.normalize)) return CLI_FAILED;
   if (cli_task_prepare(&run->task, &options->recipe, options->graph->source, &runs)) return CLI_FAILED;
-  return cli_encode_nodes(&run->task, &options->recipe);
+  /* Columns of a collection are its own from then on, those of a graph each variant's. */
+  return run->task.collection != NULL ? cli_encode_nodes(&run->task, &options->recipe) : CLI_OK;
 }
 
 static int compare_all(comparison *run, heed_report *report) {

@@ -300,6 +300,9 @@ typedef struct cli_trained_comparison {
   cli_training training;
   cli_recipe recipe;
   cli_mask_list masks;
+  const char *encodings; /* to compare, separated by commas; NULL: none but the recipe's */
+  heed_encodings encoded[CLI_MOST_MASKS];
+  int n_encoded;
   const char *blocks; /* interleavings, separated by commas; NULL: some */
   char first[HEED_MAX_BLOCKS + 1];
   int64_t *seeds, *splits;

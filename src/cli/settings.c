@@ -80,6 +80,7 @@ _Static_assert(sizeof(heed_norm) == sizeof(int), "enums are read and written as 
 #define LARGE (1e30)
 #define ALL CLI_OF_ALL
 #define COLLECTIONS CLI_OF_COLLECTIONS
+#define NODES CLI_OF_NODES
 
 static const cli_setting settings[] = {
     {"model", "NAME", "gat, gatv2, transformer or mlp", CLI_NAME, AT(model.kind), 0, 0, model_name,
@@ -166,8 +167,18 @@ static const cli_setting settings[] = {
      "key "
      "and value); default: add where there are any",
      CLI_CHOICE, AT(edges), 0, 0, edges_name, false, COLLECTIONS},
-    {"batch", "N", "Graphs of a step; 0: all (default 64)", CLI_INT, AT(fit.batch), 0, 1e9, NULL,
-     false, COLLECTIONS},
+    {"batch", "N",
+     "Graphs of a step; 0: all (default 64). Of one large graph, target nodes of a step, each with the "
+     "neighbours of --fanout or, without, all (default: the whole graph at once, with --fanout 1024)",
+     CLI_INT, AT(fit.batch), 0, 1e9, NULL, false, ALL},
+    {"fanout", "10,10",
+     "Draw so many neighbours a node for each masked layer, from the target nodes outwards; -1 or all: "
+     "all; one number: for all layers",
+     CLI_FANOUTS, AT(fit.fanouts), 0, 0, NULL, false, NODES},
+    {"clusters", "N", "Cut one large graph into so many parts (by METIS), some of which make a step",
+     CLI_INT, AT(fit.clusters), 1, 1e9, NULL, false, NODES},
+    {"batch-clusters", "N", "Parts of a step, drawn anew for each epoch (default 1)", CLI_INT,
+     AT(fit.cluster_batch), 1, 1e9, NULL, false, NODES},
     {"standardize", "yes|no",
      "Learn numbers less their mean over their deviation, both of the training graphs (default "
      "yes)",
@@ -229,6 +240,25 @@ static bool read_flag(const char *text, bool *value) {
   return *value || strcmp(text, "no") == 0;
 }
 
+static bool read_fanouts(const char *text, heed_fit_spec *fit) {
+  int n = 0;
+  for (;; text++) {
+    char *end;
+    errno = 0;
+    bool all = strncmp(text, "all", 3) == 0;
+    long long number = all ? -1 : strtoll(text, &end, 10);
+    if (all) end = (char *)(uintptr_t)text + 3;
+    if (errno != 0 || end == text || number < -1 || number > 1000000 || n == HEED_MAX_HOPS) {
+      return false;
+    }
+    fit->fanout[n++] = (int32_t)number;
+    fit->fanouts = n;
+    text = end;
+    if (*text == '\0') return true;
+    if (*text != ',') return false;
+  }
+}
+
 bool cli_setting_apply(const cli_setting *s, const char *text, cli_recipe *recipe) {
   void *place = (char *)recipe + s->place;
   int64_t integer = 0;
@@ -257,6 +287,8 @@ bool cli_setting_apply(const cli_setting *s, const char *text, cli_recipe *recip
       return true;
     case CLI_MASK:
       return cli_read_mask(text, strlen(text), place);
+    case CLI_FANOUTS:
+      return read_fanouts(text, &recipe->fit);
     case CLI_ENCODING:
       return heed_encodings_read(place, text) == HEED_OK;
     case CLI_FEATURES:
@@ -295,8 +327,12 @@ void cli_setting_allowed(const cli_setting *s, char *text, size_t size) {
     case CLI_MASK:
       snprintf(text, size, "a mask");
       return;
-    case CLI_ENCODING: /* just tried */
-      snprintf(text, size, "words: %s", heed_message());
+    case CLI_ENCODING: /* heed_message() says more */
+      snprintf(text, size, "words with + between them");
+      return;
+    case CLI_FANOUTS:
+      snprintf(text, size, "1 to %d numbers separated by commas, each from 0 on, or -1 or all for all",
+               HEED_MAX_HOPS);
       return;
     case CLI_NAME:
     case CLI_CHOICE:
@@ -322,10 +358,17 @@ bool cli_folds(const cli_recipe *recipe) {
 bool cli_setting_matters(const cli_setting *s, const cli_recipe *recipe) {
   heed_model_kind kind = recipe->model.kind;
   if (s->of == CLI_OF_COLLECTIONS && !recipe->of_graphs) return false;
+  if (s->of == CLI_OF_NODES && recipe->of_graphs) return false;
+  if (s->place == AT(fit.batch)) return recipe->of_graphs || recipe->fit.batch > 0;
+  if (s->place == AT(fit.fanouts)) return recipe->fit.fanouts > 0;
+  if (s->place == AT(fit.clusters) || s->place == AT(fit.cluster_batch)) {
+    return recipe->fit.clusters > 0;
+  }
   if (s->place == AT(normalize)) return !recipe->of_graphs;
   if (s->place == AT(model.seeds)) {
     return kind == HEED_MODEL_TRANSFORMER && strchr(recipe->model.blocks, 'P') != NULL;
   }
+  if (s->place == AT(encodings)) return recipe->encodings.n > 0;
   if (s->place == AT(fit.standardize)) return recipe->kind == HEED_TARGET_NUMBER;
   if (s->place == AT(folds)) return cli_folds(recipe);
   bool gat = kind == HEED_MODEL_GAT || kind == HEED_MODEL_GATV2;
@@ -377,6 +420,13 @@ void cli_setting_write(const cli_setting *s, const cli_recipe *recipe, char *tex
       return;
     case CLI_MASK:
       snprintf(text, size, "%s", ((const cli_mask *)place)->name);
+      return;
+    case CLI_FANOUTS:
+      text[0] = '\0';
+      for (int h = 0; h < recipe->fit.fanouts; h++) {
+        size_t n = strlen(text);
+        snprintf(text + n, size - n, "%s%d", h == 0 ? "" : ",", (int)recipe->fit.fanout[h]);
+      }
       return;
     case CLI_ENCODING:
       if (heed_encodings_write(place, text, size) != HEED_OK) snprintf(text, size, "?");

@@ -17,12 +17,13 @@ typedef enum cli_setting_kind {
   CLI_CHOICE, /* an int: a name, or -1 for "auto" */
   CLI_BLOCKS,
   CLI_MASK,
+  CLI_FANOUTS, /* numbers separated by commas, -1 or all for all */
   CLI_ENCODING,
   CLI_FEATURES /* a bool by names; its option is one of the graph */
 } cli_setting_kind;
 
 /* What has a setting. */
-typedef enum cli_setting_of { CLI_OF_ALL, CLI_OF_COLLECTIONS } cli_setting_of;
+typedef enum cli_setting_of { CLI_OF_ALL, CLI_OF_COLLECTIONS, CLI_OF_NODES } cli_setting_of;
 
 typedef struct cli_setting {
   const char *name;

@@ -37,6 +37,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     if (!cli_setting_apply(s, text, &scratch)) {
       char allowed[600];
       if (s->kind == CLI_MASK) argp_error(state, "--%s: %s", s->name, scratch.mask.why);
+      if (s->kind == CLI_ENCODING) argp_error(state, "--%s: %s", s->name, heed_message());
       cli_setting_allowed(s, allowed, sizeof allowed);
       argp_error(state, "--%s takes %s, not '%s'", s->name, allowed, text);
     }
@@ -215,6 +216,12 @@ static void check_rows(const struct argp_state *state, const cli_training *train
     }
     return;
   }
+  for (int i = 0; cli_setting_at(i) != NULL; i++) {
+    if (training->given[i] != NULL && cli_setting_at(i)->of == CLI_OF_NODES) {
+      argp_error(state, "--%s is for one graph, and %s is a collection", cli_setting_at(i)->name,
+                 graph->source);
+    }
+  }
   if (recipe->normalize) {
     argp_error(state, "--preset %s is for one graph, and %s is a collection", training->preset,
                graph->source);
@@ -233,6 +240,24 @@ static void check_rows(const struct argp_state *state, const cli_training *train
     argp_error(state, "--folds has no place beside --split %s",
                heed_collection_split_name((heed_collection_split_kind)recipe->split));
   }
+}
+
+enum { USUAL_TARGETS = 1024 };
+
+/* How one large graph is taken apart. */
+static void check_batches(const struct argp_state *state, const cli_training *training,
+                          heed_fit_spec *fit) {
+  if (fit->clusters > 0 && (given(training, "batch") != NULL || fit->fanouts > 0)) {
+    argp_error(state, "--clusters has no place beside --%s", fit->fanouts > 0 ? "fanout" : "batch");
+  }
+  if (given(training, "batch-clusters") != NULL && fit->clusters == 0) {
+    argp_error(state, "--batch-clusters needs --clusters");
+  }
+  if (fit->clusters > 0 && given(training, "batch-clusters") == NULL) fit->cluster_batch = 1;
+  if (fit->clusters > 0 && fit->cluster_batch > fit->clusters) {
+    argp_error(state, "--batch-clusters %d of %d clusters", fit->cluster_batch, fit->clusters);
+  }
+  if (fit->fanouts > 0 && given(training, "batch") == NULL) fit->batch = USUAL_TARGETS;
 }
 
 /* What a preset says of the columns, where the command line does not. */
@@ -291,6 +316,7 @@ void cli_training_resolve(const struct argp_state *state, const cli_training *tr
   recipe->model.kind = kind;
   if (graph->normalize != NULL) recipe->normalize = strcmp(graph->normalize, "none") != 0;
   check_rows(state, training, graph, recipe);
+  if (!of_graphs) check_batches(state, training, &recipe->fit);
   if (layers != NULL) recipe->model.layers = atoi(layers);
   check_model(state, training, &recipe->model);
   if (kind == HEED_MODEL_TRANSFORMER) stretch_blocks(recipe);

@@ -6,3 +6,4 @@ libheed_core_la_SOURCES += \
   src/encoding/pairs.c src/encoding/pairs.h \
   src/encoding/positions.c \
   src/encoding/structure.c
+EXTRA_DIST += doc/encodings.md

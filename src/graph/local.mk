@@ -12,6 +12,7 @@ libheed_core_la_SOURCES += \
   src/graph/open.c \
   src/graph/order.c src/graph/order.h \
   src/graph/order_community.c src/graph/order_metis.c src/graph/order_rcm.c \
+  src/graph/partition.c \
   src/graph/parts.c src/graph/parts.h \
   src/graph/read.c \
   src/graph/scan.c \

@@ -69,24 +69,32 @@ static bool same_pairs(const heed_mask *a, const heed_mask *b) {
 
 typedef heed_status method(const heed_mask *mask, int64_t *nodes);
 
-/* Runs a method on the pairs in both directions. */
-static heed_status order_symmetric(const heed_mask *mask, method *run, int64_t *nodes) {
-  heed_mask back, both;
+heed_status heed__order_symmetric(const heed_mask *mask, heed_mask *room, heed_mask *both) {
+  heed_mask back;
   heed_mask pairs = {.n_queries = mask->n_queries,
                      .n_keys = mask->n_keys,
                      .n_pairs = mask->n_pairs,
                      .indptr = mask->indptr,
                      .indices = mask->indices};
+  *room = (heed_mask){0};
   HEED__TRY(heed_mask_transpose(&back, &pairs, NULL));
+  *both = pairs;
   if (same_pairs(&pairs, &back)) {
     heed_mask_free(&back);
-    return run(&pairs, nodes);
+    return HEED_OK;
   }
-  heed_status status = heed_mask_union(&both, &pairs, &back);
+  heed_status status = heed_mask_union(room, &pairs, &back);
   heed_mask_free(&back);
-  if (status != HEED_OK) return status;
-  status = run(&both, nodes);
-  heed_mask_free(&both);
+  *both = *room;
+  return status;
+}
+
+/* Runs a method on the pairs in both directions. */
+static heed_status order_symmetric(const heed_mask *mask, method *run, int64_t *nodes) {
+  heed_mask room, both;
+  heed_status status = heed__order_symmetric(mask, &room, &both);
+  if (status == HEED_OK) status = run(&both, nodes);
+  heed_mask_free(&room);
   return status;
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -15,6 +16,12 @@ bool heed_order_has_metis(void) { return false; }
 heed_status heed__order_metis(const heed_mask *mask, int64_t *nodes) {
   (void)mask, (void)nodes;
   return heed__fail(HEED_UNSUPPORTED, "order metis: this build is without METIS");
+}
+
+heed_status heed__partition_metis(const heed_mask *mask, int32_t parts, uint64_t seed,
+                                  int32_t *part) {
+  (void)mask, (void)parts, (void)seed, (void)part;
+  return heed__fail(HEED_UNSUPPORTED, "parts: this build is without METIS");
 }
 
 #else
@@ -53,36 +60,63 @@ static void sort_by_part(const idx_t *part, int64_t n, idx_t *start, idx_t parts
   for (int64_t i = 0; i < n; i++) nodes[start[part[i]]++] = i;
 }
 
-heed_status heed__order_metis(const heed_mask *mask, int64_t *nodes) {
+/* METIS keeps its room of a call in variables of its own, not of the thread in every build. */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+/* part[n], for heed__free(). */
+static heed_status cut(const heed_mask *mask, idx_t parts, idx_t seed, const char *what,
+                       idx_t *part) {
   int64_t n = mask->n_queries;
   if (mask->n_pairs > MOST) {
-    return heed__fail(HEED_OVERFLOW, "order metis: %lld pairs, but METIS takes %lld at most",
+    return heed__fail(HEED_OVERFLOW, "%s: %lld pairs, but METIS takes %lld at most", what,
                       (long long)mask->n_pairs, (long long)MOST);
   }
-  idx_t count = (idx_t)n, constraints = 1, cut, options[METIS_NOPTIONS];
+  idx_t count = (idx_t)n, constraints = 1, edges, options[METIS_NOPTIONS];
+  METIS_SetDefaultOptions(options);
+  options[METIS_OPTION_SEED] = seed;
+  idx_t *start = heed__alloc((size_t)n + 1, sizeof *start);
+  idx_t *neighbours = heed__alloc((size_t)mask->n_pairs, sizeof *neighbours);
+  heed_status status = start == NULL || neighbours == NULL ? HEED_NOMEM : HEED_OK;
+  if (status == HEED_OK) {
+    copy_graph(mask, start, neighbours);
+    pthread_mutex_lock(&one_at_a_time);
+    int code = METIS_PartGraphKway(&count, &constraints, start, neighbours, NULL, NULL, NULL,
+                                   &parts, NULL, NULL, options, &edges, part);
+    pthread_mutex_unlock(&one_at_a_time);
+    if (code != METIS_OK) {
+      status = heed__fail(code == METIS_ERROR_MEMORY ? HEED_NOMEM : HEED_LIBRARY,
+                          "%s: METIS reports error %d", what, code);
+    }
+  }
+  heed__free(neighbours);
+  heed__free(start);
+  return status;
+}
+
+heed_status heed__order_metis(const heed_mask *mask, int64_t *nodes) {
+  int64_t n = mask->n_queries;
   idx_t parts = (idx_t)((n + NODES_A_PART - 1) / NODES_A_PART);
   for (int64_t i = 0; i < n; i++) nodes[i] = i;
   if (parts < 2) return HEED_OK;
-  METIS_SetDefaultOptions(options);
-  options[METIS_OPTION_SEED] = 1;
-  idx_t *start = heed__alloc((size_t)n + 1, sizeof *start);
-  idx_t *neighbours = heed__alloc((size_t)mask->n_pairs, sizeof *neighbours);
   idx_t *part = heed__alloc((size_t)n, sizeof *part);
-  heed_status status = start == NULL || neighbours == NULL || part == NULL ? HEED_NOMEM : HEED_OK;
-  if (status == HEED_OK) {
-    copy_graph(mask, start, neighbours);
-    int code = METIS_PartGraphKway(&count, &constraints, start, neighbours, NULL, NULL, NULL,
-                                   &parts, NULL, NULL, options, &cut, part);
-    if (code == METIS_OK) {
-      sort_by_part(part, n, start, parts, nodes);
-    } else {
-      status = heed__fail(code == METIS_ERROR_MEMORY ? HEED_NOMEM : HEED_LIBRARY,
-                          "order metis: METIS reports error %d", code);
-    }
-  }
-  heed__free(part);
-  heed__free(neighbours);
+  idx_t *start = heed__alloc((size_t)parts + 2, sizeof *start);
+  heed_status status = part == NULL || start == NULL ? HEED_NOMEM : HEED_OK;
+  if (status == HEED_OK) status = cut(mask, parts, 1, "order metis", part);
+  if (status == HEED_OK) sort_by_part(part, n, start, parts, nodes);
   heed__free(start);
+  heed__free(part);
+  return status;
+}
+
+heed_status heed__partition_metis(const heed_mask *mask, int32_t parts, uint64_t seed,
+                                  int32_t *part) {
+  int64_t n = mask->n_queries;
+  idx_t *wide = heed__alloc((size_t)n, sizeof *wide);
+  heed_status status = wide == NULL ? HEED_NOMEM : HEED_OK;
+  /* A seed that METIS can hold, another one for another seed nearly always. */
+  if (status == HEED_OK) status = cut(mask, parts, (idx_t)((seed ^ seed >> 32) & INT32_MAX), "parts", wide);
+  for (int64_t i = 0; status == HEED_OK && i < n; i++) part[i] = (int32_t)wide[i];
+  heed__free(wide);
   return status;
 }
 

@@ -7,6 +7,7 @@ libheed_core_la_SOURCES += \
   src/mask/mask.c src/mask/mask.h \
   src/mask/nearest.c \
   src/mask/permute.c \
+  src/mask/sample.c \
   src/mask/rules.c src/mask/rules.h \
   src/mask/sets.c \
   src/mask/statistics.c

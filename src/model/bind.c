@@ -76,7 +76,7 @@ static heed_status check_context(const heed_model *model, const heed_model_input
   return check_mask("a context mask", in->context_mask, in->n_context, in->n_context);
 }
 
-static heed_status check_inputs(const heed_model *model, const heed_model_inputs *in) {
+heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in) {
   if (!model->finished) return heed__fail(HEED_ARGUMENT, "pass: the model is not finished");
   HEED__TRY(check_features("", in->dense, in->sparse, in->n_nodes, heed_model_feature_count(model)));
   HEED__TRY(check_graphs("", "graph_ptr", in->n_graphs, in->graph_ptr, in->n_nodes));
@@ -85,6 +85,11 @@ static heed_status check_inputs(const heed_model *model, const heed_model_inputs
     return heed__fail(HEED_SHAPE, "pass: a mask of %lld queries and %lld keys for %lld nodes",
                       (long long)in->mask->n_queries, (long long)in->mask->n_keys,
                       (long long)in->n_nodes);
+  }
+  if (in->n_wanted < 0 || in->n_wanted > in->n_nodes || (in->n_wanted > 0 && in->wanted != NULL)) {
+    return heed__fail(in->wanted != NULL ? HEED_ARGUMENT : HEED_RANGE,
+                      "pass: the first %lld of %lld nodes are wanted%s", (long long)in->n_wanted,
+                      (long long)in->n_nodes, in->wanted != NULL ? ", and marked ones too" : "");
   }
   return HEED_OK;
 }
@@ -248,7 +253,7 @@ static heed_mask pairs_of(const heed_mask *mask) {
   return pairs;
 }
 
-static heed_status take_mask(heed_pass *pass, const heed_model_inputs *in) {
+heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
   for (int l = 0; l < pass->model->n_layers; l++) {
     const heed__layer *layer = pass->model->layers + l;
     if (pass->steps[l].live && layer->kind == HEED__ATTENTION &&
@@ -306,21 +311,37 @@ static heed_status make_view(heed_pass *pass, heed__view *view, int64_t n_querie
   return transpose(pass, view);
 }
 
-/* The view of a layer, or a new one that has no mask yet. */
+/* Rows that a layer sees: both inputs have all that are needed here, either may have more for another layer. */
+static int64_t keys_of(const heed_pass *pass, heed_value key, heed_value value) {
+  int64_t keys = pass->slots[key].rows, values = pass->slots[value].rows;
+  return keys < values ? keys : values;
+}
+
+/* The view of a layer, or a new one that has no mask yet. In a reserved pass rows that are as many here may be
+ * more than others of other inputs. */
 static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full, int64_t n_queries,
                            int64_t n_keys) {
   const heed__value *values = pass->model->values;
+  const heed__slot *slots = pass->slots;
+  heed_value key = layer->inputs[1], value = layer->inputs[2];
+  int by = slots[key].hops < slots[value].hops ? slots[key].hops : slots[value].hops;
+  int hops[2] = {pass->reserved ? slots[layer->output].hops : 0, pass->reserved ? by : 0};
   int32_t per_query = values[layer->output].per_graph;
   int32_t per_key = values[layer->inputs[1]].per_graph;
   for (int i = 0; i < pass->n_views; i++) {
     heed__view *view = pass->views + i;
     if (view->full == full && view->per_graph[0] == per_query && view->per_graph[1] == per_key &&
-        view->mask.n_queries == n_queries && view->mask.n_keys == n_keys) {
+        view->mask.n_queries == n_queries && view->mask.n_keys == n_keys &&
+        view->hops[0] == hops[0] && view->hops[1] == hops[1]) {
       return view;
     }
   }
   heed__view *view = pass->views + pass->n_views++;
-  *view = (heed__view){.full = full, .per_graph = {per_query, per_key}, .fresh = true};
+  *view = (heed__view){.full = full,
+                       .values = {layer->output, key, value},
+                       .hops = {hops[0], hops[1]},
+                       .per_graph = {per_query, per_key},
+                       .fresh = true};
   return view;
 }
 
@@ -330,9 +351,7 @@ static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__vi
               mask_between(pass, of[layer->output].per_graph, of[layer->inputs[1]].per_graph)
                       ->indptr == NULL;
   int64_t n_queries = pass->slots[layer->output].rows;
-  /* Both have all rows that are needed here; either may have more for another layer. */
-  int64_t keys = pass->slots[layer->inputs[1]].rows, values = pass->slots[layer->inputs[2]].rows;
-  int64_t n_keys = keys < values ? keys : values;
+  int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
   heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
   if (!view->fresh) return HEED_OK;
   view->fresh = false;
@@ -342,8 +361,8 @@ static heed_status find_view(heed_pass *pass, const heed__layer *layer, heed__vi
 /* The view of a layer in a reserved pass. */
 static heed_status reserve_view(heed_pass *pass, const heed__layer *layer, heed__view **found) {
   const heed__value *values = pass->model->values;
-  int64_t n_queries = rows_of(pass, values[layer->output].per_graph);
-  int64_t n_keys = rows_of(pass, values[layer->inputs[1]].per_graph);
+  int64_t n_queries = pass->slots[layer->output].rows;
+  int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
   const heed_mask *mask =
       mask_between(pass, values[layer->output].per_graph, values[layer->inputs[1]].per_graph);
   int64_t n_pairs = mask == &pass->mask            ? pass->capacity.n_pairs
@@ -387,13 +406,47 @@ static void transpose_runs(const heed_mask *mask, int64_t *indptr, int32_t *indi
   }
 }
 
+/* n_queries rows that each see n_keys, of one graph. */
+static heed_mask write_full(int64_t n_queries, int64_t n_keys, int64_t *indptr, int32_t *starts) {
+  indptr[0] = 0;
+  for (int64_t i = 0; i < n_queries; i++) {
+    starts[i] = 0;
+    indptr[i + 1] = indptr[i] + n_keys;
+  }
+  return (heed_mask){.n_queries = n_queries,
+                     .n_keys = n_keys,
+                     .n_pairs = n_queries * n_keys,
+                     .indptr = indptr,
+                     .starts = starts};
+}
+
+/* Where the first nodes are wanted: the first rows of either. */
+static void bind_first(heed_pass *pass, heed__view *view, bool blocks) {
+  int64_t n_queries = pass->slots[view->values[0]].rows;
+  int64_t n_keys = keys_of(pass, view->values[1], view->values[2]);
+  if (blocks) {
+    view->mask = write_full(n_queries, n_keys, view->arrays[0], view->arrays[1]);
+    if (pass->training) {
+      view->transposed = write_full(n_keys, n_queries, view->arrays[2], view->arrays[3]);
+    }
+    return;
+  }
+  view->mask = pass->mask;
+  view->mask.n_queries = n_queries;
+  view->mask.n_keys = n_keys;
+  view->mask.n_pairs = view->mask.indptr[n_queries];
+}
+
 static heed_status bind_view(heed_pass *pass, heed__view *view) {
   int32_t per_query = view->per_graph[0], per_key = view->per_graph[1];
   const heed_mask *own = mask_between(pass, per_query, per_key);
   bool blocks = view->full || own->indptr == NULL;
   int64_t pairs;
   view->pairs = NULL;
-  if (blocks) {
+  if (pass->capacity.hops > 0) {
+    bind_first(pass, view, blocks);
+    if (blocks) return HEED_OK;
+  } else if (blocks) {
     HEED__TRY(count_pairs(pass, per_query, per_key, &pairs));
     view->mask = write_runs(pass, per_query, per_key, view->arrays[0], view->arrays[1]);
   } else {
@@ -423,11 +476,11 @@ static heed_status bind_view(heed_pass *pass, heed__view *view) {
   return HEED_OK;
 }
 
-static heed_status make_ones(heed_pass *pass) {
+heed_status heed__pass_ones(heed_pass *pass) {
   int64_t ones = 0;
   for (int l = 0; l < pass->model->n_layers; l++) {
     const heed__layer *layer = pass->model->layers + l;
-    if (pass->steps[l].plan == NULL) continue;
+    if (!pass->steps[l].live || layer->kind != HEED__ATTENTION) continue;
     int64_t width = (int64_t)layer->spec.heads * layer->spec.key_dim;
     if (layer->tensors[0] < 0 && layer->spec.score != HEED_SCORE_DOT && width > ones) ones = width;
   }
@@ -453,7 +506,7 @@ static heed_status reserve_attentions(heed_pass *pass) {
     HEED__TRY(heed__plan_reserve(&step->plan, &step->spec, step->mask, view->full));
     if (step->backward) HEED__TRY(heed_attention_prepare_backward(step->plan, NULL, NULL));
   }
-  return make_ones(pass);
+  return heed__pass_ones(pass);
 }
 
 static heed_status make_attentions(heed__plan *p) {
@@ -475,7 +528,7 @@ static heed_status make_attentions(heed__plan *p) {
           step->plan, view->transposed.indptr == NULL ? NULL : &view->transposed, view->pairs));
     }
   }
-  return make_ones(pass);
+  return heed__pass_ones(pass);
 }
 
 /* Whether the backward pass needs the transpose of sparse features: of the nodes, of the context. */
@@ -540,8 +593,7 @@ static heed_status transpose_features(heed_pass *pass) {
   return HEED_OK;
 }
 
-/* What of a pass does not depend on its inputs, but on their largest sizes. */
-static heed_status prepare(heed__plan *p) {
+heed_status heed__pass_prepare(heed__plan *p) {
   heed_pass *pass = p->pass;
   size_t n = (size_t)p->model->n_values;
   pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
@@ -570,9 +622,10 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   pass->most_values[0] = in->sparse == NULL ? -1 : in->sparse->indptr[in->sparse->rows];
   pass->most_values[1] =
       in->context_sparse == NULL ? -1 : in->context_sparse->indptr[in->context_sparse->rows];
-  HEED__TRY(prepare(p));
-  HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__pass_prepare(p));
+  HEED__TRY(heed__pass_take_mask(pass, in));
   if (in->wanted != NULL) HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
+  if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->mask, in->n_wanted));
   HEED__TRY(heed__positions_take(pass, in));
   HEED__TRY(heed__flip_reserve(pass));
   heed__flip_take(pass);
@@ -592,7 +645,8 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   pass->context.n_nodes = capacity->n_context;
   pass->most_values[0] = capacity->n_values > 0 ? capacity->n_values : -1;
   pass->most_values[1] = capacity->n_context_values > 0 ? capacity->n_context_values : -1;
-  HEED__TRY(prepare(p));
+  HEED__TRY(heed__pass_prepare(p));
+  if (capacity->hops > 0) HEED__TRY(heed__field_reserve(pass));
   HEED__TRY(heed__flip_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
   bool wanted[2];
@@ -636,7 +690,7 @@ static heed_status new_pass(heed_pass **result, heed_model *model, const heed_mo
 heed_status heed_pass_new(heed_pass **pass, heed_model *model, const heed_model_inputs *inputs,
                           bool training) {
   *pass = NULL;
-  HEED__TRY(check_inputs(model, inputs));
+  HEED__TRY(heed__pass_check(model, inputs));
   return new_pass(pass, model, inputs, NULL, training, false);
 }
 
@@ -655,6 +709,17 @@ static heed_status reserve_pass(heed_pass **pass, heed_model *model,
                       "not between 0 and %d",
                       (long long)capacity->n_nodes, (long long)capacity->n_pairs,
                       (long long)capacity->n_graphs, (long long)capacity->n_context, INT32_MAX);
+  }
+  if (capacity->hops < 0 || capacity->hops > HEED_MAX_HOPS) {
+    return heed__fail(HEED_RANGE, "pass: a capacity of %d hops, not 0 to %d", capacity->hops,
+                      HEED_MAX_HOPS);
+  }
+  for (int h = 0; capacity->hops > 0 && h <= capacity->hops; h++) {
+    int64_t least = h == 0 ? 0 : capacity->ends[h - 1];
+    if (capacity->ends[h] >= least && capacity->ends[h] <= capacity->n_nodes) continue;
+    return heed__fail(HEED_RANGE, "pass: a capacity of %lld nodes within %d steps, not %lld to %lld",
+                      (long long)capacity->ends[h], h, (long long)least,
+                      (long long)capacity->n_nodes);
   }
   return new_pass(pass, model, NULL, capacity, training, stepwise);
 }
@@ -691,8 +756,9 @@ static heed_status check_capacity(const heed_pass *pass, const heed_model_inputs
   if (pass->model->context >= 0) {
     HEED__TRY(check_form(" of the context", in->context_sparse, pass->most_values[1]));
   }
-  if (in->wanted != NULL) {
-    return heed__fail(HEED_ARGUMENT, "pass: in a reserved pass all nodes are wanted");
+  if (in->wanted != NULL || (in->n_wanted > 0 && most->hops == 0)) {
+    return heed__fail(HEED_ARGUMENT, "pass: in a reserved pass all nodes are wanted, or first ones where "
+                      "it is reserved for hops");
   }
   HEED__TRY(check_pairs("cross", in->cross_mask, most->n_cross_pairs));
   HEED__TRY(check_pairs("context", in->context_mask, most->n_context_pairs));
@@ -720,7 +786,7 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     return heed__fail(HEED_ARGUMENT, "pass: it was not reserved to be bound again");
   }
   const heed_model *model = pass->model;
-  HEED__TRY(check_inputs(model, in));
+  HEED__TRY(heed__pass_check(model, in));
   HEED__TRY(check_capacity(pass, in));
   pass->bound = false;
   pass->trained = false;
@@ -728,7 +794,10 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   for (int v = 0; v < model->n_values; v++) {
     pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);
   }
-  HEED__TRY(take_mask(pass, in));
+  HEED__TRY(heed__pass_take_mask(pass, in));
+  if (pass->capacity.hops > 0) {
+    HEED__TRY(heed__field_bind(pass, in->mask, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
+  }
   HEED__TRY(heed__positions_take(pass, in));
   heed__flip_take(pass);
   const heed_csr *features[2] = {pass->sparse, pass->context.sparse};

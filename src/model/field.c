@@ -16,14 +16,14 @@ static void raise_hops(heed_pass *pass, heed_value x, int hops) {
 }
 
 /* How many steps of attention lie between each value and the output. */
-static void count_hops(heed_pass *pass, const heed_mask *mask) {
+static void count_hops(heed_pass *pass, bool masked_is_full) {
   const heed_model *model = pass->model;
-  bool masked_is_full = mask == NULL || heed_mask_is_full(mask);
   for (int l = model->n_layers - 1; l >= 0; l--) {
     const heed__layer *layer = model->layers + l;
     if (!pass->steps[l].live) continue;
     heed__slot *y = pass->slots + layer->output;
-    if (layer->kind == HEED__NORMALIZE && layer->norm == HEED_NORM_BATCH) y->hops = HEED__ALL;
+    bool over_all = layer->kind == HEED__NORMALIZE && layer->norm == HEED_NORM_BATCH;
+    if (over_all && pass->training) y->hops = HEED__ALL; /* else it goes by running numbers */
     for (int i = 0; i < layer->n_inputs; i++) {
       bool seen = layer->kind == HEED__ATTENTION && i > 0;
       bool by_all = seen && (layer->scope == HEED_SCOPE_FULL || masked_is_full);
@@ -37,6 +37,22 @@ static void count_hops(heed_pass *pass, const heed_mask *mask) {
       raise_hops(pass, layer->output, pass->slots[layer->inputs[0]].hops);
     }
   }
+}
+
+heed_status heed__model_hops(const heed_model *model, int *hops) {
+  int *to = heed__alloc_zero((size_t)model->n_values, sizeof *to);
+  if (to == NULL) return HEED_NOMEM;
+  for (int l = 0; l < model->n_layers; l++) {
+    const heed__layer *layer = model->layers + l;
+    bool masked = layer->kind == HEED__ATTENTION && layer->scope == HEED_SCOPE_MASKED;
+    for (int i = 0; i < layer->n_inputs; i++) {
+      int more = to[layer->inputs[i]] + masked;
+      if (more > to[layer->output]) to[layer->output] = more;
+    }
+  }
+  *hops = to[model->output];
+  heed__free(to);
+  return HEED_OK;
 }
 
 /* The key of pair p, which is one of row i. */
@@ -204,27 +220,123 @@ static heed_status order_sparse(heed_pass *pass, int64_t rows) {
 }
 
 /* Most steps that count; whoever is further away needs everything. */
-enum { MOST_HOPS = 16 };
+enum { MOST_HOPS = HEED_MAX_HOPS };
 
-heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted) {
-  const heed_model *model = pass->model;
-  for (int l = 0; l < model->n_layers; l++) { /* graphs are pooled whole, and so is a context */
-    heed_value out = model->layers[l].output;
-    if (pass->steps[l].live && model->values[out].per_graph != 0) return HEED_OK;
+/* Graphs are pooled whole, and so is a context. */
+static bool pools(const heed_pass *pass) {
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    heed_value out = pass->model->layers[l].output;
+    if (pass->steps[l].live && pass->model->values[out].per_graph != 0) return true;
   }
-  if (pass->n_graphs != 1) return HEED_OK;
-  count_hops(pass, mask);
+  return false;
+}
+
+/* The most steps that any value is away, of those that count; the others are needed whole. */
+static int most_hops(heed_pass *pass, bool *all) {
   int hops = 0;
-  bool all = false;
-  for (int v = 0; v < model->n_values; v++) {
+  *all = false;
+  for (int v = 0; v < pass->model->n_values; v++) {
     int of = pass->slots[v].hops;
     if (of > MOST_HOPS) {
-      all = true;
+      *all = true;
       pass->slots[v].hops = HEED__ALL;
     } else if (of > hops) {
       hops = of;
     }
   }
+  return hops;
+}
+
+/* How many first nodes are within each number of steps of the first n_wanted. */
+static void reach_first(const heed_pass *pass, const heed_mask *mask, int64_t n_wanted, int hops,
+                        int64_t *ends) {
+  ends[0] = n_wanted;
+  for (int h = 1; h <= hops; h++) {
+    int64_t end = ends[h - 1];
+    if (mask != NULL && heed_mask_is_full(mask)) end = pass->n_nodes;
+    for (int64_t r = h == 1 ? 0 : ends[h - 2]; mask != NULL && r < ends[h - 1]; r++) {
+      if (mask->indptr == NULL || mask->indptr[r] == mask->indptr[r + 1]) continue;
+      int64_t last = key_of(mask, r, mask->indptr[r + 1] - 1) + 1;
+      end = last > end ? last : end;
+    }
+    ends[h] = end;
+  }
+}
+
+static void take_rows(heed_pass *pass, const int64_t *ends, int known) {
+  for (int v = 0; v < pass->model->n_values; v++) {
+    heed__slot *slot = pass->slots + v;
+    slot->rows = slot->hops > known ? pass->n_nodes : ends[slot->hops];
+  }
+}
+
+/* Features of as many first nodes as are needed. */
+static void take_features(heed_pass *pass) {
+  if (pass->sparse != NULL) {
+    pass->ordered_sparse = *pass->sparse;
+    pass->ordered_sparse.rows = pass->slots[0].rows;
+    pass->sparse = &pass->ordered_sparse;
+  } else {
+    pass->ordered_dense = *pass->dense;
+    pass->ordered_dense.rows = pass->slots[0].rows;
+    pass->dense = &pass->ordered_dense;
+  }
+}
+
+static heed_status check_first(const heed_pass *pass) {
+  if (pass->n_graphs == 1 && !pools(pass)) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "pass: first nodes are wanted of %lld graphs%s",
+                    (long long)pass->n_graphs, pools(pass) ? ", which the model pools" : "");
+}
+
+heed_status heed__field_first(heed_pass *pass, const heed_mask *mask, int64_t n_wanted) {
+  int64_t ends[MOST_HOPS + 1];
+  bool all;
+  HEED__TRY(check_first(pass));
+  count_hops(pass, mask == NULL || heed_mask_is_full(mask));
+  int hops = most_hops(pass, &all);
+  reach_first(pass, mask, n_wanted, hops, ends);
+  take_rows(pass, ends, hops);
+  take_features(pass);
+  return HEED_OK;
+}
+
+heed_status heed__field_reserve(heed_pass *pass) {
+  const heed_model_capacity *most = &pass->capacity;
+  bool all;
+  HEED__TRY(check_first(pass));
+  count_hops(pass, false);
+  (void)most_hops(pass, &all);
+  take_rows(pass, most->ends, most->hops);
+  return HEED_OK;
+}
+
+heed_status heed__field_bind(heed_pass *pass, const heed_mask *mask, int64_t n_wanted) {
+  const heed_model_capacity *most = &pass->capacity;
+  int64_t ends[MOST_HOPS + 1];
+  bool all;
+  if (pass->n_graphs != 1) return check_first(pass);
+  int hops = most_hops(pass, &all);
+  if (hops > 0 && mask != NULL && heed_mask_is_full(mask)) {
+    return heed__fail(HEED_ARGUMENT, "pass: first nodes are wanted under a full mask");
+  }
+  reach_first(pass, mask, n_wanted, hops, ends);
+  for (int h = 0; h <= hops && h <= most->hops; h++) {
+    if (ends[h] <= most->ends[h]) continue;
+    return heed__fail(HEED_SHAPE, "pass: %lld nodes within %d steps, but it is reserved for %lld",
+                      (long long)ends[h], h, (long long)most->ends[h]);
+  }
+  take_rows(pass, ends, hops);
+  take_features(pass);
+  return HEED_OK;
+}
+
+heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted) {
+  const heed_model *model = pass->model;
+  bool all;
+  if (pools(pass) || pass->n_graphs != 1) return HEED_OK; /* graphs are pooled whole */
+  count_hops(pass, mask == NULL || heed_mask_is_full(mask));
+  int hops = most_hops(pass, &all);
   pass->nodes = heed__alloc((size_t)pass->n_nodes, sizeof *pass->nodes);
   pass->place = heed__alloc((size_t)pass->n_nodes, sizeof *pass->place);
   if (pass->nodes == NULL || pass->place == NULL) return HEED_NOMEM;

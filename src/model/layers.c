@@ -202,9 +202,10 @@ static heed_attention_inputs attention_inputs(const heed_pass *pass, const heed_
   }
   heed_score score = layer->spec.score;
   bool gat = score == HEED_SCORE_GAT, with_a = !gat && score != HEED_SCORE_DOT;
+  const heed__slot *keys = slots + layer->inputs[1], *values = slots + layer->inputs[2];
   heed_attention_inputs in = {.query = slots[layer->inputs[0]].data,
-                              .key = slots[layer->inputs[1]].data,
-                              .value = slots[layer->inputs[2]].data,
+                              .key = keys->whole != NULL ? keys->whole : keys->data,
+                              .value = values->whole != NULL ? values->whole : values->data,
                               .a_query = gat ? vectors[0] : NULL,
                               .a_key = gat ? vectors[1] : NULL,
                               .a = with_a ? vectors[0] : NULL};

@@ -6,6 +6,7 @@ libheed_core_la_SOURCES += \
   src/model/build.c \
   src/model/field.c \
   src/model/flip.c \
+  src/model/infer.c \
   src/model/layers.c \
   src/model/model.h \
   src/model/parameters.c \

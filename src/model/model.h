@@ -123,6 +123,13 @@ heed_status heed__model_draft(heed_model **model, const heed_model_spec *spec, h
  * @return HEED_ARGUMENT where the last layer is not linear with a bias */
 heed_status heed__model_rescale(heed_model *model, const double *scale, const double *shift);
 
+/* Masked layers on the longest way from the features to the output. */
+heed_status heed__model_hops(const heed_model *model, int *hops);
+
+/* heed_model_infer(), which tells how many bytes it held at most. */
+heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs, int64_t rows,
+                              float *output, size_t *bytes);
+
 /* The number of a tensor in heed_model_parameters(), or in heed_model_state(). */
 static inline float *heed__tensor_data(const heed_model *model, int tensor) {
   const heed_parameter *is = &model->tensors[tensor].is;

@@ -9,6 +9,7 @@ typedef struct heed__slot {
   int64_t rows;
   int hops;    /* steps of attention from here to the output, see field.c; HEED__ALL: too many */
   float *data; /* [rows, width], where it lies in this call; NULL if it exists only sparsely */
+  float *whole; /* [all rows] of a key or value of which `data` is a block of rows, see infer.c; else NULL */
   float *own;  /* its buffer; NULL if it shares another's */
   const uint32_t *kept; /* of a sparse value: which of the features' numbers dropout left in this call,
                            NULL: all, */
@@ -48,6 +49,8 @@ typedef struct heed__view {
   int64_t *pairs;
   bool fresh;            /* not made yet */
   bool full;             /* every key of the same graph */
+  heed_value values[3];  /* of the first layer that it is of: output, keys, values */
+  int hops[2];           /* of queries and keys, in a reserved pass */
   int32_t per_graph[2];  /* rows that a graph has in queries and keys; 0: its nodes */
   void *arrays[5];       /* of a reserved pass: rows and starts of the mask where it is full, rows and
                             columns (or starts) of the transpose, pairs */

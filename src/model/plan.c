@@ -114,7 +114,9 @@ static void find_writers(heed__plan *p) {
       step->adds[i] = p->writer[x] >= 0;
       if (step->adds[i]) continue;
       p->writer[x] = l;
-      if (pass->slots[x].rows != pass->slots[layer->output].rows) continue;
+      const heed__slot *from = pass->slots + layer->output;
+      if (pass->slots[x].rows != from->rows) continue;
+      if (pass->reserved && pass->slots[x].hops != from->hops) continue; /* of other inputs they differ */
       if (copies && callers && p->uses[x] == 1) {
         pass->slots[x].callers = true;
       } else if (takes_over) {
@@ -274,7 +276,7 @@ static heed_status place_items(heed__plan *p, int64_t *total) {
   return HEED_OK;
 }
 
-static int64_t room_wanted(const heed__plan *p) {
+int64_t heed__pass_room(const heed__plan *p) {
   const heed_pass *pass = p->pass;
   int64_t room = 0;
   for (int l = 0; l < p->model->n_layers; l++) {
@@ -315,7 +317,7 @@ heed_status heed__plan_buffers(heed__plan *p) {
   int64_t total = 0;
   HEED__TRY(place_items(p, &total));
   pass->arena = heed__alloc((size_t)total, sizeof *pass->arena);
-  pass->room = heed__alloc((size_t)room_wanted(p), sizeof *pass->room);
+  pass->room = heed__alloc((size_t)heed__pass_room(p), sizeof *pass->room);
   if (pass->arena == NULL || pass->room == NULL) return HEED_NOMEM;
   for (int i = 0; i < p->n_items; i++) {
     void *place = pass->arena + p->items[i].offset; /* pointers of any type are stored */

@@ -31,11 +31,32 @@ typedef struct heed__plan {
   int *order;
 } heed__plan;
 
+/* What of a pass does not depend on its inputs, but on their largest sizes: slots and steps. */
+heed_status heed__pass_prepare(heed__plan *p);
+
+/* Whether inputs are what a pass of that model takes; what it takes of the mask and of the features of pairs;
+ * and its vector of ones, for attention that wants one. */
+heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in);
+heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in);
+heed_status heed__pass_ones(heed_pass *pass);
+
+/* Floats of room that any one loop wants. */
+int64_t heed__pass_room(const heed__plan *p);
+
 /* Chooses what is overwritten in place, places every buffer of the pass and reserves its memory. */
 heed_status heed__plan_buffers(heed__plan *p);
 
 /* Orders nodes, features and mask so that only what the wanted rows need is computed, and gives
  * every slot its rows. Does nothing where that cannot be told. */
 heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted);
+
+/* The same for the first n_wanted nodes, which keep their order: every value needs a number of first rows.
+ * Only the features change, to as many of their rows. */
+heed_status heed__field_first(heed_pass *pass, const heed_mask *mask, int64_t n_wanted);
+
+/* What of it does not depend on inputs, in a reserved pass of `hops`, for its capacity; and the rows for inputs:
+ * HEED_SHAPE where they need more than the capacity. */
+heed_status heed__field_reserve(heed_pass *pass);
+heed_status heed__field_bind(heed_pass *pass, const heed_mask *mask, int64_t n_wanted);
 
 #endif

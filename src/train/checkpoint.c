@@ -312,7 +312,7 @@ heed_status heed_model_load(heed_model **result, const char *path) {
  * Its spec and its numbers are text, "name=value ...". Floats and doubles are written as their
  * bits, which is exact in every locale, infinity included. */
 
-typedef enum type { INT, FLOAT, DOUBLE, FLAG, LOSS, METRIC, INT64, UINT64 } type;
+typedef enum type { INT, FLOAT, DOUBLE, FLAG, LOSS, METRIC, INT64, UINT64, FANOUT } type;
 
 typedef struct field {
   const char *name;
@@ -336,6 +336,9 @@ static const field fit_fields[] = {
     FIT("patience", INT, spec.patience),
     FIT("watch", INT, spec.watch),
     FIT("batch", INT, spec.batch),
+    FIT("fanout", FANOUT, spec),
+    FIT("clusters", INT, spec.clusters),
+    FIT("cluster-batch", INT, spec.cluster_batch),
     FIT("standardize", FLAG, spec.standardize),
     FIT("optimizer", INT, spec.optimizer.kind),
     FIT("rate", FLOAT, spec.optimizer.rate),
@@ -376,8 +379,18 @@ static const field state_fields[] = {
 enum {
   FIT_FIELDS = sizeof fit_fields / sizeof *fit_fields,
   STATE_FIELDS = sizeof state_fields / sizeof *state_fields,
-  VALUE_BYTES = 64
+  VALUE_BYTES = 16 + 12 * HEED_MAX_HOPS
 };
+
+/* "10,10", "none". */
+static void write_fanouts(char text[VALUE_BYTES], const heed_fit_spec *spec) {
+  size_t used = 0;
+  if (spec->fanouts == 0) snprintf(text, VALUE_BYTES, "none");
+  for (int h = 0; h < spec->fanouts && h < HEED_MAX_HOPS; h++) {
+    used += (size_t)snprintf(text + used, VALUE_BYTES - used, "%s%d", h == 0 ? "" : ",",
+                             (int)spec->fanout[h]);
+  }
+}
 
 static void write_value(char text[VALUE_BYTES], const void *record, const field *f) {
   const char *at = (const char *)record + f->at;
@@ -396,6 +409,9 @@ static void write_value(char text[VALUE_BYTES], const void *record, const field 
       } else {
         snprintf(text, VALUE_BYTES, "%d", number);
       }
+      return;
+    case FANOUT:
+      write_fanouts(text, (const heed_fit_spec *)(const void *)at);
       return;
     case FLAG:
       snprintf(text, VALUE_BYTES, "%s", *(const bool *)at ? "yes" : "no");
@@ -557,7 +573,7 @@ static heed_status read_state(const reading *r, const heed_trainer *t, state *s)
   const heed__progress *at = &s->at;
   if (at->epoch < 1 || at->epoch > t->spec.epochs || at->best_epoch < 1 ||
       at->best_epoch > at->epoch || at->waited < 0 || at->waited > at->epoch ||
-      at->plateau_waited < 0 || s->steps != at->epoch * heed__trainer_steps(t) ||
+      at->plateau_waited < 0 || !heed__trainer_steps_are(t, at->epoch, s->steps) ||
       !isfinite(at->rate) || !(at->rate >= 0) ||
       isnan(at->best_merit) || isnan(at->best_loss) || !isfinite(at->kept_val) ||
       !isfinite(at->kept_loss) || isnan(at->plateau_loss) || !isfinite(at->seconds)) {

@@ -35,7 +35,9 @@ typedef struct campaign {
   heed_model *best;
   int best_run;
   int64_t parameters;
-  int64_t bytes;
+  int64_t bytes;   /* of a run */
+  int64_t batches; /* of which mini-batches, as it begins: they may grow, */
+  int64_t grown;   /* by so much */
 } campaign;
 
 /* A run from its making to its end. */
@@ -147,10 +149,13 @@ static heed_status run(campaign *x, int number, single *one) {
       int split = split_of(e, number);
       result.split = e->splits != NULL ? e->splits[split] : split;
       result.stopped = stopped;
+      const heed__minibatches *batches = one->trainer->minibatches;
+      int64_t more = batches == NULL ? 0 : heed__minibatches_bytes(batches) - x->batches;
       heed_trainer_free(one->trainer); /* another run may end the model as soon as it is offered */
       one->trainer = NULL;
       pthread_mutex_lock(&x->mutex);
       x->runs[number] = result;
+      if (more > x->grown) x->grown = more;
       offer(x, number, one);
       pthread_mutex_unlock(&x->mutex);
     }
@@ -256,6 +261,9 @@ static heed_status measure(campaign *x) {
   (void)heed__alone(before);
   if (status != HEED_OK) return status;
   x->bytes = heed__alloc_held_here() - held;
+  if (one.trainer->minibatches != NULL) {
+    x->batches = heed__minibatches_bytes(one.trainer->minibatches);
+  }
   x->parameters = heed_model_parameter_count(one.model);
   single_free(&one);
   return HEED_OK;
@@ -282,7 +290,7 @@ static void sum_up(campaign *x, heed_experiment_result *result, double *room) {
   }
   result->n_runs = n;
   result->parameters = x->parameters;
-  result->peak_bytes = x->bytes;
+  result->peak_bytes = x->bytes + x->grown;
   result->best = x->best;
   if (n == 0) {
     result->test_mean = result->test_std = result->val_mean = (double)NAN;

@@ -6,6 +6,7 @@ libheed_core_la_SOURCES += \
   src/train/experiment.c \
   src/train/loss.c src/train/loss.h \
   src/train/metric.c src/train/metric.h \
+  src/train/minibatches.c src/train/minibatches.h \
   src/train/names.c \
   src/train/optimizer.c src/train/optimizer.h \
   src/train/trainer.c src/train/trainer.h

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "model/model.h"
 #include "train/metric.h"
 #include "train/optimizer.h"
 
@@ -20,7 +21,8 @@ heed_fit_spec heed_fit_spec_default(void) {
 
 static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
   if (spec->batch < 0) {
-    return heed__fail(HEED_ARGUMENT, "batch: %d graphs, not at least 0", spec->batch);
+    return heed__fail(HEED_ARGUMENT, "batch: %d %s, not at least 0", spec->batch,
+                      task->collection != NULL ? "graphs" : "nodes");
   }
   if (spec->standardize && task->collection == NULL) {
     return heed__fail(HEED_ARGUMENT, "standardize: there is no collection");
@@ -45,13 +47,16 @@ static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
   return HEED_OK;
 }
 
-/* Without graphs, rows are nodes. */
-static heed_status check_rows(const heed_task *task, const uint8_t *rows, const char *part) {
-  int64_t n = task->inputs.n_graphs > 0 ? task->inputs.n_graphs : task->inputs.n_nodes;
+/* Rows are nodes, or where the model pools, the graphs of which there are several. */
+static heed_status check_rows(const heed_trainer *t, const uint8_t *rows, const char *part) {
+  const heed_model_inputs *in = &t->task.inputs;
+  bool of_graphs = in->n_graphs > 0 && t->model->values[t->model->output].per_graph > 0;
+  int64_t n = of_graphs ? in->n_graphs : in->n_nodes;
   for (int64_t i = 0; i < n; i++) {
     if (rows[i] != 0) return HEED_OK;
   }
-  return heed__fail(HEED_ARGUMENT, "%s: none of %lld nodes", part, (long long)n);
+  return heed__fail(HEED_ARGUMENT, "%s: none of %lld %s", part, (long long)n,
+                    of_graphs ? "graphs" : "nodes");
 }
 
 static void part_free(heed__part *part) {
@@ -117,8 +122,8 @@ static heed_status reserve(heed_trainer *t) {
 
 /* Passes over nodes, or over graphs that are always taken together. */
 static heed_status reserve_parts(heed_trainer *t) {
-  HEED__TRY(check_rows(&t->task, t->task.train, "training"));
-  HEED__TRY(check_rows(&t->task, t->task.validation, "validation"));
+  HEED__TRY(check_rows(t, t->task.train, "training"));
+  HEED__TRY(check_rows(t, t->task.validation, "validation"));
   HEED__TRY(part_new(&t->training, t, t->task.train, true, NULL));
   HEED__TRY(part_new(&t->validation, t, t->task.validation, false, &t->training));
   int64_t rows = heed_pass_rows(t->training.pass), checked = heed_pass_rows(t->validation.pass);
@@ -148,7 +153,9 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   heed_status status = heed_optimizer_new(&t->optimizer, &spec->optimizer, model);
   if (status == HEED_OK) {
     status = task->collection != NULL ? heed__batches_new(&t->batches, model, task, spec)
-                                      : reserve_parts(t);
+             : heed__minibatches_wanted(spec, task)
+                 ? heed__minibatches_new(&t->minibatches, model, task, spec, seed)
+                 : reserve_parts(t);
   }
   if (status == HEED_OK) status = reserve(t);
   if (status != HEED_OK) {
@@ -159,8 +166,13 @@ heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const he
   return HEED_OK;
 }
 
-int64_t heed__trainer_steps(const heed_trainer *trainer) {
-  return trainer->batches != NULL ? trainer->batches->steps : 1;
+bool heed__trainer_steps_are(const heed_trainer *trainer, int epochs, int64_t steps) {
+  const heed__minibatches *minibatches = trainer->minibatches;
+  if (minibatches != NULL && trainer->spec.clusters > 0) { /* some parts have nothing to learn from */
+    return steps >= epochs && steps <= epochs * minibatches->steps;
+  }
+  if (minibatches != NULL) return steps == epochs * minibatches->steps;
+  return steps == epochs * (trainer->batches != NULL ? trainer->batches->steps : 1);
 }
 
 void heed_trainer_free(heed_trainer *trainer) {
@@ -168,6 +180,7 @@ void heed_trainer_free(heed_trainer *trainer) {
   part_free(&trainer->validation);
   part_free(&trainer->training);
   heed__batches_free(trainer->batches);
+  heed__minibatches_free(trainer->minibatches);
   heed_optimizer_free(trainer->optimizer);
   heed__free(trainer->d_output);
   heed__free(trainer->room);
@@ -219,6 +232,9 @@ static heed_status train(heed_trainer *t, float rate, double *loss) {
   if (t->batches != NULL) {
     return heed__batches_train(t->batches, t->optimizer, t->seed, t->at.epoch, rate, loss);
   }
+  if (t->minibatches != NULL) {
+    return heed__minibatches_train(t->minibatches, t->optimizer, t->seed, t->at.epoch, rate, loss);
+  }
   uint64_t step = (uint64_t)t->at.epoch + 1;
   HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_TRAIN, t->seed, step, &output));
   HEED__TRY(
@@ -231,6 +247,9 @@ static heed_status validate(heed_trainer *t, double *loss, double *val) {
   heed_matrix output;
   const heed__part *part = &t->validation;
   if (t->batches != NULL) return heed__batches_validate(t->batches, loss, val);
+  if (t->minibatches != NULL) {
+    return heed__minibatches_measure(t->minibatches, t->task.validation, loss, val);
+  }
   HEED__TRY(heed_pass_forward(part->pass, HEED_MODE_EVALUATE, t->seed, 0, &output));
   HEED__TRY(heed_loss_compute(t->spec.loss, &output, &part->targets, part->rows, NULL, loss));
   return heed__metric_measure(t->spec.metric, &output, &part->targets, part->rows, t->room, val);
@@ -240,6 +259,9 @@ static heed_status test_of(const heed_trainer *t, double *value) {
   heed_matrix output;
   heed__part part;
   if (t->batches != NULL) return heed__batches_test(t->batches, value);
+  if (t->minibatches != NULL) {
+    return heed__minibatches_measure(t->minibatches, t->task.test, NULL, value);
+  }
   HEED__TRY(part_new(&part, t, t->task.test, false, &t->training));
   heed_status status = heed_pass_forward(part.pass, HEED_MODE_EVALUATE, t->seed, 0, &output);
   if (status == HEED_OK) {

@@ -5,6 +5,7 @@
 #include <heed/train.h>
 
 #include "train/batches.h"
+#include "train/minibatches.h"
 
 /* All that an epoch moves besides arrays. */
 typedef struct heed__progress {
@@ -35,7 +36,8 @@ struct heed_trainer {
   heed_task task;
   heed_fit_spec spec;
   uint64_t seed;
-  heed__batches *batches; /* of a collection; else NULL, and there are the two parts */
+  heed__batches *batches; /* of a collection; else NULL */
+  heed__minibatches *minibatches; /* of one graph; else NULL, and there are the two parts */
   heed__part training;
   heed__part validation;
   heed_optimizer *optimizer;
@@ -47,8 +49,8 @@ struct heed_trainer {
   heed__progress at;
 };
 
-/* Steps of the optimiser in an epoch. */
-int64_t heed__trainer_steps(const heed_trainer *trainer);
+/* Whether so many steps of the optimiser are what so many epochs come to. */
+bool heed__trainer_steps_are(const heed_trainer *trainer, int epochs, int64_t steps);
 
 /* Whether epochs or patience have run out. */
 bool heed__trainer_done(const heed_trainer *trainer);

@@ -40,6 +40,10 @@ FIXTURE_FILES = \
   tests/attention/fixtures/additive-sparse-h2-d17-sharp.npz \
   tests/attention/fixtures/additive-sparse-h3-d5-v2-rectangular.npz \
   tests/attention/fixtures/additive-sparse-h8-d4.npz \
+  tests/attention/fixtures/dot-linear-full-h3-d5-v7.npz \
+  tests/attention/fixtures/dot-linear-sparse-h2-d8.npz \
+  tests/attention/fixtures/dot-relu-full-h3-d5-v7.npz \
+  tests/attention/fixtures/dot-relu-sparse-h2-d8.npz \
   tests/attention/fixtures/dot-sdpa-full-h1-d16.npz \
   tests/attention/fixtures/dot-sdpa-full-h1-d8-long.npz \
   tests/attention/fixtures/dot-sdpa-full-h2-d4-scale.npz \
@@ -52,6 +56,8 @@ FIXTURE_FILES = \
   tests/attention/fixtures/dot-sdpa-sparse-h3-d4-bias-shut.npz \
   tests/attention/fixtures/dot-sdpa-sparse-h3-d5.npz \
   tests/attention/fixtures/dot-sdpa-sparse-h8-d8-v3-rectangular.npz \
+  tests/attention/fixtures/dot-sigmoid-full-h3-d5-v7.npz \
+  tests/attention/fixtures/dot-sigmoid-sparse-h2-d8.npz \
   tests/attention/fixtures/dot-transformer-edges-h1-d8.npz \
   tests/attention/fixtures/dot-transformer-edges-h3-d5-rectangular.npz \
   tests/attention/fixtures/dot-transformer-edges-h4-d8.npz \
@@ -93,3 +99,9 @@ TESTS += tests/attention/test_runs
 tests_attention_test_runs_SOURCES = tests/attention/test_runs.c tests/chance.h
 tests_attention_test_runs_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_attention_test_runs_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/attention/test_heads
+TESTS += tests/attention/test_heads
+tests_attention_test_heads_SOURCES = tests/attention/test_heads.c tests/chance.h
+tests_attention_test_heads_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_attention_test_heads_LDADD = $(TEST_LIBS)

@@ -141,6 +141,7 @@ void trial_make(trial *t, const recipe *r) {
     t->bias = draw(r->seed, 7, n, 1);
     float *coin = draw(r->seed, 8, n, 1);
     for (int64_t i = 0; i < n; i++) {
+      if (r->stretch > 0) t->bias[i] *= r->stretch;
       if (coin[i] < 2 * r->shut - 1) t->bias[i] = -INFINITY;
     }
     free(coin);

@@ -50,6 +50,7 @@ typedef struct recipe {
   int32_t edge_dim; /* 0: no features of pairs */
   int edge_use;     /* of EDGE_*, those the score takes; 0: all */
   heed_normalizer normalizer;
+  float stretch;    /* what biases are multiplied by; 0: 1 */
 } recipe;
 
 enum { EDGE_BIAS = 1, EDGE_KEY = 2, EDGE_VALUE = 4 };

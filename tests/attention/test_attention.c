@@ -86,6 +86,43 @@ START_TEST(long_rows_are_joined) {
 }
 END_TEST
 
+/* Biases that take the sums of some rows, or of some segments of one, beyond the range of floats. */
+START_TEST(large_biases_are_right) {
+  static const struct {
+    int32_t heads, key_dim, value_dim, edge_dim;
+  } sizes[] = {{4, 16, 16, 9}, {8, 8, 8, 0}, {8, 8, 8, 20}, {4, 8, 8, 3}, {1, 16, 16, 5}, {1, 7, 3, 17},
+               {8, 64, 64, 2}, {3, 5, 5, 4}};
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    for (int star_of = 0; star_of < 2; star_of++) {
+      recipe r = star((heed_score)_i, 0);
+      r.heads = sizes[s].heads;
+      r.key_dim = sizes[s].key_dim;
+      r.value_dim = sizes[s].value_dim;
+      r.edge_dim = sizes[s].edge_dim;
+      r.bias_heads = s % 2 == 0 ? r.heads : 1;
+      r.stretch = s % 3 == 0 ? 30 : 300;
+      if (star_of == 0) r.n_keys = 90, r.density = 0.05;
+      trial t;
+      trial_make(&t, &r);
+      int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
+      double *out = malloc((size_t)(n_out + n_weights + r.n_queries * r.heads) * sizeof *out);
+      trial_oracle(&t, out, out + n_out, out + n_out + n_weights);
+      for (int i = 0; i < ISAS; i++) {
+        if (kernels_for(HEED_KERNEL_SPARSE, i) == NULL) continue;
+        trial_run(&t, HEED_KERNEL_SPARSE, 1);
+        double error = relative_error(t.out, out, n_out);
+        error = fmax(error, relative_error(t.weights, out + n_out, n_weights));
+        error = fmax(error, relative_error(t.log_sum_exp, out + n_out + n_weights,
+                                           r.n_queries * r.heads));
+        ck_assert_msg(error < 1e-4, "%s, size %zu: %g", isas[i], s, error);
+      }
+      free(out);
+      trial_free(&t);
+    }
+  }
+}
+END_TEST
+
 /* Copies of the results of one run. */
 static char *results(const trial *t, size_t *bytes) {
   size_t out = (size_t)(t->mask.n_queries * t->spec.heads * t->spec.value_dim) * sizeof(float);
@@ -241,10 +278,35 @@ START_TEST(edges_take_numbers_a_pair_and_head) {
 }
 END_TEST
 
+/* Where streams take them, they take nothing a pair in forward calls. */
+START_TEST(streamed_edges_take_no_pairs) {
+  recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 16, .value_dim = 16, .n_queries = 300,
+              .n_keys = 300, .density = 0.3, .hub = -1};
+  size_t bytes[2];
+  for (int with = 0; with < 2; with++) {
+    r.edge_dim = 9 * with;
+    trial t;
+    trial_make(&t, &r);
+    t.spec.kernel = HEED_KERNEL_SPARSE;
+    heed_attention *plan;
+    ck_assert_int_eq(heed_set_threads(1), HEED_OK);
+    ck_assert_int_eq(heed_attention_new(&plan, &t.spec, &t.mask), HEED_OK);
+    bytes[with] = heed_attention_plan_cost(plan).bytes;
+    heed_attention_free(plan);
+    ck_assert_int_eq(heed_set_threads(0), HEED_OK);
+    ck_assert_int_gt(t.mask.n_pairs * 4 * (int64_t)sizeof(float), 1 << 18);
+    trial_free(&t);
+  }
+  ck_assert_uint_le(bytes[1] - bytes[0], 1 << 17);
+}
+END_TEST
+
 /* What the caller does not ask for does not change what he does. */
 START_TEST(weights_are_there_or_not) {
-  recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 8, .n_queries = 80,
-              .n_keys = 80, .density = 0.05, .hub = 4, .dropout = 0.3f, .seed = 11, .edge_dim = 10};
+  recipe r = {.score = (heed_score)(_i % 4), .heads = 4, .key_dim = 8, .value_dim = 8,
+              .n_queries = 80, .n_keys = 80, .density = 0.05, .hub = 4, .dropout = 0.3f, .seed = 11,
+              .edge_dim = 10};
+  if (_i >= 4) r.bias_heads = 4, r.stretch = 300, r.shut = 0.2f;
   trial t;
   trial_make(&t, &r);
   for (int k = 0; k < KERNELS; k++) {
@@ -535,6 +597,7 @@ int main(void) {
   tcase_add_loop_test(oracle, additive_is_right, 0, SHAPES_HERE);
   tcase_add_loop_test(oracle, other_normalizers_are_right, 0, 3 * SHAPES_HERE);
   tcase_add_loop_test(oracle, long_rows_are_joined, 0, 32);
+  tcase_add_loop_test(oracle, large_biases_are_right, 0, 4);
   suite_add_tcase(suite, oracle);
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 300);
@@ -547,7 +610,8 @@ int main(void) {
   tcase_add_test(rules, keys_serve_as_values);
   tcase_add_test(rules, memory_is_what_the_plan_says);
   tcase_add_test(rules, edges_take_numbers_a_pair_and_head);
-  tcase_add_loop_test(rules, weights_are_there_or_not, 0, 4);
+  tcase_add_loop_test(rules, streamed_edges_take_no_pairs, 0, 2);
+  tcase_add_loop_test(rules, weights_are_there_or_not, 0, 8);
   tcase_add_loop_test(rules, failed_allocations_leave_nothing, 0, 2);
   tcase_add_test(rules, auto_chooses_and_predicts);
   tcase_add_test(rules, bad_arguments_are_named);

@@ -412,6 +412,88 @@ START_TEST(long_rows_are_joined) {
 }
 END_TEST
 
+/* Shapes of streams whose rows leave the range of floats, which have their maximum taken off. */
+START_TEST(large_biases_agree) {
+  static const int32_t shapes[][3] = {{4, 16, 9}, {8, 8, 20}, {4, 8, 0}, {1, 7, 17}, {8, 16, 3}, {1, 16, 64},
+                                      {4, 16, 65}};
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    recipe r = {.score = (heed_score)(_i % 4), .heads = shapes[s][0], .key_dim = shapes[s][1],
+                .value_dim = shapes[s][1], .edge_dim = shapes[s][2], .n_queries = 90, .n_keys = 70,
+                .density = 0.04, .hub = 60, .bias_heads = _i < 4 ? shapes[s][0] : 1, .shut = 0.1f,
+                .stretch = s % 2 == 0 ? 40 : 200, .dropout = 0.2f, .seed = s};
+    kernels_agree_on(r);
+  }
+}
+END_TEST
+
+/* Two graphs side by side: the second one's numbers are those it has alone, bit by bit, though rows of the
+ * first, with which it shares tasks, leave the range of floats. */
+START_TEST(a_graph_has_the_same_bits_beside_another) {
+  enum { N = 75, FIRST = 31 };
+  recipe r = {.score = (heed_score)(_i % 4), .heads = _i < 4 ? 4 : 8, .key_dim = _i < 4 ? 16 : 8,
+              .value_dim = _i < 4 ? 16 : 8, .n_queries = N, .n_keys = N, .density = 0.06, .hub = 50,
+              .bias_heads = _i < 4 ? 4 : 1, .stretch = 3, .seed = 9, .edge_dim = 9};
+  task k;
+  task_make(&k, &r);
+  int64_t n = 0, first = 0;
+  for (int64_t i = 0, p = 0; i < N; i++) {
+    int64_t end = k.t.indptr[i + 1];
+    if (i == FIRST) first = n;
+    for (; p < end; p++) {
+      if ((i < FIRST) == (k.t.indices[p] < FIRST)) k.t.indices[n++] = k.t.indices[p];
+    }
+    k.t.indptr[i + 1] = n;
+  }
+  k.t.mask.n_pairs = n;
+  for (int64_t p = 0; p < first * r.bias_heads; p++) k.t.bias[p] *= 100;
+  int64_t row = (int64_t)r.heads * r.key_dim;
+  for (int isa = 0; isa < ISAS; isa++) {
+    if (kernels_for(HEED_KERNEL_SPARSE, isa) == NULL) continue;
+    task_run(&k, HEED_KERNEL_SPARSE, 2);
+    task alone = k;
+    int64_t indptr[N + 1];
+    int32_t *indices = malloc((size_t)(n - first + 1) * sizeof *indices);
+    for (int64_t i = FIRST; i <= N; i++) indptr[i - FIRST] = k.t.indptr[i] - first;
+    for (int64_t p = first; p < n; p++) indices[p - first] = k.t.indices[p] - FIRST;
+    alone.t.mask = (heed_mask){.n_queries = N - FIRST, .n_keys = N - FIRST, .n_pairs = n - first,
+                               .indptr = indptr, .indices = indices};
+    heed_attention_inputs *in = &alone.t.in;
+    in->query += FIRST * row;
+    in->key += FIRST * row;
+    in->value += FIRST * row;
+    in->bias += first * r.bias_heads;
+    in->edges += first * r.edge_dim;
+    float *out = malloc((size_t)(N * row) * sizeof *out), *log_sums = malloc(N * 8 * sizeof *log_sums);
+    alone.t.to.out = out;
+    alone.t.to.log_sum_exp = log_sums;
+    for (int a = 0; a < ARRAYS; a++) {
+      if (k.gradient[a] == NULL) continue;
+      alone.gradient[a] = malloc((size_t)(k.count[a] + 1) * sizeof(float));
+    }
+    alone.to = (heed_attention_gradients){.out = out, .log_sum_exp = log_sums,
+                                          .d_out = k.d_out + FIRST * row,
+                                          .query = alone.gradient[QUERY], .key = alone.gradient[KEY],
+                                          .value = alone.gradient[VALUE],
+                                          .bias = alone.gradient[BIAS]};
+    task_run(&alone, HEED_KERNEL_SPARSE, 1);
+    size_t nodes = (size_t)((N - FIRST) * row) * sizeof(float);
+    ck_assert_int_eq(memcmp(out, k.t.out + FIRST * row, nodes), 0);
+    for (int a = QUERY; a <= VALUE; a++) {
+      ck_assert_int_eq(memcmp(alone.gradient[a], k.gradient[a] + FIRST * row, nodes), 0);
+    }
+    ck_assert_int_eq(memcmp(alone.gradient[BIAS], k.gradient[BIAS] + first * r.bias_heads,
+                            (size_t)((n - first) * r.bias_heads) * sizeof(float)), 0);
+    for (int a = 0; a < ARRAYS; a++) {
+      if (k.gradient[a] != NULL) free(alone.gradient[a]);
+    }
+    free(out);
+    free(log_sums);
+    free(indices);
+  }
+  task_free(&k);
+}
+END_TEST
+
 START_TEST(threads_do_not_change_a_bit) {
   heed_score score = (heed_score)(_i % 4);
   recipe sizes[] = {star(score, false),
@@ -422,6 +504,9 @@ START_TEST(threads_do_not_change_a_bit) {
                      .n_keys = 530, .density = 2, .hub = -1, .dropout = 0.5f},
                     {.score = score, .heads = 4, .key_dim = 16, .value_dim = 8, .n_queries = 900,
                      .n_keys = 300, .density = 0.02, .hub = 3, .dropout = 0.2f, .bias_heads = 1,
+                     .seed = 4, .edge_dim = 13},
+                    {.score = score, .heads = 4, .key_dim = 16, .value_dim = 16, .n_queries = 900,
+                     .n_keys = 300, .density = 0.02, .hub = 3, .dropout = 0.2f, .bias_heads = 4,
                      .seed = 4, .edge_dim = 13}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     task k;
@@ -909,6 +994,7 @@ int main(void) {
   tcase_add_loop_test(numbers, kernels_agree, 0, 16 * SHAPES_HERE);
   tcase_add_loop_test(numbers, long_rows_are_joined, 0, 40);
   tcase_add_loop_test(numbers, sizes_about_block_limits, 0, 36);
+  tcase_add_loop_test(numbers, large_biases_agree, 0, 8);
   tcase_add_loop_test(numbers, structured_masks_agree, 0, 6);
   suite_add_tcase(suite, numbers);
   TCase *rules = tcase_create("rules");
@@ -916,6 +1002,7 @@ int main(void) {
   tcase_add_checked_fixture(rules, NULL, reset);
   tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 16);
   tcase_add_loop_test(rules, linear_attention_needs_no_pairs, 0, 8);
+  tcase_add_loop_test(rules, a_graph_has_the_same_bits_beside_another, 0, 8);
   tcase_add_loop_test(rules, plans_run_side_by_side, 0, 4);
   tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 12);
   tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 8);

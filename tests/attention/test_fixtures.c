@@ -101,6 +101,10 @@ static void open_fixture(fixture *f, const char *name) {
   } else {
     bool is_dot = strncmp(name, "dot-", 4) == 0;
     f->spec.score = is_dot ? HEED_SCORE_DOT : HEED_SCORE_ADDITIVE;
+    for (int n = 1; is_dot && n <= HEED_NORMALIZER_LINEAR; n++) {
+      const char *of = heed_normalizer_name((heed_normalizer)n);
+      if (strncmp(name + 4, of, strlen(of)) == 0) f->spec.normalizer = (heed_normalizer)n;
+    }
     in->query = nodes(f, "q", &n_queries, &f->spec.key_dim);
     in->key = nodes(f, "k", &n_keys, &f->spec.key_dim);
     in->value = nodes(f, "v", &n_values, &f->spec.value_dim);

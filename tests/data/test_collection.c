@@ -179,6 +179,39 @@ START_TEST(wrong_arrays_are_refused) {
 }
 END_TEST
 
+START_TEST(columns_beside_the_features) {
+  made m;
+  heed_collection *c;
+  make(&m, 12, HEED_TARGET_CLASS);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  int64_t nodes = heed_collection_nodes(c);
+  float *more = calloc((size_t)nodes * 5 + 1, sizeof *more);
+  for (int64_t i = 0; i < nodes * 5; i++) more[i] = (float)i;
+  heed_matrix columns = {more, nodes, 2, 5}, few = {more, nodes - 1, 2, 5}, none = {more, nodes, 0, 5};
+  ck_assert_int_eq(heed_collection_widen(c, &few), HEED_SHAPE);
+  ck_assert_int_eq(heed_collection_widen(c, &none), HEED_SHAPE);
+  for (int n = 0;; n++) {
+    heed__alloc_fail_after(n);
+    heed_status status = heed_collection_widen(c, &columns);
+    heed__alloc_fail_after(-1);
+    if (status == HEED_OK) break;
+    ck_assert_int_eq(status, HEED_NOMEM);
+    ck_assert_int_eq(heed_collection_features(c), 3);
+    ck_assert_ptr_null(heed_collection_feature_name(c, false, 3));
+  }
+  ck_assert_int_eq(heed_collection_features(c), 5);
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 2), "x2");
+  ck_assert_str_eq(heed_collection_feature_name(c, false, 4), "encoding1");
+  const heed_matrix *x = heed_collection_node_matrix(c);
+  for (int64_t i = 0; i < nodes; i++) {
+    for (int k = 0; k < 3; k++) ck_assert(x->data[i * x->stride + k] == m.x[i * 3 + k]);
+    for (int k = 0; k < 2; k++) ck_assert(x->data[i * x->stride + 3 + k] == more[i * 5 + k]);
+  }
+  free(more);
+  heed_collection_free(c);
+}
+END_TEST
+
 START_TEST(the_mask_has_every_edge_twice) {
   made m;
   heed_collection *c;
@@ -922,6 +955,7 @@ int main(void) {
   TCase *made_by_hand = tcase_create("made by hand");
   tcase_add_loop_test(made_by_hand, arrays_come_back, 0, 4);
   tcase_add_loop_test(made_by_hand, wrong_arrays_are_refused, 0, 15);
+  tcase_add_test(made_by_hand, columns_beside_the_features);
   tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
   tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
   tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);

@@ -693,6 +693,32 @@ START_TEST(bad_words_are_named) {
 }
 END_TEST
 
+/* Whatever is read is written so that it is read again as the same. */
+START_TEST(any_bytes_are_words_or_none) {
+  static const char *const pieces[] = {"laplacian", "random-walk", "degree", "sinusoidal", "learned", "rotary",
+                                       "relative", "distance", "quadratic", "none", ":", "+", "x", "3", "12",
+                                       "-1", "0", " ", "9999999999", "\xff"};
+  int good = 0;
+  for (int round = 0; round < 20000; round++) {
+    char text[200] = "", again[512];
+    heed_encodings e, f;
+    for (int64_t n = chance(8); n >= 0; n--) strcat(text, pieces[chance(20)]);
+    if (heed_encodings_read(&e, text) != HEED_OK) continue;
+    good++;
+    ok(heed_encodings_write(&e, again, sizeof again));
+    ok(heed_encodings_read(&f, again));
+    ck_assert_int_eq(e.n, f.n);
+    for (int i = 0; i < e.n; i++) {
+      ck_assert_int_eq(e.at[i].kind, f.at[i].kind);
+      ck_assert_int_eq(e.at[i].size, f.at[i].size);
+      ck_assert_int_eq(e.at[i].grid[0], f.at[i].grid[0]);
+      ck_assert_int_eq(e.at[i].grid[1], f.at[i].grid[1]);
+    }
+  }
+  ck_assert_int_gt(good, 200);
+}
+END_TEST
+
 START_TEST(words_fill_what_they_name) {
   enum { N = 12 };
   uint8_t *a = random_matrix(N, 20, true, 1);
@@ -842,6 +868,7 @@ int main(void) {
   tcase_add_test(tests, threads_do_not_matter);
   tcase_add_test(tests, words_are_read_and_written);
   tcase_add_test(tests, bad_words_are_named);
+  tcase_add_test(tests, any_bytes_are_words_or_none);
   tcase_add_test(tests, words_fill_what_they_name);
   tcase_add_test(tests, bad_arguments_are_refused);
   tcase_add_test(tests, no_nodes_are_fine);

@@ -13,6 +13,11 @@ static void ok(heed_status status) {
   ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
 }
 
+static void fails(heed_status status, heed_status wanted, const char *word) {
+  ck_assert_msg(status == wanted, "%s: %s", heed_status_name(status), heed_message());
+  ck_assert_msg(strstr(heed_message(), word) != NULL, "'%s' not in '%s'", word, heed_message());
+}
+
 /* The orders that this build has. */
 static int orders(heed_order *list) {
   int n = 0;
@@ -302,6 +307,67 @@ START_TEST(failed_allocations_leave_nothing) {
 }
 END_TEST
 
+/* Every node has one part, parts are of about one size, the same seed gives the same; METIS's cut few pairs. */
+START_TEST(parts_divide_the_nodes) {
+  enum { SIDE = 40, N = SIDE * SIDE, PARTS = 16 };
+  static int32_t part[N], again[N];
+  heed_mask mask;
+  grid_mask(&mask, SIDE, SIDE);
+  for (int32_t parts = 1; parts <= PARTS; parts *= 4) {
+    int64_t sizes[PARTS] = {0}, cut = 0;
+    ok(heed_mask_partition(&mask, parts, 5, part));
+    ok(heed_mask_partition(&mask, parts, 5, again));
+    ck_assert(memcmp(part, again, sizeof part) == 0);
+    for (int i = 0; i < N; i++) {
+      ck_assert_int_ge(part[i], 0);
+      ck_assert_int_lt(part[i], parts);
+      sizes[part[i]]++;
+      for (int64_t q = mask.indptr[i]; q < mask.indptr[i + 1]; q++) {
+        cut += part[mask.indices[q]] != part[i];
+      }
+    }
+    for (int32_t k = 0; k < parts; k++) {
+      ck_assert_int_ge(sizes[k], N / parts / 2);
+      ck_assert_int_le(sizes[k], 2 * N / parts);
+    }
+    /* Of 16 squares of 10 x 10, 480 of 8000 pairs lead out; of random parts 15 of 16. */
+    ck_assert_int_lt(cut, 2 * 480 + (heed_order_has_metis() ? 0 : 480));
+  }
+  heed_mask_free(&mask);
+  /* Pairs in one direction alone, in runs, none at all, as many parts as nodes. */
+  random_mask(&mask, 50, 200, true);
+  ok(heed_mask_partition(&mask, 50, 1, part));
+  for (int i = 0; i < 50; i++) ck_assert(part[i] >= 0 && part[i] < 50);
+  heed_mask_free(&mask);
+  ok(heed_mask_full(&mask, 7, 7));
+  ok(heed_mask_partition(&mask, 3, 1, part));
+  static const int32_t stretches[] = {0, 0, 1, 1, 2, 2, 2};
+  ck_assert(memcmp(part, stretches, sizeof stretches) == 0);
+  fails(heed_mask_partition(&mask, 8, 1, part), HEED_RANGE, "8 parts of 7 nodes");
+  fails(heed_mask_partition(&mask, 0, 1, part), HEED_RANGE, "0 parts");
+  heed_mask_free(&mask);
+  ok(heed_mask_full(&mask, 7, 6));
+  fails(heed_mask_partition(&mask, 2, 1, part), HEED_SHAPE, "7 queries but 6 keys");
+}
+END_TEST
+
+START_TEST(parts_without_memory) {
+  static int32_t part[300];
+  heed_mask mask;
+  random_mask(&mask, 300, 900, true);
+  size_t held = heed_memory_held();
+  heed_status status = HEED_NOMEM;
+  for (long n = 0; status != HEED_OK; n++) {
+    heed__alloc_fail_after(n);
+    status = heed_mask_partition(&mask, 5, 1, part);
+    heed__alloc_fail_after(-1);
+    if (status != HEED_OK) ck_assert_int_eq(status, HEED_NOMEM);
+    ck_assert_uint_eq(heed_memory_held(), held);
+  }
+  heed_mask_free(&mask);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("order");
   TCase *tests = tcase_create("order");
@@ -315,6 +381,8 @@ int main(void) {
   tcase_add_test(tests, auto_orders_where_it_should_pay);
   tcase_add_test(tests, names_and_refusals);
   tcase_add_test(tests, failed_allocations_leave_nothing);
+  tcase_add_test(tests, parts_divide_the_nodes);
+  tcase_add_test(tests, parts_without_memory);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

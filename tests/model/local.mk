@@ -53,6 +53,12 @@ tests_model_test_bind_SOURCES = tests/model/test_bind.c
 tests_model_test_bind_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_test_bind_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/model/test_sampled
+TESTS += tests/model/test_sampled
+tests_model_test_sampled_SOURCES = tests/model/test_sampled.c tests/chance.h
+tests_model_test_sampled_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_sampled_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/model/test_positions
 TESTS += tests/model/test_positions
 tests_model_test_positions_SOURCES = tests/model/test_positions.c tests/chance.h

@@ -957,7 +957,7 @@ START_TEST(test_spec_text) {
   ck_assert_str_eq(heed_pooling_name(HEED_POOLING_NONE), "none");
   ck_assert_str_eq(heed_pooling_name((heed_pooling)3), "?");
   ck_assert_str_eq(heed_edge_use_name(HEED_EDGES_BIAS), "bias");
-  ck_assert_str_eq(heed_edge_use_name((heed_edge_use)3), "?");
+  ck_assert_str_eq(heed_edge_use_name((heed_edge_use)4), "?");
   heed_pooling pooling;
   heed_edge_use use;
   must_fail(heed_pooling_from_name("all", &pooling), HEED_ARGUMENT, "mean, sum or max");
@@ -1094,7 +1094,8 @@ START_TEST(test_edge_inputs) {
   edges = in.edges;
   uint8_t wanted[NODES] = {1};
   bad.wanted = wanted;
-  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "wanted");
+  must(heed_pass_new(&pass, model, &bad, true));
+  heed_pass_free(pass);
   bad.wanted = NULL;
   heed_mask full;
   must(heed_mask_full(&full, NODES, NODES));

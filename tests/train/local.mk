@@ -10,6 +10,7 @@ tests_train_test_train_SOURCES = tests/train/test_train.c tests/train/train_test
   tests/train/test_import.c \
   tests/train/test_loss.c \
   tests/train/test_metric.c \
+  tests/train/test_minibatch.c \
   tests/train/test_optimizer.c
 tests_train_test_train_CPPFLAGS = $(TEST_CPPFLAGS) \
   -DFIXTURES='"$(abs_top_srcdir)/tests/train/fixtures/"'

@@ -14,6 +14,7 @@ TCase *import_tests(void);
 TCase *checkpoint_tests(void);
 TCase *experiment_tests(void);
 TCase *collection_tests(void);
+TCase *minibatch_tests(void);
 
 static inline void ok(heed_status status) {
   ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());

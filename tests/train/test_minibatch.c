@@ -1,0 +1,303 @@
+/* Mini-batches of one graph: neighbours drawn, or whole parts. */
+#include <math.h>
+#include <stdlib.h>
+
+#define TARGET "fit.safetensors"
+#include "base/alloc.h"
+#include "folder.h"
+#include "problem.h"
+#include "train/trainer.h"
+#include "train_test.h"
+
+static problem p;
+
+static void set_up(void) {
+  problem_open(&p, "sbm:n=300,blocks=3,in=0.08,out=0.004,features=8,noise=2");
+}
+
+static void tear_down(void) { problem_end(&p); }
+
+static heed_model *model_of(heed_model_kind kind, float dropout) {
+  heed_model_spec spec = problem_model(&p, kind);
+  heed_model *model;
+  spec.dropout = dropout;
+  if (kind != HEED_MODEL_MLP) spec.attention_dropout = dropout;
+  ok(heed_model_build(&model, &spec, 3));
+  return model;
+}
+
+/* 0: drawn neighbours; 1: all neighbours; 2: parts; 3: one number for all layers; 4: training nodes all at once. */
+static heed_fit_spec fit_of(int way) {
+  heed_fit_spec fit = heed_fit_spec_default();
+  fit.epochs = 30;
+  fit.optimizer.rate = 0.02F;
+  if (way == 2) {
+    fit.clusters = 12;
+    fit.cluster_batch = 3;
+    return fit;
+  }
+  fit.batch = way == 4 ? 0 : 8;
+  fit.fanouts = way == 1 ? 0 : way == 3 ? 1 : 2;
+  fit.fanout[0] = 4;
+  fit.fanout[1] = way == 4 ? -1 : 3;
+  if (way == 4) fit.fanout[0] = -1;
+  return fit;
+}
+enum { WAYS = 5 };
+
+/* With all neighbours and all training nodes in one step, and nothing dropped out, it is training on the whole
+ * graph, to the bit. */
+START_TEST(one_batch_is_the_whole_graph) {
+  for (int kind = HEED_MODEL_MLP; kind <= HEED_MODEL_TRANSFORMER; kind++) {
+    heed_model *one = model_of((heed_model_kind)kind, 0), *two = model_of((heed_model_kind)kind, 0);
+    heed_fit_spec whole = fit_of(4), batches = fit_of(4);
+    whole.fanouts = 0;
+    heed_trainer *a, *b;
+    ok(heed_trainer_new(&a, one, &p.task, &whole, 7));
+    ok(heed_trainer_new(&b, two, &p.task, &batches, 7));
+    ck_assert_ptr_null(a->minibatches);
+    ck_assert_ptr_nonnull(b->minibatches);
+    for (int e = 0; e < 4; e++) {
+      heed_epoch x, y;
+      bool done;
+      ok(heed_trainer_epoch(a, &x, &done));
+      ok(heed_trainer_epoch(b, &y, &done));
+      ck_assert(x.train_loss == y.train_loss);
+      ck_assert_double_le(fabs(x.val_loss - y.val_loss), 1e-5 * x.val_loss);
+      ck_assert(x.val == y.val);
+    }
+    ck_assert(memcmp(heed_model_parameters(one), heed_model_parameters(two),
+                     (size_t)heed_model_parameter_count(one) * sizeof(float)) == 0);
+    heed_run first, second;
+    ok(heed_trainer_finish(a, &first));
+    ok(heed_trainer_finish(b, &second));
+    ck_assert(first.test == second.test);
+    heed_trainer_free(a);
+    heed_trainer_free(b);
+    heed_model_free(one);
+    heed_model_free(two);
+  }
+}
+END_TEST
+
+START_TEST(mini_batches_learn) {
+  for (int kind = HEED_MODEL_GAT; kind <= HEED_MODEL_TRANSFORMER; kind++) {
+    heed_model *model = model_of((heed_model_kind)kind, 0.1F);
+    heed_fit_spec fit = fit_of(_i);
+    heed_trainer *trainer;
+    heed_run run;
+    ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
+    ok(heed_fit(trainer, NULL, NULL, &run));
+    ck_assert_msg(run.test > 0.8, "%s: %g", heed_model_kind_name((heed_model_kind)kind), run.test);
+    /* The model that is left, over all nodes by itself. */
+    float *output = malloc((size_t)p.inputs.n_nodes * 3 * sizeof *output);
+    ck_assert_ptr_nonnull(output);
+    double again;
+    ok(heed_model_infer(model, &p.inputs, 50, output));
+    heed_matrix x = heed_matrix_view(output, p.inputs.n_nodes, 3);
+    ok(heed_metric_compute(HEED_METRIC_ACCURACY, &x, &p.targets, p.test[0], &again));
+    ck_assert(again == run.test);
+    free(output);
+    heed_trainer_free(trainer);
+    heed_model_free(model);
+  }
+}
+END_TEST
+
+static void epochs(heed_trainer *trainer, int n, heed_epoch *of) {
+  bool done;
+  for (int e = 0; e < n; e++) ok(heed_trainer_epoch(trainer, of + e, &done));
+}
+
+/* The same bits for any number of threads, and when resumed. */
+START_TEST(seed_and_epoch_say_everything) {
+  heed_fit_spec fit = fit_of(_i);
+  heed_epoch straight[6], pieces[6];
+  size_t bytes = 0;
+  float *expected = NULL;
+  static const int threads[] = {1, 3};
+  for (int t = 0; t < 2; t++) {
+    heed_model *model = model_of(HEED_MODEL_GATV2, 0.3F);
+    heed_trainer *trainer;
+    ok(heed_set_threads(threads[t]));
+    ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
+    epochs(trainer, 6, t == 0 ? straight : pieces);
+    bytes = (size_t)heed_model_parameter_count(model) * sizeof(float);
+    if (t == 0) {
+      expected = malloc(bytes);
+      ck_assert_ptr_nonnull(expected);
+      memcpy(expected, heed_model_parameters(model), bytes);
+    }
+    ck_assert(memcmp(expected, heed_model_parameters(model), bytes) == 0);
+    heed_trainer_free(trainer);
+    heed_model_free(model);
+  }
+  ok(heed_set_threads(0));
+  heed_model *model = model_of(HEED_MODEL_GATV2, 0.3F);
+  heed_trainer *trainer;
+  ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
+  epochs(trainer, 3, pieces);
+  make_folder();
+  ok(heed_trainer_save(trainer, target));
+  heed_trainer_free(trainer);
+  heed_model_free(model);
+  model = model_of(HEED_MODEL_GATV2, 0.3F);
+  ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
+  ok(heed_trainer_resume(trainer, target));
+  epochs(trainer, 3, pieces + 3);
+  for (int e = 0; e < 6; e++) {
+    ck_assert(straight[e].train_loss == pieces[e].train_loss);
+    ck_assert(straight[e].val_loss == pieces[e].val_loss);
+  }
+  ck_assert(memcmp(expected, heed_model_parameters(model), bytes) == 0);
+  heed_trainer_free(trainer);
+  /* Another way is another fit. */
+  heed_fit_spec other = fit_of((_i + 1) % WAYS);
+  ok(heed_trainer_new(&trainer, model, &p.task, &other, 7));
+  ck_assert_int_eq(heed_trainer_resume(trainer, target), HEED_ARGUMENT);
+  heed_trainer_free(trainer);
+  heed_model_free(model);
+  remove_folder();
+  free(expected);
+}
+END_TEST
+
+START_TEST(memory_does_not_grow) {
+  heed_fit_spec fit = fit_of(_i);
+  heed_model *model = model_of(HEED_MODEL_TRANSFORMER, 0.1F);
+  heed_trainer *trainer;
+  heed_epoch of[6];
+  ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
+  epochs(trainer, 4, of);
+  size_t held = heed_memory_held();
+  const heed__minibatches *b = trainer->minibatches;
+  int64_t bytes = heed__minibatches_bytes(b);
+  epochs(trainer, 6, of);
+  /* No more than a larger batch has asked for. */
+  ck_assert_int_le((int64_t)(heed_memory_held() - held), 2 * (heed__minibatches_bytes(b) - bytes));
+  ck_assert_int_le(b->room.n_nodes, p.inputs.n_nodes);
+  heed_trainer_free(trainer);
+  heed_model_free(model);
+}
+END_TEST
+
+START_TEST(what_is_refused) {
+  heed_model *model = model_of(HEED_MODEL_GAT, 0);
+  heed_trainer *trainer;
+  heed_fit_spec fit = fit_of(0);
+  fit.fanouts = 3;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_ARGUMENT, "2 masked layers");
+  fit.fanouts = HEED_MAX_HOPS + 1;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_RANGE, "17");
+  fit = fit_of(0);
+  fit.fanout[1] = -7;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_RANGE, "fan-out -7 of hop 2");
+  fit = fit_of(2);
+  fit.cluster_batch = 0;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_RANGE, "0 a batch");
+  fit = fit_of(2);
+  fit.clusters = 301;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_RANGE, "301 parts of 300 nodes");
+  fit = fit_of(2);
+  fit.batch = 3;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_ARGUMENT, "also a batch");
+  fit = fit_of(0);
+  fit.batch = -1;
+  fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_ARGUMENT, "-1 nodes");
+  heed_task task = p.task;
+  uint8_t nobody[300] = {0};
+  fit = fit_of(0);
+  task.train = nobody;
+  fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "training: none of 300");
+  task = p.task;
+  task.validation = nobody;
+  fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "validation: none");
+  int32_t unknown[300];
+  for (int i = 0; i < 300; i++) unknown[i] = -1;
+  task = p.task;
+  task.targets.labels = unknown;
+  fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "known target");
+  const int64_t ptr[2] = {0, 300};
+  task = p.task;
+  task.inputs.n_graphs = 1;
+  task.inputs.graph_ptr = ptr;
+  fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "1 graphs");
+  heed_model_free(model);
+}
+END_TEST
+
+START_TEST(memory_may_run_out) {
+  for (int way = 0; way < 3; way += 2) {
+    heed_model *model = model_of(HEED_MODEL_GAT, 0.1F);
+    heed_fit_spec fit = fit_of(way);
+    heed_status status = HEED_NOMEM;
+    size_t held = heed_memory_held();
+    for (int n = 0; status != HEED_OK; n++) {
+      heed_trainer *trainer;
+      heed__alloc_fail_after(n);
+      status = heed_trainer_new(&trainer, model, &p.task, &fit, 7);
+      heed__alloc_fail_after(-1);
+      ck_assert(status == HEED_OK || status == HEED_NOMEM);
+      if (status == HEED_OK) heed_trainer_free(trainer);
+      ck_assert_uint_eq(heed_memory_held(), held);
+    }
+    /* In the midst of an epoch, which can be begun again. */
+    heed_trainer *trainer;
+    heed_epoch epoch;
+    bool done;
+    ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
+    status = HEED_NOMEM;
+    for (int n = 0; status != HEED_OK; n++) {
+      heed__alloc_fail_after(n);
+      status = heed_trainer_epoch(trainer, &epoch, &done);
+      heed__alloc_fail_after(-1);
+      ck_assert(status == HEED_OK || status == HEED_NOMEM);
+    }
+    heed_trainer_free(trainer);
+    ck_assert_uint_eq(heed_memory_held(), held);
+    heed_model_free(model);
+  }
+}
+END_TEST
+
+START_TEST(experiments_take_them) {
+  heed_model_spec spec = problem_model(&p, HEED_MODEL_GAT);
+  heed_fit_spec fit = fit_of(0);
+  static const uint64_t seeds[] = {1, 2};
+  heed_run runs[2];
+  fit.epochs = 15;
+  heed_experiment experiment = {.model = &spec,
+                                .fit = &fit,
+                                .inputs = p.inputs,
+                                .targets = p.targets,
+                                .seeds = seeds,
+                                .n_seeds = 2,
+                                .splits = p.splits,
+                                .train = p.train,
+                                .validation = p.validation,
+                                .test = p.test,
+                                .n_splits = 1};
+  for (int order = HEED__ORDER_TOGETHER; order <= HEED__ORDER_IN_TURN; order++) {
+    heed_experiment_result result = {.runs = runs};
+    ok(heed__experiment_run(&experiment, NULL, NULL, (heed__order)order, &result));
+    ck_assert_int_eq(result.n_runs, 2);
+    ck_assert_double_gt(result.test_mean, 0.8);
+    ck_assert_int_gt((int64_t)result.peak_bytes, 10000);
+    heed_model_free(result.best);
+  }
+}
+END_TEST
+
+TCase *minibatch_tests(void) {
+  TCase *tests = tcase_create("minibatch");
+  tcase_set_timeout(tests, 120);
+  tcase_add_checked_fixture(tests, set_up, tear_down);
+  tcase_add_test(tests, one_batch_is_the_whole_graph);
+  tcase_add_loop_test(tests, mini_batches_learn, 0, WAYS - 1);
+  tcase_add_loop_test(tests, seed_and_epoch_say_everything, 0, WAYS);
+  tcase_add_loop_test(tests, memory_does_not_grow, 0, 3);
+  tcase_add_test(tests, what_is_refused);
+  tcase_add_test(tests, memory_may_run_out);
+  tcase_add_test(tests, experiments_take_them);
+  return tests;
+}
