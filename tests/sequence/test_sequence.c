@@ -305,6 +305,7 @@ static void decode(const shape *s, heed_decoder *decoder, const batch *b, const 
         ck_assert_msg(fabs((double)got - want) < 2e-5 * (1 + fabs(want)),
                       "%s, sequence %d, step %lld, logit %d: %.9g, not %.9g", s->name, g,
                       (long long)t, j, (double)got, want);
+        if (strstr(heed_matrix_library(), "BLAS") != NULL) continue; /* promises no bits */
         ck_assert_msg(memcmp(&got, bits + at[g] * TOKENS + j, sizeof got) == 0,
                       "%s, sequence %d, step %lld, logit %d: %.9g, not the bits of %.9g", s->name,
                       g, (long long)t, j, (double)got, (double)bits[at[g] * TOKENS + j]);
@@ -315,6 +316,7 @@ static void decode(const shape *s, heed_decoder *decoder, const batch *b, const 
 
 START_TEST(test_decoder) {
   const shape *s = shapes + _i;
+  size_t held = heed_memory_held();
   heed_model *model = model_new(s);
   batch *one = batch_new(s, lengths1, contexts1), *two = batch_new(s, lengths2, contexts2);
   float *expected[2] = {whole(s, model, one, false), whole(s, model, two, false)};
@@ -337,6 +339,7 @@ START_TEST(test_decoder) {
   free(one);
   free(two);
   heed_model_free(model);
+  ck_assert_uint_eq(heed_memory_held(), held);
 }
 END_TEST
 
