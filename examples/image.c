@@ -1,6 +1,7 @@
-/* An image as a set of pixels: which way do its stripes run? Every pixel is a node whose one feature is its grey,
- * and attention knows of places only by the offset from pixel to pixel, with a learned bias for each. The same model is trained under two masks: the grid, each pixel and its eight neighbours (what a
- * convolution sees), and the full one, each pixel and all others of the image.
+/* An image as a set of pixels: which way do its stripes run? Every pixel is a node whose one feature is its
+ * grey, and attention knows of places only by the offset from pixel to pixel, with a learned bias for each.
+ * The same model is trained under two masks: the grid, each pixel and its eight neighbours (what a convolution
+ * sees), and the full one, each pixel and all others of the image.
  *   image 16     images of 16 x 16 */
 #include <heed.h>
 #include <stdio.h>

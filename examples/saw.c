@@ -111,7 +111,7 @@ int main(void) {
   check(heed_set_threads(1)); /* sentences are too short to share */
   printf("%lld sentences; %lld with two saws and an I are not learnt from\n\n", (long long)n_sentences,
          (long long)n_tests);
-  printf("%-32s %-8s %-8s %-8s %-8s\n", "", "I", "saw", "a", "saw");
+  printf("%-32s %-8s %-8s %-8s %-8s\n", "", words[0], words[3], words[6], words[3]);
   double alone, set, order;
   bool by_word = tell("each word alone", HEED_MODEL_MLP, 0, first, &alone);
   bool by_set = tell("attention, no positions", HEED_MODEL_TRANSFORMER, 0, first, &set);
