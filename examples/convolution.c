@@ -1,7 +1,8 @@
-/* Attention can be a convolution (Cordonnier et al. 2020): with a head for each of the K^2 pixels of a kernel,
- * each attending to the pixel at its own offset, and a linear layer over the heads, which holds the kernel.
- * Once each head's mask says where to look, and the equality is exact; once relative positions do, by the
- * quadratic encoding, and it holds up to rounding. An argument is the size of the image. */
+/* Attention can be a convolution (Cordonnier et al. 2020): with a head for each of the K^2 pixels
+ * of a kernel, each attending to the pixel at its own offset, and a linear layer over the heads,
+ * which holds the kernel. Once each head's mask says where to look, and the equality is exact; once
+ * relative positions do, by the quadratic encoding, and it holds up to rounding. An argument is the
+ * size of the image. */
 #include <heed.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ static void apply(const float *patch, const float *kernel, float *out) {
 }
 
 /* The largest difference from the convolution over the pixels inside the border of zeros. */
-static double difference(const float *heads, const float *kernel, const float *image, int64_t side) {
+static double difference(const float *heads, const float *kernel, const float *image,
+                         int64_t side) {
   double largest = 0;
   for (int64_t y = 1; y < side - 1; y++) {
     for (int64_t x = 1; x < side - 1; x++) {
@@ -42,7 +44,8 @@ static double difference(const float *heads, const float *kernel, const float *i
       }
       apply(patch, kernel, convolved);
       apply(heads + (y * side + x) * PATCH, kernel, attended);
-      for (int o = 0; o < OUT; o++) largest = fmax(largest, fabs((double)convolved[o] - (double)attended[o]));
+      for (int o = 0; o < OUT; o++)
+        largest = fmax(largest, fabs((double)convolved[o] - (double)attended[o]));
     }
   }
   return largest;
@@ -73,7 +76,8 @@ int main(int argc, char **argv) {
   }
   double exact = difference(heads, kernel, image, side);
 
-  /* Everybody sees everybody, and the logit of a pair at offset d is -alpha |d - centre of the head|^2. */
+  /* Everybody sees everybody, and the logit of a pair at offset d is -alpha |d - centre of the
+   * head|^2. */
   heed_mask full, pairs;
   check(heed_mask_full(&full, n, n));
   check(heed_mask_explicit(&pairs, &full));
@@ -102,7 +106,8 @@ int main(int argc, char **argv) {
         .query = none, .key = none, .value = values, .edges = offsets, .edge_bias = edge_bias};
     check(heed_attend(&spec, &pairs, &in, &(heed_attention_outputs){.out = heads}));
     relative = difference(heads, kernel, image, side);
-    printf("quadratic relative positions, alpha %2d:   largest difference %g\n", strength, relative);
+    printf("quadratic relative positions, alpha %2d:   largest difference %g\n", strength,
+           relative);
   }
   free(image);
   free(values);

@@ -1,7 +1,8 @@
-/* An image as a set of pixels: which way do its stripes run? Every pixel is a node whose one feature is its grey,
- * and attention knows of places only by the offset from pixel to pixel, with a learned bias for each. The same model is trained under two masks: the grid, each pixel and its eight neighbours (what a
- * convolution sees), and the full one, each pixel and all others of the image.
- *   image 16     images of 16 x 16 */
+/* An image as a set of pixels: which way do its stripes run? Every pixel is a node whose one
+ * feature is its grey, and attention knows of places only by the offset from pixel to pixel, with a
+ * learned bias for each. The same model is trained under two masks: the grid, each pixel and its
+ * eight neighbours (what a convolution sees), and the full one, each pixel and all others of the
+ * image. image 16     images of 16 x 16 */
 #include <heed.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,8 @@ static void grid_of_all(heed_mask *mask, int64_t side) {
   free(indices);
 }
 
-static double learn(const heed_task *of, const heed_mask *mask, const int32_t *places, int32_t side) {
+static double learn(const heed_task *of, const heed_mask *mask, const int32_t *places,
+                    int32_t side) {
   int32_t *offsets = room((size_t)mask->n_pairs, sizeof *offsets);
   check(heed_pairs_offset(mask, places, 2, side - 1, offsets));
   heed_task task = *of;

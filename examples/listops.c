@@ -1,13 +1,24 @@
-/* ListOps of the Long Range Arena (Nangia and Bowman 2018; Tay et al. 2021): what is [MAX 2 9 [MIN 4 7] 0]?
- * Expressions are generated; a token is a node, an expression a graph. Attention to all of the expression against
- * a window of its tokens, both with learned positions, beside always saying the most frequent answer.
- *   listops 100 2000     expressions of up to 100 tokens, 2000 of them */
+/* ListOps of the Long Range Arena (Nangia and Bowman 2018; Tay et al. 2021): what is [MAX 2 9 [MIN
+ * 4 7] 0]? Expressions are generated; a token is a node, an expression a graph. Attention to all of
+ * the expression against a window of its tokens, both with learned positions, beside always saying
+ * the most frequent answer. listops 100 2000     expressions of up to 100 tokens, 2000 of them */
 #include <heed.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS = 10, MAX = DIGITS, MIN, MEDIAN, SUM, CLOSE, TOKENS, WINDOW = 4, MOST_PARTS = 5, DRAWS = 1 << 16 };
+enum {
+  DIGITS = 10,
+  MAX = DIGITS,
+  MIN,
+  MEDIAN,
+  SUM,
+  CLOSE,
+  TOKENS,
+  WINDOW = 4,
+  MOST_PARTS = 5,
+  DRAWS = 1 << 16
+};
 
 typedef struct text {
   int32_t *tokens;
@@ -40,7 +51,8 @@ static int ascending(const void *a, const void *b) { return *(const int *)a - *(
 /* Writes an expression of at most t->end - t->n tokens; its value. */
 static int expression(text *t, int depth) {
   int64_t left = t->end - t->n;
-  if (left < 5 || depth > 3 || (depth > 0 && chance(4) > 0)) return t->tokens[t->n++] = chance(DIGITS);
+  if (left < 5 || depth > 3 || (depth > 0 && chance(4) > 0))
+    return t->tokens[t->n++] = chance(DIGITS);
   int what = MAX + chance(4), parts[MOST_PARTS], n = 2 + chance(MOST_PARTS - 1), sum = 0;
   t->tokens[t->n++] = what;
   t->end--; /* for the bracket */
@@ -105,7 +117,8 @@ int main(int argc, char **argv) {
     parts[part][g] = 1;
     if (part == 2) tests++, of[answers[g]]++;
     for (int64_t i = ptr[g]; i < t.n; i++) { /* the tokens within a window of the expression */
-      int64_t from = i - WINDOW > ptr[g] ? i - WINDOW : ptr[g], end = i + WINDOW + 1 < t.n ? i + WINDOW + 1 : t.n;
+      int64_t from = i - WINDOW > ptr[g] ? i - WINDOW : ptr[g],
+              end = i + WINDOW + 1 < t.n ? i + WINDOW + 1 : t.n;
       starts[i] = (int32_t)from;
       counts[i] = (int32_t)(end - from);
     }
@@ -116,12 +129,15 @@ int main(int argc, char **argv) {
   heed_matrix x = heed_matrix_view(features, t.n, TOKENS);
   heed_mask window;
   check(heed_mask_runs(&window, t.n, t.n, starts, counts));
-  const heed_task task = {
-      .inputs = {.n_nodes = t.n, .dense = &x, .mask = &window, .n_graphs = graphs, .graph_ptr = ptr},
-      .targets = {.labels = answers},
-      .train = parts[0],
-      .validation = parts[1],
-      .test = parts[2]};
+  const heed_task task = {.inputs = {.n_nodes = t.n,
+                                     .dense = &x,
+                                     .mask = &window,
+                                     .n_graphs = graphs,
+                                     .graph_ptr = ptr},
+                          .targets = {.labels = answers},
+                          .train = parts[0],
+                          .validation = parts[1],
+                          .test = parts[2]};
   double guess = (double)frequent / (double)tests;
   printf("%lld expressions of %.1f tokens on average, %lld at most\n", (long long)graphs,
          (double)t.n / (double)graphs, (long long)longest);

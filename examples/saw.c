@@ -1,6 +1,6 @@
-/* "I saw a saw": which of the two is the verb? A tagger that looks at one word at a time gives both the same
- * tag, for they are the same word. Attention over the sentence alone cannot tell them apart either: to it a
- * sentence is a set of words. With positions it can. */
+/* "I saw a saw": which of the two is the verb? A tagger that looks at one word at a time gives both
+ * the same tag, for they are the same word. Attention over the sentence alone cannot tell them
+ * apart either: to it a sentence is a set of words. With positions it can. */
 #include <heed.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 
 enum { PRONOUN, VERB, ARTICLE, NOUN, TAGS };
 static const char *const tags[TAGS] = {"pronoun", "verb", "article", "noun"};
-static const char *const words[] = {"I",   "you", "we",  "saw",  "like", "hold",
-                                    "a",   "the", "dog", "nail"};
+static const char *const words[] = {"I",    "you", "we",  "saw", "like",
+                                    "hold", "a",   "the", "dog", "nail"};
 enum { WORDS = sizeof words / sizeof *words, LONGEST = 5, MOST = 4000 };
 
 /* The words of each tag; "saw", number 3, is a verb and a noun. */
@@ -27,8 +27,8 @@ static void check(heed_status status) {
   exit(1);
 }
 
-/* Every sentence of a pattern of tags. Those with "saw" twice that speak of "I" are for the test, the others to learn
- * from. */
+/* Every sentence of a pattern of tags. Those with "saw" twice that speak of "I" are for the test,
+ * the others to learn from. */
 static void sentences(const int *pattern, int length) {
   int at[LONGEST] = {0};
   for (;;) {
@@ -52,15 +52,17 @@ static void sentences(const int *pattern, int length) {
   }
 }
 
-/* Learns, says what it makes of the sentence that begins at node `first`, and whether the saws differ. */
+/* Learns, says what it makes of the sentence that begins at node `first`, and whether the saws
+ * differ. */
 static bool tell(const char *what, heed_model_kind kind, int64_t positions, int64_t first,
                  double *accuracy) {
   heed_matrix x = heed_matrix_view(features, n_nodes, WORDS);
-  heed_task task = {.inputs = {.n_nodes = n_nodes, .dense = &x, .n_graphs = n_sentences, .graph_ptr = ptr},
-                    .targets = {.labels = labels},
-                    .train = train,
-                    .validation = train,
-                    .test = test};
+  heed_task task = {
+      .inputs = {.n_nodes = n_nodes, .dense = &x, .n_graphs = n_sentences, .graph_ptr = ptr},
+      .targets = {.labels = labels},
+      .train = train,
+      .validation = train,
+      .test = test};
   heed_model_spec spec = heed_model_spec_default(kind);
   spec.features = WORDS;
   spec.outputs = TAGS;
@@ -101,7 +103,8 @@ static bool tell(const char *what, heed_model_kind kind, int64_t positions, int6
 }
 
 int main(void) {
-  static const int plain[] = {PRONOUN, VERB, ARTICLE, NOUN}, long_one[] = {ARTICLE, NOUN, VERB, ARTICLE, NOUN},
+  static const int plain[] = {PRONOUN, VERB, ARTICLE, NOUN},
+                   long_one[] = {ARTICLE, NOUN, VERB, ARTICLE, NOUN},
                    turned[] = {ARTICLE, NOUN, VERB, PRONOUN};
   sentences(plain, 4);
   sentences(long_one, 5);
@@ -109,9 +112,9 @@ int main(void) {
   int64_t first = 0; /* the first sentence of the first pattern with two saws: "I saw a saw" */
   while (!test[first]) first++;
   check(heed_set_threads(1)); /* sentences are too short to share */
-  printf("%lld sentences; %lld with two saws and an I are not learnt from\n\n", (long long)n_sentences,
-         (long long)n_tests);
-  printf("%-32s %-8s %-8s %-8s %-8s\n", "", "I", "saw", "a", "saw");
+  printf("%lld sentences; %lld with two saws and an I are not learnt from\n\n",
+         (long long)n_sentences, (long long)n_tests);
+  printf("%-32s %-8s %-8s %-8s %-8s\n", "", words[0], words[3], words[6], words[3]);
   double alone, set, order;
   bool by_word = tell("each word alone", HEED_MODEL_MLP, 0, first, &alone);
   bool by_set = tell("attention, no positions", HEED_MODEL_TRANSFORMER, 0, first, &set);

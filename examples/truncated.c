@@ -1,8 +1,9 @@
-/* Truncated self-attention: a window of frames in place of all of them, for sequences such as speech, where what
- * a frame needs is near. A generated utterance is a row of sounds that last some frames each; a frame alone is too
- * noisy to tell which sound it is. The same small model learns to tell with no attention, with a window and with
- * full attention; then one attention of 8 heads of 64 is timed over longer and longer sequences.
- *   truncated 16000     as long as that; only the first lengths without an argument */
+/* Truncated self-attention: a window of frames in place of all of them, for sequences such as
+ * speech, where what a frame needs is near. A generated utterance is a row of sounds that last some
+ * frames each; a frame alone is too noisy to tell which sound it is. The same small model learns to
+ * tell with no attention, with a window and with full attention; then one attention of 8 heads of
+ * 64 is timed over longer and longer sequences. truncated 16000     as long as that; only the first
+ * lengths without an argument */
 #include <heed.h>
 #include <math.h>
 #include <stdio.h>
@@ -121,11 +122,11 @@ int main(int argc, char **argv) {
   speak();
   window_of_utterances(&mask);
   double alone = learn("", NULL), window = learn("M", &mask), full = learn("S", NULL);
-  printf("which of %d sounds a frame is: alone %.3f, window of %d %.3f, all %d frames %.3f\n\n", SOUNDS,
-         alone, 2 * SIDE + 1, window, FRAMES, full);
+  printf("which of %d sounds a frame is: alone %.3f, window of %d %.3f, all %d frames %.3f\n\n",
+         SOUNDS, alone, 2 * SIDE + 1, window, FRAMES, full);
   heed_mask_free(&mask);
-  printf("8 heads of 64, window of 257\n%8s %12s %12s %8s %22s\n", "frames", "full, ms", "window, ms",
-         "faster", "memory of the plans, MB");
+  printf("8 heads of 64, window of 257\n%8s %12s %12s %8s %22s\n", "frames", "full, ms",
+         "window, ms", "faster", "memory of the plans, MB");
   for (int64_t n = 500; n <= longest && n > 0; n *= 2) {
     float *x = numbers(n * 512), *out = numbers(n * 512);
     size_t bytes[2];
@@ -133,9 +134,10 @@ int main(int argc, char **argv) {
     heed_random_normal(1, 0, x, n * 512, 0, 1);
     check(heed_mask_full(&masks[0], n, n));
     check(heed_mask_window(&masks[1], n, 128, 128));
-    double all = seconds_of(&masks[0], x, out, &bytes[0]), near = seconds_of(&masks[1], x, out, &bytes[1]);
-    printf("%8lld %12.2f %12.2f %7.1fx %10.1f and %.1f; all weights: %.0f\n", (long long)n, 1e3 * all,
-           1e3 * near, all / near, (double)bytes[0] / 1e6, (double)bytes[1] / 1e6,
+    double all = seconds_of(&masks[0], x, out, &bytes[0]),
+           near = seconds_of(&masks[1], x, out, &bytes[1]);
+    printf("%8lld %12.2f %12.2f %7.1fx %10.1f and %.1f; all weights: %.0f\n", (long long)n,
+           1e3 * all, 1e3 * near, all / near, (double)bytes[0] / 1e6, (double)bytes[1] / 1e6,
            (double)n * (double)n * 8 * 4 / 1e6);
     heed_mask_free(&masks[0]);
     heed_mask_free(&masks[1]);

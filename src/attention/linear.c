@@ -6,7 +6,8 @@
 #include "base/status.h"
 #include "base/threads.h"
 
-/* Rows of a matrix that one thread sums up, where there are more threads than heads; a multiple of 12. */
+/* Rows of a matrix that one thread sums up, where there are more threads than heads; a multiple
+ * of 12. */
 enum { SLICE = 24 };
 
 bool heed__linear_spec(const heed_attention_spec *spec, heed_kernel kernel) {
@@ -52,7 +53,8 @@ heed_status heed__linear_new(heed_attention *plan) {
     return heed__fail(HEED_OVERFLOW, "%d heads of %lld x %lld numbers do not fit", spec->heads,
                       (long long)plan->linear->row, (long long)plan->linear->row);
   }
-  plan->linear->memory = heed__alloc_zero(floats, sizeof(float)); /* vectors reach beyond what counts */
+  plan->linear->memory =
+      heed__alloc_zero(floats, sizeof(float)); /* vectors reach beyond what counts */
   return plan->linear->memory == NULL ? HEED_NOMEM : HEED_OK;
 }
 
@@ -130,7 +132,8 @@ static void transpose(const float *from, int64_t rows, int64_t columns, int64_t 
 }
 
 /* The first matrix of every head = scale times the sum over `rows` rows of x y'. */
-static void sum_heads(heed_attention *plan, heed__stretch x, heed__stretch y, int64_t rows, float scale) {
+static void sum_heads(heed_attention *plan, heed__stretch x, heed__stretch y, int64_t rows,
+                      float scale) {
   const struct heed__linear *linear = plan->linear;
   int64_t heads = plan->problem.spec.heads, slices = (x.dim + SLICE - 1) / SLICE;
   int threads = heed__threads_for_tasks(plan, heads * slices);
@@ -161,7 +164,7 @@ static void apply_heads(heed_attention *plan, heed__stretch x, int64_t rows, int
   enum { ROWS = 4 * LINEAR_ROWS };
   int64_t heads = plan->problem.spec.heads, blocks = (rows + ROWS - 1) / ROWS;
 #pragma omp parallel for schedule(dynamic, 1) \
-    num_threads(heed__threads_for_tasks(plan, heads * blocks))
+    num_threads(heed__threads_for_tasks(plan, heads *blocks))
   for (int64_t t = 0; t < heads * blocks; t++) {
     int64_t head = t / blocks, first = t % blocks * ROWS;
     heed__stretch a = of_head(x, first, head);
@@ -173,19 +176,20 @@ static void apply_heads(heed_attention *plan, heed__stretch x, int64_t rows, int
 }
 
 /* The same two for one head by the calling thread. */
-static void sum_alone(const heed_attention *plan, heed__stretch x, heed__stretch y, int64_t rows, int64_t head,
-                      float scale) {
+static void sum_alone(const heed_attention *plan, heed__stretch x, heed__stretch y, int64_t rows,
+                      int64_t head, float scale) {
   heed__stretch a = of_head(x, 0, head);
   heed__stretch b = of_head(y, 0, head);
   plan->kernels->linear_sum(&a, &b, rows, 0, x.dim, scale, state_of(plan, head, 0, true),
                             plan->linear->row, room_of(plan));
 }
 
-static void apply_alone(const heed_attention *plan, heed__stretch x, int64_t rows, int64_t head, int which,
-                        float scale, bool adds, float *to, int64_t to_stride, int32_t to_dim) {
+static void apply_alone(const heed_attention *plan, heed__stretch x, int64_t rows, int64_t head,
+                        int which, float scale, bool adds, float *to, int64_t to_stride,
+                        int32_t to_dim) {
   heed__stretch a = of_head(x, 0, head);
-  plan->kernels->linear_apply(&a, rows, state_of(plan, head, which, true), plan->linear->row, to_dim,
-                              scale, adds, to + head * to_dim, to_stride, room_of(plan));
+  plan->kernels->linear_apply(&a, rows, state_of(plan, head, which, true), plan->linear->row,
+                              to_dim, scale, adds, to + head * to_dim, to_stride, room_of(plan));
 }
 
 /* The arrays of a diagonal. */
@@ -228,15 +232,17 @@ void heed__linear_forward(heed_attention *plan, const heed__diagonal *diagonal, 
   }
 }
 
-/* With S = the sum of k v' and T = that of q d_out', both times scale / n where they meet the other:
- * d_query = S d_out, d_value = T' k, d_key = T v. */
+/* With S = the sum of k v' and T = that of q d_out', both times scale / n where they meet the
+ * other: d_query = S d_out, d_value = T' k, d_key = T v. */
 void heed__linear_backward(heed_attention *plan, const heed__backward *back,
-                           const heed__diagonal *diagonal, bool by_queries, bool by_keys, bool alone) {
+                           const heed__diagonal *diagonal, bool by_queries, bool by_keys,
+                           bool alone) {
   const heed__problem *problem = &plan->problem;
   piece p = piece_of(problem, diagonal);
   int64_t key_stride = p.key.stride, value_stride = p.value.stride;
   int32_t dim = p.key.dim, value_dim = p.value.dim;
-  const heed__stretch d_out = {back->to.d_out + p.first_row * value_stride, value_stride, value_dim};
+  const heed__stretch d_out = {back->to.d_out + p.first_row * value_stride, value_stride,
+                               value_dim};
   float *query = by_queries ? back->to.query : NULL, *key = by_keys ? back->to.key : NULL;
   float *value = by_keys ? back->to.value : NULL;
   if (query != NULL) query += p.first_row * key_stride;

@@ -80,6 +80,37 @@ START_TEST(work_of_the_dot_product) {
 }
 END_TEST
 
+START_TEST(work_of_the_other_normalizers) {
+  heed_mask mask = mask_of(2), full;
+  heed_attention_spec spec = spec_of(HEED_SCORE_DOT, HEED_KERNEL_SPARSE);
+  spec.value_dim = 6;
+  spec.normalizer = HEED_NORMALIZER_RELU;
+  heed_attention_inputs in = {.query = array, .key = other, .value = other};
+  heed_work work = count(&spec, &mask, &in, HEED_CALL_FORWARD);
+  check(&work, 3 * 80, 0, 3 * (32 + 48) + 4 * 8 + 3 * 4, 2 * (3 * (8 + 1 + 12) + 3 * 6), 0);
+  work = count(&spec, &mask, &in, HEED_CALL_BACKWARD);
+  /* Neither out nor statistics; compare twice. */
+  double streamed = 3 * (32 + 48 + 32) + 2 * (32 + 48 + 32 + 48) + 7 * 8 + 2 * 3 * 4;
+  check(&work, 3 * 80, 3 * 80, streamed, 2 * 3 * (2 * (8 + 2 + 12) + 8 + 8 + 12), 0);
+  spec.normalizer = HEED_NORMALIZER_SIGMOID;
+  work = count(&spec, &mask, &in, HEED_CALL_FORWARD);
+  check(&work, 3 * 80, 0, 3 * (32 + 48) + 4 * 8 + 3 * 4, 2 * (3 * (8 + 3 + 12) + 3 * 6), 6);
+
+  /* Linear: 24 products for each of 70 queries and keys, instead of 10 for each of 1200 pairs. */
+  ck_assert_int_eq(heed_mask_full(&full, 40, 30), HEED_OK);
+  spec.normalizer = HEED_NORMALIZER_LINEAR;
+  spec.kernel = HEED_KERNEL_DENSE;
+  work = count(&spec, &full, &in, HEED_CALL_FORWARD);
+  check(&work, 0, 0, 40 * 80 + 30 * 80, 2 * 2 * 24 * 70, 0);
+  work = count(&spec, &full, &in, HEED_CALL_BACKWARD);
+  ck_assert_double_eq(work.operations, 2.5 * 2 * 2 * 24 * 70);
+  in.bias = array;
+  in.bias_heads = 1;
+  work = count(&spec, &full, &in, HEED_CALL_FORWARD);
+  ck_assert_double_eq(work.operations, 2 * (1200 * (8 + 12 + 1) + 40 * 6));
+}
+END_TEST
+
 START_TEST(work_of_the_other_scores) {
   heed_mask mask = mask_of(3);
   heed_attention_spec spec = spec_of(HEED_SCORE_GAT, HEED_KERNEL_SPARSE);
@@ -281,6 +312,7 @@ int main(void) {
   Suite *suite = suite_create("machine");
   TCase *work = tcase_create("work");
   tcase_add_test(work, work_of_the_dot_product);
+  tcase_add_test(work, work_of_the_other_normalizers);
   tcase_add_test(work, work_of_the_other_scores);
   tcase_add_test(work, work_refuses_what_is_wrong);
   tcase_add_test(work, the_floor_is_the_greater_part);
