@@ -186,16 +186,12 @@ static void make_variants(comparison *run) {
 
 static int run_variant(comparison *run, heed_report *report, variant *v) {
   const cli_trained_comparison *options = run->options;
-  cli_task task = run->task; /* shares all but what encodings add */
+  cli_task task = cli_task_variant(&run->task);
   cli_outcome outcome = {0};
   heed_mask mask;
   cli_reorder reorder = {0};
   char title[sizeof v->name + 64];
   snprintf(title, sizeof title, "%d of %d: %s", run->n_done + 1, run->n_variants, v->name);
-  task.own_dense = (heed_matrix){0};
-  task.own_sparse = (heed_csr){0};
-  task.pair_classes = NULL;
-  task.edges = (heed_matrix){0};
   mask = (heed_mask){0};
   int failed = task.collection == NULL && cli_encode_nodes(&task, &v->recipe);
   if (!failed) failed = cli_recipe_mask(&mask, &v->recipe, options->graph, &task);
@@ -240,12 +236,7 @@ static int run_variant(comparison *run, heed_report *report, variant *v) {
     run->stopped = outcome.stopped;
     run->n_done++;
   }
-  free(task.own_dense.data);
-  free((void *)task.own_sparse.indptr);
-  free((void *)task.own_sparse.indices);
-  free((void *)task.own_sparse.values);
-  free(task.pair_classes);
-  free(task.edges.data);
+  cli_task_variant_close(&task);
   cli_outcome_free(&outcome);
   cli_reorder_free(&reorder);
   heed_mask_free(&mask);

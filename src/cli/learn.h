@@ -147,6 +147,11 @@ int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t las
 
 void cli_task_close(cli_task *task);
 
+/* The same task, for a recipe with a mask and encodings of its own: what those add belongs to it alone, the rest
+ * is shared and must outlive it. */
+cli_task cli_task_variant(const cli_task *task);
+void cli_task_variant_close(cli_task *variant);
+
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
 
 /* --- Encodings (encoding.c) ----------------------------------------------------------------- */

@@ -42,17 +42,31 @@ static void free_head_masks(cli_task *task) {
   task->n_head_masks = 0;
 }
 
-void cli_task_close(cli_task *task) {
+cli_task cli_task_variant(const cli_task *task) {
+  cli_task variant = *task;
+  variant.n_head_masks = 0;
+  variant.own_dense = (heed_matrix){0};
+  variant.own_sparse = (heed_csr){0};
+  variant.pair_classes = NULL;
+  variant.edges = (heed_matrix){0};
+  return variant;
+}
+
+void cli_task_variant_close(cli_task *task) {
   free_head_masks(task);
-  for (int part = 0; part < 3; part++) free(task->parts[part]);
-  free(task->splits);
-  free(task->one_hot);
   free(task->own_dense.data);
   free((void *)task->own_sparse.indptr);
   free((void *)task->own_sparse.indices);
   free((void *)task->own_sparse.values);
   free(task->pair_classes);
   free(task->edges.data);
+}
+
+void cli_task_close(cli_task *task) {
+  cli_task_variant_close(task);
+  for (int part = 0; part < 3; part++) free(task->parts[part]);
+  free(task->splits);
+  free(task->one_hot);
   for (int i = 0; i < task->n_made; i++) free(task->made[i]);
   free(task->made);
   heed_data_free(task->data);
