@@ -125,7 +125,7 @@ INLINE void flow_largest(const flow *f, float *largest, const int padded) {
   v_store(largest, most);
 }
 
-/* out = sums / sum of the weights. Leaves 1 / sum in the scratch. */
+/* out = sums / sum of the weights. */
 INLINE void flow_divide(flow *f, vf sum, float *out, const shape s) {
   const float *sums = f->s->accumulator;
   float *factor = f->s->factor;
@@ -147,17 +147,19 @@ INLINE void flow_divide(flow *f, vf sum, float *out, const shape s) {
   }
 }
 
-/* The weights of a row, which stand where they are to go but for 1 / sum. */
-static void flow_put_weights(const heed__problem *problem, const float *inverse, int64_t first,
+/* The weights of a row, which stand where they are to go but for the sum: divided by it, so that the only weight of
+ * a row is 1. */
+static void flow_put_weights(const heed__problem *problem, vf sum, float *scratch, int64_t first,
                              int64_t end) {
   int heads = problem->spec.heads;
   float *weights = problem->to.weights;
-  vf by = v_repeat_heads(inverse, heads);
+  v_store(scratch, v_where_less(v_zero(), sum, sum, v_all(1.0f))); /* 0: all weights are */
+  vf by = v_repeat_heads(scratch, heads);
   int64_t i = first * heads, last = end * heads;
-  for (; i + LANES <= last; i += LANES) v_store(weights + i, v_mul(by, v_load(weights + i)));
+  for (; i + LANES <= last; i += LANES) v_store(weights + i, v_div(v_load(weights + i), by));
   if (i == last) return;
   int left = (int)(last - i);
-  v_store_first(weights + i, v_mul(by, v_load_first(weights + i, left)), left);
+  v_store_first(weights + i, v_div(v_load_first(weights + i, left), by), left);
 }
 
 /* Adds to a row's sums what the features of its pairs bring to their values. */
@@ -202,7 +204,7 @@ INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, 
   }
   flow_divide(f, sum, out, s);
   if (problem->to.weights != NULL) {
-    flow_put_weights(problem, scratch->factor, row_first, f->first + to);
+    flow_put_weights(problem, sum, scratch->factor, row_first, f->first + to);
   }
   if (problem->to.log_sum_exp == NULL) return;
   float *to_sum = problem->to.log_sum_exp + row * s.padded;
