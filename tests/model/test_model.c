@@ -961,7 +961,7 @@ START_TEST(test_spec_text) {
   heed_pooling pooling;
   heed_edge_use use;
   must_fail(heed_pooling_from_name("all", &pooling), HEED_ARGUMENT, "mean, sum or max");
-  must_fail(heed_edge_use_from_name("all", &use), HEED_ARGUMENT, "bias or add");
+  must_fail(heed_edge_use_from_name("all", &use), HEED_ARGUMENT, "none, bias, add or quadratic");
   /* A program in a locale with decimal commas. */
   if (setlocale(LC_ALL, "de_DE.UTF-8") != NULL) {
     must(heed_model_spec_read(&spec, "kind=gat dropout=0.25"));
