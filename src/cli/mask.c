@@ -49,7 +49,7 @@ static bool read_groups(cli_mask *mask) {
 bool cli_read_mask(const char *text, size_t n, cli_mask *mask) {
   *mask = (cli_mask){0};
   if (n >= sizeof mask->name) {
-    snprintf(mask->name, sizeof mask->name, "%s", text);
+    memcpy(mask->name, text, sizeof mask->name - 1);
     snprintf(mask->why, sizeof mask->why, "a mask of %zu characters, but %zu is the most", n,
              sizeof mask->name - 1);
     return false;

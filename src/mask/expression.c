@@ -282,7 +282,7 @@ static heed_status new_step(parser *p, const char *at, step **result) {
 }
 
 static heed_status put(parser *p, const char *at, step_kind kind) {
-  step *s;
+  step *s = NULL;
   HEED__TRY(new_step(p, at, &s));
   s->kind = kind;
   return HEED_OK;
@@ -320,7 +320,7 @@ static heed_status read_term(parser *p) {
   if (term->kind == TERM_DILATED) right = right && found.at[1] >= 1;
   if (term->kind == TERM_QUERIES || term->kind == TERM_KEYS) right = right && found.at[0] <= found.at[1];
   if (!right) return WRONG(p, at, "it has to be %s", term->usage);
-  step *s;
+  step *s = NULL;
   HEED__TRY(new_step(p, at, &s));
   make_step(p, s, term->kind, &found);
   return HEED_OK;
