@@ -14,7 +14,6 @@ typedef struct flow {
   const heed__scratch *s;
   const int32_t *columns; /* of the block */
   const int32_t *rows;    /* of each of its pairs */
-  block_rows *distinct;   /* those, where features of pairs need them */
   additions more;         /* what the pairs add to their logits */
   const float *applied;   /* flat: the block's weights after dropout */
   const float *shift;     /* [LANES] what is taken off the logits of every head; NULL: nothing */
@@ -96,11 +95,13 @@ INLINE void flow_weights(flow *f, const int padded) {
   const float highest = 88;
   int total = f->pairs * padded;
   float *weights = f->s->logits, *applied = f->s->keep;
-  vf shift = f->shift != NULL ? v_load(f->shift) : v_zero();
+  for (int i = 0; i < total && f->shift != NULL; i += LANES) {
+    v_store(weights + i, v_sub(v_load(weights + i), v_load(f->shift)));
+  }
   for (int i = 0; i < total; i += SIDE_BY_SIDE * LANES) {
     vf w[SIDE_BY_SIDE];
     for (int k = 0; k < SIDE_BY_SIDE; k++) {
-      w[k] = v_min(v_all(highest), v_sub(v_load(weights + i + k * LANES), shift));
+      w[k] = v_min(v_all(highest), v_load(weights + i + k * LANES));
     }
     v_exps(w, SIDE_BY_SIDE);
     for (int k = 0; k < SIDE_BY_SIDE; k++) v_store(weights + i + k * LANES, w[k]);
@@ -162,17 +163,16 @@ static void flow_put_weights(const heed__problem *problem, vf sum, float *scratc
   v_store_first(weights + i, v_div(v_load_first(weights + i, left), by), left);
 }
 
-/* Adds to a row's sums what the features of its pairs bring to their values. */
-static void flow_features(const flow *f, int from, int to, bool first, bool last) {
-  const heed__problem *problem = f->problem;
+/* Adds to a row's sums what the features of `pairs` pairs from number p on bring to their values. */
+static void flow_features(const heed__problem *problem, const heed__scratch *s, int64_t p, int pairs,
+                          const float *applied, bool first, bool last) {
   const heed__edges *edges = problem->features;
   int heads = problem->spec.heads;
-  float *by_head = f->s->room->by_head;
-  feature_gather(edges, heads, problem->in.edges + (f->first + from) * edges->dim,
-                 f->applied + from * heads, to - from, first, by_head);
+  float *by_head = s->room->by_head;
+  feature_gather(edges, heads, problem->in.edges + p * edges->dim, applied, pairs, first, by_head);
   if (!last) return;
   edge_expand(edges, heads, problem->spec.value_dim, by_head, problem->in.edge_value, 1,
-              f->s->accumulator);
+              s->accumulator);
 }
 
 /* Adds the pairs [from, to) of the block to a row, whose first pair is `row_first`; `last` says whether these
@@ -196,7 +196,8 @@ INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, 
   vf sum = first ? v_zero() : v_load(scratch->sum);
   sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, sum, s);
   if (problem->features != NULL && problem->in.edge_value != NULL) {
-    flow_features(f, from, to, first, last);
+    flow_features(problem, scratch, f->first + from, to - from, f->applied + from * s.padded, first,
+                  last);
   }
   if (!last || segment) {
     v_store(scratch->sum, sum);
@@ -232,15 +233,6 @@ INLINE void logs_of_sums(float *sums, int64_t n) {
   if (i < n) v_store_first(sums + i, v_log(v_load_first(sums + i, (int)(n - i))), (int)(n - i));
 }
 
-/* A block's columns, rows and what its pairs add to their logits. */
-static void flow_begin(flow *f, int64_t row, int32_t *rows, int32_t *columns) {
-  const heed__problem *problem = f->problem;
-  f->columns = columns_of_block(problem->mask, row, f->first, f->pairs, columns);
-  rows_of_block(problem->mask, row, f->first, f->pairs, rows);
-  if (problem->features != NULL) block_rows_of(rows, f->pairs, f->distinct);
-  f->more = additions_of(problem, f->s, f->distinct, f->first, f->pairs);
-}
-
 /* The rows of a task, or a segment into the scratch. With `largest` nothing but the largest logits are found.
  * Returns whether the sums of all rows were of a good size. */
 INLINE bool stream(const heed__problem *problem, const heed__task *task, bool segment,
@@ -248,11 +240,11 @@ INLINE bool stream(const heed__problem *problem, const heed__task *task, bool se
                    const heed_score score, term t, const shape s, const bool narrow) {
   const heed_mask *mask = problem->mask;
   int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
-  block_rows distinct;
+  block_rows distinct; /* those rows, where features of pairs need them */
+  const bool more = problem->in.bias != NULL || problem->features != NULL;
   flow f = {.problem = problem,
             .s = scratch,
             .rows = rows,
-            .distinct = &distinct,
             .shift = shift,
             .narrow = narrow};
   int64_t row = task->first_row, end = task->end_pair;
@@ -262,7 +254,10 @@ INLINE bool stream(const heed__problem *problem, const heed__task *task, bool se
     int64_t numbers = (int64_t)f.pairs * s.padded;
     float *weights = problem->to.weights;
     if (weights != NULL) weights += f.first * s.padded;
-    flow_begin(&f, row, rows, columns);
+    f.columns = columns_of_block(mask, row, f.first, f.pairs, columns);
+    rows_of_block(mask, row, f.first, f.pairs, rows);
+    if (problem->features != NULL) block_rows_of(rows, f.pairs, &distinct);
+    if (more) f.more = additions_of(problem, scratch, &distinct, f.first, f.pairs);
     flow_logits(&f, end, score, t, s);
     if (largest != NULL) {
       flow_largest(&f, largest, s.padded);
