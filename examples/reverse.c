@@ -146,7 +146,7 @@ static double test(heed_model *model, bool sorted) {
 int main(int argc, char **argv) {
   bool sorted = argc > 1 && strcmp(argv[1], "sort") == 0;
   heed_model *model = make_model();
-  train(model, sorted, argc > 2 ? atoi(argv[2]) : 300);
+  train(model, sorted, argc > 2 ? atoi(argv[2]) : 400);
   double accuracy = test(model, sorted);
   printf("%.3f of unseen sequences %s without a mistake\n", accuracy, sorted ? "sorted" : "reversed");
   heed_model_free(model);
