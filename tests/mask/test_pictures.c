@@ -104,10 +104,11 @@ int main(int argc, char **argv) {
   size_t size;
   bool update = argc > 1 && strcmp(argv[1], "--update") == 0;
   snprintf(path, sizeof path, "%s/doc/masks.md", folder != NULL ? folder : ".");
-  FILE *in = fopen(path, "r"), *out = open_memstream(&new_text, &size);
+  FILE *in = fopen(path, "r"), *out = in == NULL ? NULL : open_memstream(&new_text, &size);
   int64_t queries[3 * NODES], keys[3 * NODES];
   if (in == NULL || out == NULL) {
     fprintf(stderr, "%s cannot be read\n", path);
+    if (in != NULL) fclose(in);
     return 1;
   }
   for (int64_t p = 0; p < 3 * NODES; p++) {
