@@ -332,7 +332,8 @@ heed_status heed_sampler_take(heed_sampler *s, const int64_t *targets, int64_t n
  * than the batch are not gone through key by key. */
 static int64_t find_pairs(heed_sampler *s, int64_t r, bool write) {
   const heed_mask *mask = &s->mask;
-  int64_t node = s->nodes[r], degree = degree_of(mask, node), at = s->indptr[r], n = 0;
+  int64_t node = s->nodes[r], degree = degree_of(mask, node), n = 0;
+  int64_t at = write ? s->indptr[r] : 0; /* counting, another thread is at work on it */
   bool by_node = mask->indices == NULL && degree > s->n;
   int64_t begin = mask->starts != NULL ? mask->starts[node] : 0;
   for (int64_t k = 0; k < (by_node ? s->n : degree); k++) {
