@@ -85,15 +85,4 @@ static inline void heed__mask_put_edges(heed__mask_writer *writer, const heed_ma
   for (int64_t e = 0; e < count; e++) heed__mask_put_edge(writer, ids[e], origins[e]);
 }
 
-/* Goes through the edges of two pairs that become one, in the order of their ids and each once. An
- * entry without an edge (id -1) stays only where neither pair has an edge, and then once, SELF
- * before DERIVED. Writes where `writer` is not NULL.
- * @return the number of edges */
-int64_t heed__mask_merge_edges(heed__mask_writer *writer, const heed_mask *a, int64_t pa,
-                               const heed_mask *b, int64_t pb);
-
-/* The union of masks of runs, if that is one: *done then. */
-heed_status heed__mask_unite_runs(heed_mask *result, const heed_mask *a, const heed_mask *b,
-                                  bool *done);
-
 #endif

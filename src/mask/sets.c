@@ -1,4 +1,6 @@
-/* Masks as sets of pairs: intersection, difference and complement. */
+/* Masks as sets of pairs: union, intersection, difference and complement. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
@@ -74,11 +76,6 @@ static heed_status combine_runs(heed_mask *result, operation what, const heed_ma
   return HEED_OK;
 }
 
-heed_status heed__mask_unite_runs(heed_mask *result, const heed_mask *a, const heed_mask *b,
-                                  bool *done) {
-  return combine_runs(result, UNION, a, b, done);
-}
-
 /* --- Of any ------------------------------------------------------------------------------- */
 
 /* A row that is read from its first key to its last. */
@@ -119,10 +116,71 @@ static int64_t edges_of(const heed_mask *mask, int64_t p) {
                                 : heed__mask_edge_start(mask, p + 1) - heed__mask_edge_start(mask, p);
 }
 
-/* Counts the pairs and edges of a row, and writes them where `writer` is not NULL. */
-static void combine_row(heed__mask_writer *writer, operation what, const heed_mask *a,
-                        const heed_mask *b, int64_t i, bool known, int64_t *n_pairs,
-                        int64_t *n_edges) {
+/* Goes through the edges of two pairs that become one, in the order of their ids and each once. An
+ * entry without an edge (id -1) stays only where neither pair has an edge, and then once, SELF
+ * before DERIVED. Writes where `writer` is not NULL.
+ * @return the number of edges */
+static int64_t merge_edges(heed__mask_writer *writer, const heed_mask *a, int64_t pa,
+                           const heed_mask *b, int64_t pb) {
+  const int64_t *ids[2];
+  const uint8_t *origins[2];
+  int64_t count[2], at[2] = {0, 0}, merged = 0;
+  uint8_t without = HEED_ORIGIN_DERIVED;
+  heed_mask_pair_edges(a, pa, &ids[0], &origins[0], &count[0]);
+  heed_mask_pair_edges(b, pb, &ids[1], &origins[1], &count[1]);
+  while (at[0] < count[0] || at[1] < count[1]) {
+    int from;
+    if (at[0] == count[0]) {
+      from = 1;
+    } else if (at[1] == count[1]) {
+      from = 0;
+    } else {
+      int64_t x = ids[0][at[0]], y = ids[1][at[1]];
+      from = y < x || (y == x && origins[1][at[1]] < origins[0][at[0]]);
+      if (x == y && origins[0][at[0]] == origins[1][at[1]]) at[1]++; /* the same edge */
+    }
+    int64_t id = ids[from][at[from]];
+    uint8_t origin = origins[from][at[from]++];
+    if (id < 0) {
+      if (origin < without) without = origin;
+      continue;
+    }
+    if (writer != NULL) heed__mask_put_edge(writer, id, origin);
+    merged++;
+  }
+  if (merged > 0) return merged;
+  if (writer != NULL) heed__mask_put_edge(writer, -1, without);
+  return 1;
+}
+
+/* A row of the union: counts its pairs and edges, and writes them where `writer` is not NULL. */
+static void unite_row(heed__mask_writer *writer, const heed_mask *a, const heed_mask *b, int64_t i,
+                      bool known, int64_t *n_pairs, int64_t *n_edges) {
+  cursor x = open_row(a, i), y = open_row(b, i);
+  int64_t pairs = 0, edges = 0;
+  for (; x.pair < x.end || y.pair < y.end; pairs++) {
+    int64_t key_x = x.pair < x.end ? key_of(&x) : INT64_MAX;
+    int64_t key_y = y.pair < y.end ? key_of(&y) : INT64_MAX;
+    bool in_a = key_x <= key_y, in_b = key_y <= key_x;
+    if (writer != NULL) heed__mask_put_pair(writer, (int32_t)(in_a ? key_x : key_y));
+    if (known && in_a && in_b) {
+      edges += merge_edges(writer, a, x.pair, b, y.pair);
+    } else if (known) {
+      const cursor *only = in_a ? &x : &y;
+      edges += edges_of(only->mask, only->pair);
+      if (writer != NULL) heed__mask_put_edges(writer, only->mask, only->pair);
+    }
+    x.pair += in_a;
+    y.pair += in_b;
+  }
+  *n_pairs = pairs;
+  *n_edges = edges;
+}
+
+/* The same of the others. */
+static void part_row(heed__mask_writer *writer, operation what, const heed_mask *a,
+                     const heed_mask *b, int64_t i, bool known, int64_t *n_pairs,
+                     int64_t *n_edges) {
   cursor x = open_row(a, i), y = open_row(b, i);
   int64_t pairs = 0, edges = 0;
   for (; x.pair < x.end; x.pair++) {
@@ -142,7 +200,7 @@ static void combine_row(heed__mask_writer *writer, operation what, const heed_ma
     }
     if (writer != NULL) heed__mask_put_pair(writer, (int32_t)key);
     if (known && what == INTERSECTION) {
-      edges += heed__mask_merge_edges(writer, a, x.pair, b, y.pair);
+      edges += merge_edges(writer, a, x.pair, b, y.pair);
     } else if (known) {
       edges += edges_of(a, x.pair);
       if (writer != NULL) heed__mask_put_edges(writer, a, x.pair);
@@ -151,6 +209,25 @@ static void combine_row(heed__mask_writer *writer, operation what, const heed_ma
   }
   *n_pairs = pairs;
   *n_edges = edges;
+}
+
+static void combine_row(heed__mask_writer *writer, operation what, const heed_mask *a,
+                        const heed_mask *b, int64_t i, bool known, int64_t *n_pairs,
+                        int64_t *n_edges) {
+  if (what == UNION) {
+    unite_row(writer, a, b, i, known, n_pairs, n_edges);
+  } else {
+    part_row(writer, what, a, b, i, known, n_pairs, n_edges);
+  }
+}
+
+static void sum_up(int64_t *starts, int64_t n) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i <= n; i++) {
+    int64_t count = starts[i];
+    starts[i] = sum;
+    sum += count;
+  }
 }
 
 static heed_status combine(heed_mask *result, operation what, const heed_mask *a,
@@ -162,7 +239,7 @@ static heed_status combine(heed_mask *result, operation what, const heed_mask *a
     if (done) return HEED_OK;
   }
   int64_t rows = a->n_queries;
-  bool known = a->edge_ids != NULL || (what == INTERSECTION && b->edge_ids != NULL);
+  bool known = a->edge_ids != NULL || (what != DIFFERENCE && b->edge_ids != NULL);
   int64_t *pair_at = heed__alloc_zero((size_t)rows + 1, sizeof *pair_at);
   int64_t *edge_at = pair_at == NULL ? NULL : heed__alloc_zero((size_t)rows + 1, sizeof *edge_at);
   if (edge_at == NULL) {
@@ -173,14 +250,9 @@ static heed_status combine(heed_mask *result, operation what, const heed_mask *a
   for (int64_t i = 0; i < rows; i++) {
     combine_row(NULL, what, a, b, i, known, &pair_at[i], &edge_at[i]);
   }
-  int64_t pairs = 0, edges = 0;
-  for (int64_t i = 0; i <= rows; i++) {
-    int64_t of_row = pair_at[i], edges_of_row = edge_at[i];
-    pair_at[i] = pairs;
-    edge_at[i] = edges;
-    pairs += of_row;
-    edges += edges_of_row;
-  }
+  sum_up(pair_at, rows);
+  sum_up(edge_at, rows);
+  int64_t pairs = pair_at[rows], edges = edge_at[rows]; /* every pair has at least one, where known */
   int64_t *indptr, *edge_ptr, *edge_ids;
   int32_t *indices;
   uint8_t *origins;
@@ -188,7 +260,7 @@ static heed_status combine(heed_mask *result, operation what, const heed_mask *a
                                       edges != pairs, &indptr, &indices, &edge_ptr, &edge_ids,
                                       &origins);
   if (status == HEED_OK) {
-    for (int64_t i = 0; i <= rows; i++) indptr[i] = pair_at[i];
+    memcpy(indptr, pair_at, ((size_t)rows + 1) * sizeof *indptr);
     if (edge_ptr != NULL) edge_ptr[pairs] = edges;
 #pragma omp parallel for schedule(dynamic, ROWS_AT_ONCE) num_threads(heed_threads()) if (rows > FEW)
     for (int64_t i = 0; i < rows; i++) {
@@ -196,11 +268,22 @@ static heed_status combine(heed_mask *result, operation what, const heed_mask *a
       int64_t of_row, edges_of_row;
       combine_row(&writer, what, a, b, i, known, &of_row, &edges_of_row);
     }
-    if (stores_none(a)) status = heed__mask_settle(result);
+    if (what != UNION && stores_none(a)) status = heed__mask_settle(result);
   }
   heed__free(edge_at);
   heed__free(pair_at);
   return status;
+}
+
+heed_status heed_mask_union(heed_mask *result, const heed_mask *a, const heed_mask *b) {
+  *result = (heed_mask){0};
+  HEED__TRY(check_same("union", a, b));
+  bool full = heed_mask_is_full(a) || heed_mask_is_full(b);
+  if (full && a->edge_ids == NULL && b->edge_ids == NULL) {
+    return heed_mask_full(result, a->n_queries, a->n_keys);
+  }
+  /* Full beside one that knows its edges: they are kept, so every pair is stored. */
+  return combine(result, UNION, a, b);
 }
 
 heed_status heed_mask_intersection(heed_mask *result, const heed_mask *a, const heed_mask *b) {
