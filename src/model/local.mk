@@ -4,6 +4,7 @@ libheed_core_la_SOURCES += \
   src/model/bind.c \
   src/model/blocks.c \
   src/model/build.c \
+  src/model/check.c \
   src/model/field.c \
   src/model/flip.c \
   src/model/infer.c \
@@ -14,4 +15,5 @@ libheed_core_la_SOURCES += \
   src/model/plan.c src/model/plan.h \
   src/model/positions.c \
   src/model/relative.c \
-  src/model/spec.c
+  src/model/spec.c \
+  src/model/views.c

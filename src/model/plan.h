@@ -34,9 +34,20 @@ typedef struct heed__plan {
 /* What of a pass does not depend on its inputs, but on their largest sizes: slots and steps. */
 heed_status heed__pass_prepare(heed__plan *p);
 
-/* Whether inputs are what a pass of that model takes; what it takes of the mask and of the features of pairs;
- * and its vector of ones, for attention that wants one. */
+/* Whether inputs are what a pass of that model takes; whether a capacity is one; and whether the inputs are within
+ * that of a reserved pass. */
 heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in);
+heed_status heed__capacity_check(const heed_model *model, const heed_model_capacity *capacity);
+heed_status heed__pass_check_room(const heed_pass *pass, const heed_model_inputs *in);
+
+/* The mask and its transpose that a layer of attention looks at: found or made for the inputs of the pass;
+ * or with memory for what its capacity says, to be filled when it is bound. */
+heed_status heed__view_find(heed_pass *pass, const heed__layer *layer, heed__view **found);
+heed_status heed__view_reserve(heed_pass *pass, const heed__layer *layer, heed__view **found);
+heed_status heed__view_bind(heed_pass *pass, heed__view *view);
+
+/* What a pass takes of the mask and of the features of pairs; and its vector of ones, for attention that wants
+ * one. */
 heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in);
 heed_status heed__pass_ones(heed_pass *pass);
 
