@@ -1,6 +1,7 @@
 # Tests: one Check program a room, each in tests/ROOM/local.mk; scripts beside them.
 TEST_CPPFLAGS = $(libheed_core_la_CPPFLAGS) -I$(top_srcdir)/tests $(CHECK_CFLAGS)
 TEST_LIBS = libheed-core.la $(CHECK_LIBS) $(HEED_LIBS)
+EXTRA_DIST += tests/expect.h
 
 # The suites that take longest start first, so that none of them runs on alone.
 include tests/attention/local.mk

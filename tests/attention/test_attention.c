@@ -5,6 +5,7 @@
 
 #include "attention/oracle.h"
 #include "base/alloc.h"
+#include "expect.h"
 
 /* Every kernel, instruction set and pattern against the oracle; one loop test a score and shape. */
 static void against_oracle(heed_score score, int shape, heed_normalizer normalizer) {
@@ -618,9 +619,5 @@ int main(void) {
   tcase_add_test(rules, no_nodes_no_work);
   tcase_add_test(rules, names_go_both_ways);
   suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "attention/oracle.h"
 #include "base/alloc.h"
 #include "base/random.h"
+#include "expect.h"
 
 enum { QUERY, KEY, VALUE, A_QUERY, A_KEY, A, BIAS, E_BIAS, E_KEY, E_VALUE, ARRAYS };
 static const char *const names[ARRAYS] = {"query", "key", "value", "a_query", "a_key", "a", "bias",
@@ -1013,9 +1014,5 @@ int main(void) {
   tcase_add_test(rules, bad_arguments_are_named);
   tcase_add_test(rules, nothing_seen_nothing_learned);
   suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
+
 /* Largest absolute error over largest absolute value. */
 #define TOLERANCE 1e-5
 
@@ -31,16 +33,9 @@ typedef struct fixture {
   int n_held;
 } fixture;
 
-#define must(call)                                                                       \
-  do {                                                                                   \
-    heed_status must_status = (call);                                                    \
-    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call,                           \
-                  heed_status_name(must_status), heed_message());                        \
-  } while (0)
-
 static void *take(fixture *f, const char *name, heed_dtype dtype, int n_dims, int64_t *shape) {
   void *data;
-  must(heed_npz_read(f->npz, name, dtype, strcmp(name, "bias") == 0, n_dims, shape, &data));
+  ok(heed_npz_read(f->npz, name, dtype, strcmp(name, "bias") == 0, n_dims, shape, &data));
   ck_assert_int_lt(f->n_held, (int)(sizeof f->held / sizeof *f->held));
   f->held[f->n_held++] = data;
   return data;
@@ -78,7 +73,7 @@ static void open_fixture(fixture *f, const char *name) {
   char path[4096];
   memset(f, 0, sizeof *f);
   ck_assert_int_lt(snprintf(path, sizeof path, "%s/%s.npz", FIXTURES, name), (int)sizeof path);
-  must(heed_npz_open(&f->npz, path));
+  ok(heed_npz_open(&f->npz, path));
 
   f->spec = heed_attention_spec_default(1, 1);
   f->spec.heads = 0;
@@ -118,9 +113,9 @@ static void open_fixture(fixture *f, const char *name) {
     const int64_t *indptr = take(f, "indptr", HEED_DTYPE_INT64, 1, &n_ptr);
     const int32_t *indices = take(f, "indices", HEED_DTYPE_INT32, 1, &n_pairs);
     ck_assert_int_eq(indptr[n_queries], n_pairs);
-    must(heed_mask_view(&f->mask, n_queries, n_keys, indptr, indices));
+    ok(heed_mask_view(&f->mask, n_queries, n_keys, indptr, indices));
   } else {
-    must(heed_mask_full(&f->mask, n_queries, n_keys));
+    ok(heed_mask_full(&f->mask, n_queries, n_keys));
   }
   if (heed_npz_find(f->npz, "bias") != NULL) {
     int64_t shape[2] = {f->mask.n_pairs, -1};
@@ -172,8 +167,8 @@ static void attend(const fixture *f, const heed_attention_spec *spec, const heed
   heed_attention_outputs outputs = {.out = out, .weights = weights};
   for (size_t i = 0; i < f->n_out; i++) out[i] = NAN;
   for (size_t i = 0; i < f->n_weights; i++) weights[i] = NAN;
-  must(heed_set_threads(threads));
-  must(heed_attend(spec, mask, &f->inputs, &outputs));
+  ok(heed_set_threads(threads));
+  ok(heed_attend(spec, mask, &f->inputs, &outputs));
 }
 
 START_TEST(test_fixture) {
@@ -183,7 +178,7 @@ START_TEST(test_fixture) {
   fixture f;
   open_fixture(&f, names[_i]);
   heed_mask explicit_mask;
-  must(heed_mask_explicit(&explicit_mask, &f.mask));
+  ok(heed_mask_explicit(&explicit_mask, &f.mask));
 
   float *out = malloc(f.n_out * sizeof *out), *again = malloc(f.n_out * sizeof *again);
   float *weights = malloc(f.n_weights * sizeof *weights);
@@ -261,10 +256,10 @@ START_TEST(test_gradients) {
       for (int64_t x = 0; g[i].got != NULL && x < g[i].n; x++) g[i].got[x] = NAN;
     }
     heed_attention *plan;
-    must(heed_attention_new(&plan, &spec, &f.mask));
-    must(heed_attention_prepare_backward(plan, NULL, NULL));
+    ok(heed_attention_new(&plan, &spec, &f.mask));
+    ok(heed_attention_prepare_backward(plan, NULL, NULL));
     heed_attention_outputs outputs = {.out = out, .log_sum_exp = log_sum_exp};
-    must(heed_attention_forward(plan, in, &outputs));
+    ok(heed_attention_forward(plan, in, &outputs));
     heed_attention_gradients to = {.out = out,
                                    .log_sum_exp = log_sum_exp,
                                    .d_out = d_out,
@@ -278,7 +273,7 @@ START_TEST(test_gradients) {
                                    .edge_bias = g[7].got,
                                    .edge_key = g[8].got,
                                    .edge_value = g[9].got};
-    must(heed_attention_backward(plan, in, &to));
+    ok(heed_attention_backward(plan, in, &to));
     heed_attention_free(plan);
     for (int64_t x = 0; g[9].got != NULL && x < g[9].n; x++) g[8].got[x] += g[9].got[x];
     for (int i = 0; i < N; i++) {
@@ -325,9 +320,5 @@ int main(void) {
   tcase_add_loop_test(tc, test_gradients, 0, N_NAMES);
   tcase_add_test(tc, test_complete);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -7,14 +7,11 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { N = 70, MOST_GROUPS = 4, MOST_HEADS = 7, MOST_DIM = 9, EDGE_DIM = 3 };
 
 static void set_up(void) { state = 23; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
 
 static float *numbers(int64_t n) {
   float *x = malloc(((size_t)n + 1) * sizeof *x);
@@ -348,9 +345,5 @@ int main(void) {
   tcase_add_test(c, refusals);
   tcase_add_test(c, failing_allocations);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

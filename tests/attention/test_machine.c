@@ -6,6 +6,7 @@
 
 #include "attention/problem.h"
 #include "base/alloc.h"
+#include "expect.h"
 
 static void reset(void) {
   heed__kernels_override(NULL);
@@ -325,9 +326,5 @@ int main(void) {
   tcase_add_test(rates, machine_has_rates);
   tcase_add_test(rates, every_allocation_may_fail);
   suite_add_tcase(suite, rates);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

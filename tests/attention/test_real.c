@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
+
 enum { HEADS = 4, DIM = 8, WIDTH = HEADS * DIM };
 
 static const char *const files[] = {"karate.graphml", "cora.npz", "citeseer.npz", "facebook.npz"};
@@ -106,9 +108,5 @@ int main(void) {
   tcase_add_loop_test(agreement, files_agree, 0, 4 * FILES);
   tcase_add_loop_test(agreement, generated_agree, 0, 4 * OTHERS);
   suite_add_tcase(suite, agreement);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

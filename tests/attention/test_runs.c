@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "chance.h"
+#include "expect.h"
 
 static heed_normalizer normalizer; /* of every call */
 
@@ -23,10 +24,6 @@ static void set_up(void) {
 static void tear_down(void) {
   heed__kernels_override(NULL);
   ck_assert_int_eq(heed_set_threads(0), HEED_OK);
-}
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
 }
 
 /* Everything of one call forward and one backward; arrays in the order of the enumeration. */
@@ -558,9 +555,5 @@ int main(void) {
   tcase_add_loop_test(tests, failed_allocations_leave_nothing, 0, 8);
   tcase_add_test(tests, memory_is_linear);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

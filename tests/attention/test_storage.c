@@ -7,6 +7,7 @@
 #include "attention/oracle.h"
 #include "base/alloc.h"
 #include "base/random.h"
+#include "expect.h"
 
 /* The nearest number of 8 bits, ties to even, in doubles and not as src/attention does it. */
 static float rounded(float x) {
@@ -570,9 +571,5 @@ int main(void) {
   tcase_add_test(rules, no_nodes_no_work);
   tcase_add_test(rules, work_counts_the_storage);
   suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

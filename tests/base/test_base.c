@@ -15,10 +15,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/status.h"
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
+#include "expect.h"
 
 START_TEST(statuses_have_names_and_sentences) {
   ck_assert_str_eq(heed_status_name(HEED_OK), "HEED_OK");
@@ -402,9 +399,5 @@ int main(void) {
   tcase_add_test(files, commit_that_fails_leaves_nothing);
   tcase_add_test(files, begin_without_memory_leaves_nothing);
   suite_add_tcase(suite, files);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "data/molecules.h"
+#include "expect.h"
 #ifdef HEED_HAVE_INDIGO
 #include <indigo.h>
 #endif
@@ -193,9 +194,5 @@ int main(void) {
   puts("no Indigo: formulas are not computed again");
 #endif
   suite_add_tcase(suite, rows);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+  return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "data/collection.h"
+#include "expect.h"
 
 /* A collection made by hand: graphs of 1 to 12 nodes, one of them without any, edges at random,
  * some of them self-loops; features say which node, edge and graph they belong to. */
@@ -977,9 +978,5 @@ int main(void) {
   tcase_add_test(folders, lists_of_graphs);
   tcase_add_test(folders, numbers_in_files);
   suite_add_tcase(suite, folders);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
+
 static heed_collection *open_set(const char *name, const heed_collection_options *options) {
   char path[1000];
   heed_collection *c;
@@ -150,9 +152,5 @@ int main(void) {
     printf("without Indigo there are no molecules\n");
   }
   suite_add_tcase(suite, sets);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

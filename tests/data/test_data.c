@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 
 #define TARGET "x.npz"
+#include "expect.h"
 #include "folder.h"
 
 #define FILE_OF(name) TEST_FILES name ".npz"
@@ -923,9 +924,5 @@ int main(void) {
   tcase_add_test(sets, attributes_are_features_and_labels);
   tcase_add_test(sets, wrong_options_are_refused);
   suite_add_tcase(suite, sets);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_suite(suite);
 }

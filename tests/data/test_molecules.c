@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "data/collection.h"
 #include "data/molecule.h"
+#include "expect.h"
 
 static heed_collection *molecule(const char *smiles) {
   heed_collection *c;
@@ -647,9 +648,5 @@ int main(void) {
   tcase_add_test(many, scaffolds_stay_together);
   tcase_add_test(many, line_graphs_of_molecules);
   suite_add_tcase(suite, many);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

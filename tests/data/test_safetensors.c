@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 
 #define TARGET "x.safetensors"
+#include "expect.h"
 #include "folder.h"
 
 /* A file of this header, which says it is `length` bytes long, and of n bytes after it. */
@@ -460,9 +461,5 @@ int main(void) {
   tcase_add_test(tests, a_killed_writer_leaves_a_whole_file);
   tcase_add_test(tests, every_allocation_may_fail);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_suite(suite);
 }

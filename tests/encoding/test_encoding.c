@@ -9,18 +9,9 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 static void set_up(void) { state = 11; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
-
-static void fails(heed_status status, heed_status wanted, const char *says) {
-  ck_assert_msg(status == wanted, "%s instead of %s", heed_status_name(status),
-                heed_status_name(wanted));
-  ck_assert_msg(strstr(heed_message(), says) != NULL, "'%s' without '%s'", heed_message(), says);
-}
 
 static void near(double got, double wanted, double most, const char *what) {
   ck_assert_msg(fabs(got - wanted) <= most, "%s: %.9g instead of %.9g", what, got, wanted);
@@ -498,6 +489,8 @@ START_TEST(distances_are_shortest_paths) {
   for (int p = 0; p < 81; p++) ck_assert_int_eq(classes[p], abs(p % 9 - p / 9));
   ok(heed_pairs_distance(&full, &full, 20, classes));
   for (int p = 0; p < 81; p++) ck_assert_int_eq(classes[p], p % 9 != p / 9);
+  heed_mask_free(&full);
+  heed_mask_free(&window);
 }
 END_TEST
 
@@ -874,9 +867,5 @@ int main(void) {
   tcase_add_test(tests, no_nodes_are_fine);
   tcase_add_test(tests, failed_allocations_leave_nothing);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

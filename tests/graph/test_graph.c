@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "expect.h"
 
 #define OK(call)                                                              \
   do {                                                                        \
@@ -722,9 +723,5 @@ int main(void) {
   tcase_add_test(graphs, puts_handlers_back);
   tcase_add_loop_test(graphs, leaves_foreign_attributes_alone, 0, 2);
   suite_add_tcase(suite, graphs);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

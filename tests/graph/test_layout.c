@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "expect.h"
 
 enum { MOST = 700 };
 static double xy[2 * MOST], again[2 * MOST];
@@ -70,9 +71,5 @@ int main(void) {
   tcase_add_loop_test(places, nodes_lie_apart_and_again_there, 0, sizeof sources / sizeof *sources);
   tcase_add_test(places, nothing_has_no_place);
   suite_add_tcase(suite, places);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+  return run_suite(suite);
 }

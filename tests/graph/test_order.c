@@ -6,17 +6,9 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 static void set_up(void) { state = 5; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
-
-static void fails(heed_status status, heed_status wanted, const char *word) {
-  ck_assert_msg(status == wanted, "%s: %s", heed_status_name(status), heed_message());
-  ck_assert_msg(strstr(heed_message(), word) != NULL, "'%s' not in '%s'", word, heed_message());
-}
 
 /* The orders that this build has. */
 static int orders(heed_order *list) {
@@ -384,9 +376,5 @@ int main(void) {
   tcase_add_test(tests, parts_divide_the_nodes);
   tcase_add_test(tests, parts_without_memory);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

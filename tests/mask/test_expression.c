@@ -8,14 +8,11 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { MOST = 24, ROUNDS = 1500, TEXT = 4096 };
 
 static void set_up(void) { state = 17; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
 
 /* --- A world: node sets, a graph, features, and a square of booleans --------------------------- */
 
@@ -532,9 +529,5 @@ int main(void) {
   tcase_add_test(c, wrong_contexts);
   tcase_add_test(c, failing_allocations);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -8,19 +8,11 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { MOST = 40, ROUNDS = 200 };
 
 static void set_up(void) { state = 11; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
-
-static void fails(heed_status status, heed_status expected, const char *what) {
-  ck_assert_msg(status == expected, "%s: %s", heed_status_name(status), heed_message());
-  ck_assert_msg(strstr(heed_message(), what) != NULL, "%s", heed_message());
-}
 
 static bool stores_pairs(const heed_mask *mask) { return mask->indices != NULL; }
 
@@ -548,9 +540,5 @@ int main(void) {
   tcase_add_test(c, failing_allocations);
   tcase_add_test(c, any_number_of_threads);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

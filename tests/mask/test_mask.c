@@ -6,15 +6,12 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 #include "mask/mask.h"
 
 enum { MOST = 64, MOST_EDGES = 3 };
 
 static void set_up(void) { state = 7; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
 
 /* What a mask should be: for every place whether there is a pair, and the edges behind it. */
 typedef struct cell {
@@ -675,9 +672,5 @@ int main(void) {
   tcase_add_test(tests, failed_allocations_leave_nothing);
   tcase_add_test(tests, new_masks_check_their_sizes);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -7,13 +7,10 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 #include "mask/mask.h"
 
 static void set_up(void) { state = 11; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
 
 static int64_t *random_order(int64_t n) {
   int64_t *order = malloc(((size_t)n + 1) * sizeof *order);
@@ -281,9 +278,5 @@ int main(void) {
   tcase_add_test(tests, threads_do_not_matter);
   tcase_add_test(tests, failed_allocations_leave_nothing);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -7,14 +7,11 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { MOST = 40, ROUNDS = 200 };
 
 static void set_up(void) { state = 5; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
 
 static void is_runs(const heed_mask *mask) {
   ok(heed_mask_check(mask));
@@ -455,9 +452,5 @@ int main(void) {
   tcase_add_test(tests, failed_allocations_leave_nothing);
   tcase_add_test(tests, memory_grows_with_queries_alone);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -7,21 +7,13 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { N = 600, MOST_PAIRS = N * 60 };
 
 static int64_t indptr[N + 1];
 static int32_t indices[MOST_PAIRS];
 static heed_mask mask;
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
-
-static void fails(heed_status status, heed_status wanted, const char *word) {
-  ck_assert_msg(status == wanted, "%s: %s", heed_status_name(status), heed_message());
-  ck_assert_msg(strstr(heed_message(), word) != NULL, "'%s' not in '%s'", word, heed_message());
-}
 
 /* Degrees from 0 to about 50, two of three nodes see themselves. */
 static void set_up(void) {
@@ -333,9 +325,5 @@ int main(void) {
   tcase_add_test(tests, hostile_arguments);
   tcase_add_test(tests, memory_may_run_out);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

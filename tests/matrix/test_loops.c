@@ -8,6 +8,7 @@
 
 #include "base/isa.h"
 #include "base/random.h"
+#include "expect.h"
 #include "matrix/loops.h"
 #ifdef _OPENMP
 #include <omp.h>
@@ -20,7 +21,7 @@
   } while (0)
 #define check(condition) require(condition, "not so: %s", #condition)
 
-static void ok(heed_status status) {
+static void succeeds(heed_status status) {
   require(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
 }
 
@@ -100,12 +101,12 @@ START_TEST(bulk_random_numbers_are_the_same) {
 END_TEST
 
 START_TEST(small_work_stays_on_one_thread) {
-  ok(heed_set_threads(7));
+  succeeds(heed_set_threads(7));
   ck_assert_int_eq(heed__threads_for(0), 1);
   ck_assert_int_eq(heed__threads_for(100000), 1);
 #ifdef _OPENMP
   ck_assert_int_eq(heed__threads_for(1e12), 7);
-  ok(heed_set_threads(2));
+  succeeds(heed_set_threads(2));
   ck_assert_int_eq(heed__threads_for(1e12), 2);
   int inside = 0;
 #pragma omp parallel num_threads(2) reduction(max : inside)
@@ -250,7 +251,7 @@ START_TEST(activations_have_names) {
   for (int f = 0; f < 6; f++) {
     ck_assert_str_eq(heed_activation_name((heed_activation)f), names[f]);
     heed_activation found = (heed_activation)((f + 1) % 6);
-    ok(heed_activation_from_name(names[f], &found));
+    succeeds(heed_activation_from_name(names[f], &found));
     ck_assert_int_eq(found, f);
   }
   ck_assert_str_eq(heed_activation_name((heed_activation)6), "?");
@@ -614,7 +615,7 @@ static heed_csr transpose_of(const heed_csr *a, int64_t **places) {
   int64_t *indptr = malloc(((size_t)a->cols + 1) * sizeof *indptr);
   int32_t *indices = malloc((size_t)n * sizeof *indices + 1);
   *places = malloc((size_t)n * sizeof **places + 1);
-  ok(heed_csr_transpose(a, indptr, indices, *places));
+  succeeds(heed_csr_transpose(a, indptr, indices, *places));
   float *values = a->values == NULL ? NULL : malloc((size_t)n * sizeof *values + 1);
   for (int64_t p = 0; values != NULL && p < n; p++) values[p] = a->values[(*places)[p]];
   return (heed_csr){a->cols, a->rows, indptr, indices, values};
@@ -630,7 +631,7 @@ START_TEST(transpose_of_a_sparse_matrix) {
     heed_csr a = sparse(9, sparse_sizes[s][0], sparse_sizes[s][1], (int)sparse_sizes[s][3], true);
     int64_t *places;
     heed_csr t = transpose_of(&a, &places);
-    ok(heed_csr_check(&t)); /* ascending, distinct */
+    succeeds(heed_csr_check(&t)); /* ascending, distinct */
     ck_assert_int_eq(t.indptr[t.rows], a.indptr[a.rows]);
     for (int64_t j = 0; j < t.rows; j++) {
       for (int64_t p = t.indptr[j]; p < t.indptr[j + 1]; p++) {
@@ -732,10 +733,10 @@ START_TEST(rows_of_products) {
     int64_t n = widths[s][0], k = widths[s][1];
     float *a = numbers(1, ROWS * k, 1), *b = numbers(2, k * n, 1), *all = empty(ROWS * n);
     float *room = empty(heed__product_room(false, ROWS, n, k)), *some = empty(ROWS * n);
-    ok(heed__dense_product(false, false, ROWS, n, k, a, b, 0, all, room));
+    succeeds(heed__dense_product(false, false, ROWS, n, k, a, b, 0, all, room));
     for (int64_t m = 1; m <= 300; m += m < 140 ? 1 : 23) {
       int64_t first = (m * 7) % (ROWS - m + 1);
-      ok(heed__dense_product(false, false, m, n, k, a + first * k, b, 0, some, room));
+      succeeds(heed__dense_product(false, false, m, n, k, a + first * k, b, 0, some, room));
       ck_assert_msg(memcmp(some, all + first * n, (size_t)(m * n) * sizeof *some) == 0,
                     "%d rows of %d numbers by %d", (int)m, (int)k, (int)n);
     }
@@ -765,7 +766,7 @@ START_TEST(dense_products) {
     }
     for (int z = 0; z < 3; z++) {
       float *c = betas[z] == 0 ? empty(m * n) : copy_of(old, m * n);
-      ok(heed__dense_product(ta, tb, m, n, k, a, b, betas[z], c, room));
+      succeeds(heed__dense_product(ta, tb, m, n, k, a, b, betas[z], c, room));
       for (int64_t i = 0; i < m * n; i++) {
         expected[i] = sums[i] + (betas[z] == 0 ? 0 : (double)betas[z] * (double)old[i]);
       }
@@ -843,9 +844,9 @@ static void everything(uint64_t *found) {
   found[o++] = hash(y, WHOLE);
   float *more = empty(heed__product_room(true, COLS, 60, ROWS));
   check(heed__product_room(true, COLS, 60, ROWS) > 0);
-  ok(heed__dense_product(true, false, COLS, 60, ROWS, x, dy, 0, y, more));
+  succeeds(heed__dense_product(true, false, COLS, 60, ROWS, x, dy, 0, y, more));
   found[o++] = hash(y, COLS * 60);
-  ok(heed__dense_product(false, false, ROWS, 60, COLS, x, dy, 0, y, NULL));
+  succeeds(heed__dense_product(false, false, ROWS, 60, COLS, x, dy, 0, y, NULL));
   found[o++] = hash(y, ROWS * 60);
   ck_assert_int_eq(o, RESULTS);
   release(&a);
@@ -866,10 +867,10 @@ static void everything(uint64_t *found) {
 START_TEST(bits_do_not_depend_on_threads) {
   static const int threads[] = {2, 7};
   uint64_t first[RESULTS], other[RESULTS];
-  ok(heed_set_threads(1));
+  succeeds(heed_set_threads(1));
   everything(first);
   for (int i = 0; i < 2; i++) {
-    ok(heed_set_threads(threads[i]));
+    succeeds(heed_set_threads(threads[i]));
     everything(other);
     for (int o = 0; o < RESULTS; o++) {
       require(first[o] == other[o], "%d threads: result %d has other bits", threads[i], o);
@@ -932,9 +933,5 @@ int main(void) {
   for (int isa = 0; isa < HEED__ISAS; isa++) {
     if (heed__isa_there((heed__isa)isa)) suite_add_tcase(suite, loops_of((heed__isa)isa));
   }
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -8,11 +8,8 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "expect.h"
 #include "matrix/product.h"
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
 
 /* A matrix whose rows lie `extra` numbers further apart than they must; what lies between is NaN. */
 static heed_matrix random_matrix(uint64_t seed, int64_t rows, int64_t cols, int64_t extra) {
@@ -276,9 +273,5 @@ int main(void) {
   tcase_add_test(tests, check_finite_names_the_place);
   tcase_add_test(tests, products_bear_signals);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -6,23 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "expect.h"
 #include "model/pass.h"
-
-#define must(call)                                                                            \
-  do {                                                                                        \
-    heed_status must_status = (call);                                                         \
-    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call, heed_status_name(must_status), \
-                  heed_message());                                                            \
-  } while (0)
-
-#define must_fail(call, status, words)                                                         \
-  do {                                                                                         \
-    heed_status fail_status = (call);                                                          \
-    ck_assert_msg(fail_status == (status), "%s: %s: %s", #call, heed_status_name(fail_status), \
-                  heed_message());                                                             \
-    ck_assert_msg(strstr(heed_message(), words) != NULL, "'%s' not in '%s'", words,            \
-                  heed_message());                                                             \
-  } while (0)
 
 enum { FEATURES = 5, EDGES = 4, OUTPUTS = 3, MOST_GRAPHS = 40, MOST_NODES = 900, MOST_PAIRS = 6000 };
 
@@ -68,7 +53,7 @@ static batch *batch_new(uint64_t seed, int graphs, int most) {
   ck_assert_int_le(nodes, MOST_NODES);
   ck_assert_int_le(pairs, MOST_PAIRS);
   heed_random_uniform(seed, 1, b->x, nodes * FEATURES, -1, 1);
-  must(heed_mask_view(&b->mask, nodes, nodes, b->indptr, b->indices));
+  ok(heed_mask_view(&b->mask, nodes, nodes, b->indptr, b->indices));
   b->matrix = heed_matrix_view(b->x, nodes, FEATURES);
   heed_random_uniform(seed, 2, b->e, pairs * EDGES, -1, 1);
   b->edges = heed_matrix_view(b->e, pairs, EDGES);
@@ -92,7 +77,7 @@ static batch *batch_of_one(const batch *from, int64_t g) {
     b->indices[p] = (int32_t)(from->indices[pair + p] - first);
   }
   memcpy(b->x, from->x + first * FEATURES, (size_t)(n * FEATURES) * sizeof *b->x);
-  must(heed_mask_view(&b->mask, n, n, b->indptr, b->indices));
+  ok(heed_mask_view(&b->mask, n, n, b->indptr, b->indices));
   b->matrix = heed_matrix_view(b->x, n, FEATURES);
   memcpy(b->e, from->e + pair * EDGES, (size_t)(b->indptr[n] * EDGES) * sizeof *b->e);
   b->edges = heed_matrix_view(b->e, b->indptr[n], EDGES);
@@ -204,12 +189,12 @@ static heed_model *model_new(int number) {
   heed_model *model;
   if (models[number].build == NULL) {
     heed_model_spec spec;
-    must(heed_model_spec_read(&spec, models[number].name));
-    must(heed_model_build(&model, &spec, 3));
+    ok(heed_model_spec_read(&spec, models[number].name));
+    ok(heed_model_build(&model, &spec, 3));
     return model;
   }
-  must(heed_model_new(&model, FEATURES));
-  must(heed_model_finish(model, models[number].build(model), 3));
+  ok(heed_model_new(&model, FEATURES));
+  ok(heed_model_finish(model, models[number].build(model), 3));
   return model;
 }
 
@@ -221,7 +206,7 @@ typedef struct result {
 
 static result run(heed_pass *pass, const heed_model *model, bool training, heed_mode mode) {
   heed_matrix output;
-  must(heed_pass_forward(pass, mode, 5, 7, &output));
+  ok(heed_pass_forward(pass, mode, 5, 7, &output));
   int64_t n = output.rows * output.cols, parameters = heed_model_parameter_count(model);
   result r = {.outputs = n, .all = n + (training ? parameters : 0)};
   r.numbers = malloc((size_t)r.all * sizeof(float) + 1);
@@ -229,7 +214,7 @@ static result run(heed_pass *pass, const heed_model *model, bool training, heed_
   if (!training) return r;
   float *d_output = malloc((size_t)n * sizeof *d_output + 1);
   heed_random_uniform(9, 9, d_output, n, -1, 1);
-  must(heed_pass_backward(pass, d_output));
+  ok(heed_pass_backward(pass, d_output));
   memcpy(r.numbers + n, heed_pass_gradients(pass), (size_t)parameters * sizeof(float));
   free(d_output);
   return r;
@@ -270,17 +255,17 @@ START_TEST(test_again) {
   for (int training = 0; training < 2; training++) {
     heed_mode mode = training == 1 && sees_mode ? HEED_MODE_TRAIN : HEED_MODE_EVALUATE;
     heed_pass *pass;
-    must(heed_pass_reserve(&pass, model, &capacity, training == 1));
+    ok(heed_pass_reserve(&pass, model, &capacity, training == 1));
     ck_assert_uint_eq(heed_memory_held() - before, heed_pass_bytes(pass));
     ck_assert_int_eq(heed_pass_rows(pass), 0);
     heed_matrix output;
-    must_fail(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output), HEED_ARGUMENT,
+    fails(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output), HEED_ARGUMENT,
               "not bound");
     bool backward = training == 1 && mode == HEED_MODE_TRAIN;
     result expected[3], again;
     for (int i = 0; i < 3; i++) {
       heed_pass *own;
-      must(heed_pass_new(&own, model, &batches[i]->in, training == 1));
+      ok(heed_pass_new(&own, model, &batches[i]->in, training == 1));
       expected[i] = run(own, model, backward, mode);
       heed_pass_free(own);
     }
@@ -289,7 +274,7 @@ START_TEST(test_again) {
     bool seen[3] = {false};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
       heed__alloc_fail_after(0);
-      must(heed_pass_bind(pass, &batches[order[i]]->in));
+      ok(heed_pass_bind(pass, &batches[order[i]]->in));
       again = run(pass, model, backward, mode);
       heed__alloc_fail_after(-1);
       alike(name, &again, expected + order[i]);
@@ -319,14 +304,14 @@ START_TEST(test_alone) {
   if (models[_i].exact) {
     batch *all = batch_new(4, 14, 40);
     heed_pass *pass;
-    must(heed_pass_reserve(&pass, model, &capacity, false));
-    must(heed_pass_bind(pass, &all->in));
+    ok(heed_pass_reserve(&pass, model, &capacity, false));
+    ok(heed_pass_bind(pass, &all->in));
     result together = run(pass, model, false, HEED_MODE_EVALUATE);
     int64_t per_row = heed_model_output_count(model);
     bool nodes = heed_pass_rows(pass) == all->in.n_nodes;
     for (int64_t g = 0; g < all->in.n_graphs; g++) {
       batch *one = batch_of_one(all, g);
-      must(heed_pass_bind(pass, &one->in));
+      ok(heed_pass_bind(pass, &one->in));
       result alone = run(pass, model, false, HEED_MODE_EVALUATE);
       int64_t first = nodes ? all->graph_ptr[g] : g;
       result part = {together.numbers + first * per_row, alone.all, alone.all};
@@ -360,8 +345,8 @@ START_TEST(test_gradients) {
   heed_model *model;
   snprintf(text, sizeof text,
            "%s features=5 outputs=3 dropout=0 attention-dropout=0 edge-features=4", specs[_i]);
-  must(heed_model_spec_read(&spec, text));
-  must(heed_model_build(&model, &spec, 3));
+  ok(heed_model_spec_read(&spec, text));
+  ok(heed_model_build(&model, &spec, 3));
   batch *all = batch_new(4, 9, 30);
   heed_pass *pass;
   heed_matrix output;
@@ -369,16 +354,16 @@ START_TEST(test_gradients) {
   float d_output[MOST_GRAPHS * OUTPUTS], *numbers = malloc((size_t)n * sizeof *numbers);
   double *sums = calloc((size_t)n, sizeof *sums), most = 0;
   heed_random_uniform(8, 8, d_output, all->in.n_graphs * OUTPUTS, -1, 1);
-  must(heed_pass_reserve(&pass, model, &capacity, true));
-  must(heed_pass_bind(pass, &all->in));
-  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
-  must(heed_pass_backward(pass, d_output));
+  ok(heed_pass_reserve(&pass, model, &capacity, true));
+  ok(heed_pass_bind(pass, &all->in));
+  ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  ok(heed_pass_backward(pass, d_output));
   memcpy(numbers, heed_pass_gradients(pass), (size_t)n * sizeof *numbers);
   for (int64_t g = 0; g < all->in.n_graphs; g++) {
     batch *one = batch_of_one(all, g);
-    must(heed_pass_bind(pass, &one->in));
-    must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
-    must(heed_pass_backward(pass, d_output + g * OUTPUTS));
+    ok(heed_pass_bind(pass, &one->in));
+    ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+    ok(heed_pass_backward(pass, d_output + g * OUTPUTS));
     for (int64_t i = 0; i < n; i++) sums[i] += (double)heed_pass_gradients(pass)[i];
     free(one);
   }
@@ -410,30 +395,30 @@ START_TEST(test_capacity) {
     less = exact;
     int64_t *numbers[] = {&less.n_nodes, &less.n_pairs, &less.n_graphs};
     if (field < 3) --*numbers[field];
-    must(heed_pass_reserve(&pass, model, &less, field % 2 == 0));
+    ok(heed_pass_reserve(&pass, model, &less, field % 2 == 0));
     if (field < 3) {
       static const char *const words[] = {"nodes", "pairs", "graphs"};
-      must_fail(heed_pass_bind(pass, &b->in), HEED_SHAPE, words[field]);
+      fails(heed_pass_bind(pass, &b->in), HEED_SHAPE, words[field]);
     } else {
-      must(heed_pass_bind(pass, &b->in));
-      must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+      ok(heed_pass_bind(pass, &b->in));
+      ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
     }
     heed_pass_free(pass);
   }
-  must(heed_pass_reserve(&pass, model, &exact, true));
+  ok(heed_pass_reserve(&pass, model, &exact, true));
   heed_model_inputs in = b->in;
   uint8_t wanted[MOST_NODES] = {1};
   in.wanted = wanted;
-  must_fail(heed_pass_bind(pass, &in), HEED_ARGUMENT, "wanted");
+  fails(heed_pass_bind(pass, &in), HEED_ARGUMENT, "wanted");
   in = b->in;
   in.dense = NULL;
-  must_fail(heed_pass_bind(pass, &in), HEED_ARGUMENT, "dense");
+  fails(heed_pass_bind(pass, &in), HEED_ARGUMENT, "dense");
   heed_pass_free(pass);
-  must(heed_pass_new(&pass, model, &b->in, true));
-  must_fail(heed_pass_bind(pass, &b->in), HEED_ARGUMENT, "not reserved");
+  ok(heed_pass_new(&pass, model, &b->in, true));
+  fails(heed_pass_bind(pass, &b->in), HEED_ARGUMENT, "not reserved");
   heed_pass_free(pass);
   less = (heed_model_capacity){.n_nodes = -1};
-  must_fail(heed_pass_reserve(&pass, model, &less, true), HEED_RANGE, "-1 nodes");
+  fails(heed_pass_reserve(&pass, model, &less, true), HEED_RANGE, "-1 nodes");
   ck_assert_ptr_null(pass);
   for (int training = 0; training < 2; training++) {
     heed_status status = HEED_NOMEM;
@@ -454,7 +439,7 @@ END_TEST
 
 static void reset(void) {
   heed__alloc_fail_after(-1);
-  must(heed_set_threads(0));
+  ok(heed_set_threads(0));
 }
 
 int main(void) {
@@ -467,9 +452,5 @@ int main(void) {
   tcase_add_loop_test(tests, test_gradients, 0, SPECS);
   tcase_add_loop_test(tests, test_capacity, 0, MODELS);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return run_suite(suite);
 }

@@ -6,15 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "expect.h"
 #include "model/oracle.h"
-
-#define must(call) ck_assert_msg((call) == HEED_OK, "%s: %s", #call, heed_message())
-#define must_fail(call, status, words)                                       \
-  do {                                                                       \
-    ck_assert_msg((call) == (status), "%s: %s", #call, heed_message());      \
-    ck_assert_msg(strstr(heed_message(), words) != NULL, "%s: no '%s' in '%s'", #call, words, \
-                  heed_message());                                           \
-  } while (0)
 
 enum { FEATURES = 6, OF_CONTEXT = 7, WIDTH = 6, OUTPUTS = 3, MOST = 40 };
 
@@ -89,7 +82,7 @@ static heed_value bare(heed_model *m) {
   heed_value seen = of_context(m), value = heed_model_linear(m, "value", seen, WIDTH, false);
   spec.score = HEED_SCORE_GATV2;
   heed_value x = heed_model_attention(m, "cross", &spec, HEED_SCOPE_MASKED, first(m), seen, value);
-  must(heed_model_epsilon(m, 0.1F));
+  ok(heed_model_epsilon(m, 0.1F));
   x = heed_model_normalize(m, "norm", x, HEED_NORM_BATCH);
   return heed_model_linear(m, "last", x, OUTPUTS, true);
 }
@@ -118,8 +111,8 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static heed_model *model_new(const shape *s) {
   heed_model *model;
-  must(heed_model_new(&model, FEATURES));
-  must(heed_model_finish(model, s->build(model), 3));
+  ok(heed_model_new(&model, FEATURES));
+  ok(heed_model_finish(model, s->build(model), 3));
   int64_t n = heed_model_parameter_count(model);
   float *moves = malloc((size_t)n * sizeof *moves);
   heed_random_uniform(3, 3, moves, n, -0.4F, 0.4F);
@@ -176,7 +169,7 @@ static void random_mask(heed_mask *mask, table *t, uint64_t seed, int64_t n, int
     }
     t->indptr[i + 1] = pairs;
   }
-  must(heed_mask_view(mask, n, m, t->indptr, t->indices));
+  ok(heed_mask_view(mask, n, m, t->indptr, t->indices));
 }
 
 static batch *batch_new(const shape *s, uint64_t seed, bool sparse) {
@@ -190,7 +183,7 @@ static batch *batch_new(const shape *s, uint64_t seed, bool sparse) {
   make_table(&b->nodes, seed, n, FEATURES);
   make_table(&b->context, seed + 10, m, OF_CONTEXT);
   int64_t ends[2] = {0, n};
-  must(heed_mask_causal_blocks(&b->causal, s->one ? 1 : 3, s->one ? ends : b->ptr));
+  ok(heed_mask_causal_blocks(&b->causal, s->one ? 1 : 3, s->one ? ends : b->ptr));
   random_mask(&b->cross, &b->cross_pairs, seed, n, m);
   random_mask(&b->own, &b->own_pairs, seed + 1, m, m);
   b->in = (heed_model_inputs){.n_nodes = n,
@@ -249,7 +242,7 @@ static void against_oracle(const char *name, heed_pass *pass, heed_model *model,
   char what[200];
   for (heed_mode mode = HEED_MODE_EVALUATE; mode <= HEED_MODE_TRAIN; mode++) {
     double *expected = oracle_forward(model, in, parameters, mode, SEED, STEP);
-    must(heed_pass_forward(pass, mode, SEED, STEP, &output));
+    ok(heed_pass_forward(pass, mode, SEED, STEP, &output));
     snprintf(what, sizeof what, "%s, mode %d", name, (int)mode);
     ck_assert_int_eq(output.rows * output.cols, n);
     near(what, output.data, expected, n, 2e-5 * largest_of(expected, n));
@@ -257,7 +250,7 @@ static void against_oracle(const char *name, heed_pass *pass, heed_model *model,
   }
   float *d_output = malloc((size_t)n * sizeof *d_output);
   heed_random_uniform(5, 5, d_output, n, -1, 1);
-  must(heed_pass_backward(pass, d_output));
+  ok(heed_pass_backward(pass, d_output));
   const float *gradients = heed_pass_gradients(pass);
   double whole_largest = 0;
   for (int64_t i = 0; i < n_parameters; i++) whole_largest = fmax(whole_largest, fabs((double)gradients[i]));
@@ -293,7 +286,7 @@ START_TEST(test_bound_once) {
   batch *b = batch_new(s, 1, _i % 2 == 1);
   heed_model *model = model_new(s);
   heed_pass *pass;
-  must(heed_pass_new(&pass, model, &b->in, true));
+  ok(heed_pass_new(&pass, model, &b->in, true));
   against_oracle(s->name, pass, model, &b->in);
   heed_pass_free(pass);
   heed_model_free(model);
@@ -319,18 +312,18 @@ START_TEST(test_bound_again) {
   heed_model *model = model_new(s);
   heed_model_capacity most = capacity_of(s, sparse);
   heed_pass *pass;
-  must(heed_pass_reserve(&pass, model, &most, true));
+  ok(heed_pass_reserve(&pass, model, &most, true));
   float *before = NULL, *gradients = NULL;
   int64_t n_parameters = heed_model_parameter_count(model);
   for (int round = 0; round < 3; round++) {
     batch *b = batch_new(s, round == 1 ? 2 : 1, sparse);
     heed__alloc_fail_after(0);
-    must(heed_pass_bind(pass, &b->in));
+    ok(heed_pass_bind(pass, &b->in));
     heed__alloc_fail_after(-1);
     against_oracle(s->name, pass, model, &b->in);
     heed_matrix output;
     int64_t n = heed_pass_rows(pass) * OUTPUTS;
-    must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+    ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
     if (round == 0) {
       before = malloc((size_t)n * sizeof *before);
       memcpy(before, output.data, (size_t)n * sizeof *before);
@@ -357,14 +350,14 @@ START_TEST(test_alone_and_threads) {
   heed_model *model = model_new(s);
   heed_model_capacity most = capacity_of(s, true);
   heed_pass *pass;
-  must(heed_pass_reserve(&pass, model, &most, false));
+  ok(heed_pass_reserve(&pass, model, &most, false));
   batch *b = batch_new(s, 1, true);
   heed_matrix output;
   float kept[12 * OUTPUTS];
   for (int threads = 1; threads <= 3; threads++) {
-    must(heed_set_threads(threads));
-    must(heed_pass_bind(pass, &b->in));
-    must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+    ok(heed_set_threads(threads));
+    ok(heed_pass_bind(pass, &b->in));
+    ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
     if (threads == 1) memcpy(kept, output.data, sizeof *kept * (size_t)(b->ptr[3] * OUTPUTS));
     ck_assert(memcmp(kept, output.data, sizeof *kept * (size_t)(b->ptr[3] * OUTPUTS)) == 0);
   }
@@ -380,12 +373,12 @@ START_TEST(test_alone_and_threads) {
     heed_csr context = {m, OF_CONTEXT, of_context_rows, b->context.indices + from,
                         b->context.numbers + from};
     heed_mask causal;
-    must(heed_mask_causal_blocks(&causal, 1, ptr));
+    ok(heed_mask_causal_blocks(&causal, 1, ptr));
     heed_model_inputs in = {.n_nodes = n, .sparse = &nodes, .mask = &causal, .n_graphs = 1,
                             .graph_ptr = ptr, .n_context = m, .context_sparse = &context,
                             .context_ptr = context_ptr};
-    must(heed_pass_bind(pass, &in));
-    must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+    ok(heed_pass_bind(pass, &in));
+    ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
     ck_assert_msg(memcmp(kept + b->ptr[g] * OUTPUTS, output.data,
                          (size_t)(n * OUTPUTS) * sizeof *kept) == 0 ||
                       strstr(heed_matrix_library(), "BLAS") != NULL, /* promises no bits */
@@ -405,87 +398,87 @@ START_TEST(test_errors) {
   heed_model_inputs in = b->in;
   heed_pass *pass;
   in.context = NULL;
-  must_fail(heed_pass_new(&pass, model, &in, true), HEED_ARGUMENT, "of the context must be");
+  fails(heed_pass_new(&pass, model, &in, true), HEED_ARGUMENT, "of the context must be");
   in = b->in;
   in.n_context--;
-  must_fail(heed_pass_new(&pass, model, &in, true), HEED_SHAPE, "of the context [7, 7], but 6 nodes");
+  fails(heed_pass_new(&pass, model, &in, true), HEED_SHAPE, "of the context [7, 7], but 6 nodes");
   in = b->in;
   in.context_ptr = NULL;
-  must_fail(heed_pass_new(&pass, model, &in, true), HEED_ARGUMENT, "without context_ptr");
+  fails(heed_pass_new(&pass, model, &in, true), HEED_ARGUMENT, "without context_ptr");
   int64_t wrong[4] = {0, 5, 3, 7};
   in.context_ptr = wrong;
-  must_fail(heed_pass_new(&pass, model, &in, true), HEED_RANGE, "graph 1 of the context");
+  fails(heed_pass_new(&pass, model, &in, true), HEED_RANGE, "graph 1 of the context");
   in = b->in;
   in.cross_mask = &b->own;
-  must_fail(heed_pass_new(&pass, model, &in, true), HEED_SHAPE, "a cross mask of 7 queries");
+  fails(heed_pass_new(&pass, model, &in, true), HEED_SHAPE, "a cross mask of 7 queries");
   in = b->in;
   in.context_mask = &b->cross;
-  must_fail(heed_pass_new(&pass, model, &in, true), HEED_SHAPE, "a context mask of 9 queries");
+  fails(heed_pass_new(&pass, model, &in, true), HEED_SHAPE, "a context mask of 9 queries");
   heed_model_capacity most = capacity_of(s, false);
-  must(heed_pass_reserve(&pass, model, &most, true));
+  ok(heed_pass_reserve(&pass, model, &most, true));
   in = b->in;
   in.cross_mask = &b->cross;
-  must_fail(heed_pass_bind(pass, &in), HEED_SHAPE, "cross mask");
+  fails(heed_pass_bind(pass, &in), HEED_SHAPE, "cross mask");
   in = b->in;
   in.context = NULL;
   in.context_sparse = &b->context.sparse;
-  must_fail(heed_pass_bind(pass, &in), HEED_ARGUMENT, "of the context are sparse, but it is reserved");
+  fails(heed_pass_bind(pass, &in), HEED_ARGUMENT, "of the context are sparse, but it is reserved");
   heed_pass_free(pass);
   most.n_context = 6;
-  must(heed_pass_reserve(&pass, model, &most, true));
-  must_fail(heed_pass_bind(pass, &b->in), HEED_SHAPE, "7 nodes of context, but it is reserved for 6");
+  ok(heed_pass_reserve(&pass, model, &most, true));
+  fails(heed_pass_bind(pass, &b->in), HEED_SHAPE, "7 nodes of context, but it is reserved for 6");
   heed_pass_free(pass);
   most = capacity_of(s, true);
   most.n_context_values = 3;
-  must(heed_pass_reserve(&pass, model, &most, true));
+  ok(heed_pass_reserve(&pass, model, &most, true));
   batch *sparse = batch_new(s, 1, true);
-  must_fail(heed_pass_bind(pass, &sparse->in), HEED_SHAPE, "but it is reserved for 3");
+  fails(heed_pass_bind(pass, &sparse->in), HEED_SHAPE, "but it is reserved for 3");
   batch_free(sparse);
   heed_pass_free(pass);
   most.n_context = -1;
-  must_fail(heed_pass_reserve(&pass, model, &most, true), HEED_RANGE, "-1 nodes of context");
+  fails(heed_pass_reserve(&pass, model, &most, true), HEED_RANGE, "-1 nodes of context");
   heed_model_free(model);
 
-  must(heed_model_new(&plain, FEATURES));
-  must(heed_model_finish(plain, first(plain), 1));
+  ok(heed_model_new(&plain, FEATURES));
+  ok(heed_model_finish(plain, first(plain), 1));
   in = b->in;
-  must_fail(heed_pass_new(&pass, plain, &in, true), HEED_ARGUMENT, "for a model without one");
-  must_fail(heed_model_epsilon(plain, 1e-3F), HEED_ARGUMENT, "finished");
+  fails(heed_pass_new(&pass, plain, &in, true), HEED_ARGUMENT, "for a model without one");
+  fails(heed_model_epsilon(plain, 1e-3F), HEED_ARGUMENT, "finished");
   heed_model_free(plain);
 
-  must(heed_model_new(&plain, FEATURES));
-  must_fail(heed_model_epsilon(plain, 0), HEED_RANGE, "epsilon 0");
-  must_fail(heed_model_epsilon(plain, NAN), HEED_RANGE, "epsilon");
+  ok(heed_model_new(&plain, FEATURES));
+  fails(heed_model_epsilon(plain, 0), HEED_RANGE, "epsilon 0");
+  fails(heed_model_epsilon(plain, NAN), HEED_RANGE, "epsilon");
   (void)heed_model_context(plain, 0);
-  must_fail(heed_model_finish(plain, 0, 1), HEED_RANGE, "a context of 0 features");
+  fails(heed_model_finish(plain, 0, 1), HEED_RANGE, "a context of 0 features");
   heed_model_free(plain);
 
-  must(heed_model_new(&plain, FEATURES));
+  ok(heed_model_new(&plain, FEATURES));
   heed_value x = heed_model_context(plain, 4);
   ck_assert_int_eq(heed_model_add(plain, x, heed_model_linear(plain, "l", 0, 4, false)), -1);
-  must_fail(heed_model_finish(plain, 0, 1), HEED_SHAPE, "layer add");
+  fails(heed_model_finish(plain, 0, 1), HEED_SHAPE, "layer add");
   heed_model_free(plain);
 
-  must(heed_model_new(&plain, FEATURES));
+  ok(heed_model_new(&plain, FEATURES));
   x = heed_model_context(plain, 6);
   heed_attention_spec spec = heed_attention_spec_default(2, 3);
   (void)heed_model_attention(plain, "a", &spec, HEED_SCOPE_MASKED, x, 0, 0);
-  must_fail(heed_model_finish(plain, 0, 1), HEED_SHAPE, "which nodes the context sees");
+  fails(heed_model_finish(plain, 0, 1), HEED_SHAPE, "which nodes the context sees");
   heed_model_free(plain);
 
-  must(heed_model_new(&plain, FEATURES));
+  ok(heed_model_new(&plain, FEATURES));
   x = heed_model_context(plain, 6);
   (void)heed_model_context(plain, 6);
-  must_fail(heed_model_finish(plain, 0, 1), HEED_ARGUMENT, "a context already");
+  fails(heed_model_finish(plain, 0, 1), HEED_ARGUMENT, "a context already");
   heed_model_free(plain);
 
-  must(heed_model_new(&plain, FEATURES));
-  must(heed_model_edges(plain, 2));
+  ok(heed_model_new(&plain, FEATURES));
+  ok(heed_model_edges(plain, 2));
   x = heed_model_context(plain, 6);
   heed_block_options options = options_of(true);
   options.edges = HEED_EDGES_BIAS;
   (void)heed_model_block(plain, "b", x, &options);
-  must_fail(heed_model_finish(plain, 0, 1), HEED_ARGUMENT, "with the context");
+  fails(heed_model_finish(plain, 0, 1), HEED_ARGUMENT, "with the context");
   heed_model_free(plain);
   batch_free(b);
 }
@@ -525,9 +518,5 @@ int main(void) {
   tcase_add_test(tests, test_errors);
   tcase_add_loop_test(tests, test_no_memory, 0, 2);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

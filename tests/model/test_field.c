@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "expect.h"
 
 enum { N = 90, F = 23, OUT = 5, MOST_PAIRS = N * N };
 
@@ -18,8 +19,6 @@ static uint8_t wanted[N];
 static heed_matrix dense;
 static heed_csr sparse;
 static heed_mask mask, full;
-
-static void ok(heed_status status) { ck_assert_msg(status == HEED_OK, "%s", heed_message()); }
 
 /* Directed, some rows empty, most without a self-loop; a third of the features are not 0. */
 static void setup(void) {
@@ -241,9 +240,5 @@ int main(void) {
   tcase_add_test(tests, only_what_is_needed_is_computed);
   tcase_add_test(tests, memory_may_run_out);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

@@ -6,22 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-
-#define must(call)                                                                            \
-  do {                                                                                        \
-    heed_status must_status = (call);                                                         \
-    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call, heed_status_name(must_status), \
-                  heed_message());                                                            \
-  } while (0)
-
-#define must_fail(call, status, words)                                                         \
-  do {                                                                                         \
-    heed_status fail_status = (call);                                                          \
-    ck_assert_msg(fail_status == (status), "%s: %s: %s", #call, heed_status_name(fail_status), \
-                  heed_message());                                                             \
-    ck_assert_msg(strstr(heed_message(), words) != NULL, "'%s' not in '%s'", words,            \
-                  heed_message());                                                             \
-  } while (0)
+#include "expect.h"
 
 enum { N = 21, FEATURES = 5, OUTPUTS = 3, MASKS = 4 };
 
@@ -46,11 +31,11 @@ static void set_up_world(world *w, const char *blocks, heed_kernel kernel) {
   spec.heads = 4;
   spec.kernel = kernel;
   spec.dropout = spec.attention_dropout = 0;
-  must(heed_model_build(&w->model, &spec, 3));
-  must(heed_mask_random(&w->masks[0], N, N, 4, 1));
-  must(heed_mask_full(&w->masks[1], N, N));
-  must(heed_mask_window(&w->masks[2], N, 3, 1));
-  must(heed_mask_random(&w->masks[3], N, N, 9, 2));
+  ok(heed_model_build(&w->model, &spec, 3));
+  ok(heed_mask_random(&w->masks[0], N, N, 4, 1));
+  ok(heed_mask_full(&w->masks[1], N, N));
+  ok(heed_mask_window(&w->masks[2], N, 3, 1));
+  ok(heed_mask_random(&w->masks[3], N, N, 9, 2));
   for (int g = 0; g < MASKS; g++) w->of[g] = &w->masks[g];
   heed_random_uniform(1, 1, w->x, N * FEATURES, -1, 1);
   heed_random_uniform(1, 2, w->d_output, N * OUTPUTS, -1, 1);
@@ -66,7 +51,7 @@ static void tear_down_world(world *w) {
 static double loss(const world *w, heed_pass *pass, heed_mode mode) {
   heed_matrix y;
   double sum = 0;
-  must(heed_pass_forward(pass, mode, 1, 1, &y));
+  ok(heed_pass_forward(pass, mode, 1, 1, &y));
   for (int64_t i = 0; i < N; i++) {
     for (int64_t c = 0; c < OUTPUTS; c++) {
       sum += (double)y.data[i * y.stride + c] * (double)w->d_output[i * OUTPUTS + c];
@@ -83,16 +68,16 @@ START_TEST(groups_of_one_mask) {
   set_up_world(&w, "MSM", HEED_KERNEL_SPARSE);
   heed_model_inputs in = w.in;
   in.mask = &w.masks[0];
-  must(heed_pass_new(&one, w.model, &in, true));
+  ok(heed_pass_new(&one, w.model, &in, true));
   in.mask = NULL;
   const heed_mask *same[] = {&w.masks[0], &w.masks[0], &w.masks[0]};
   in.n_head_masks = 3;
   in.head_masks = same;
   in.mask_heads = heads;
-  must(heed_pass_new(&many, w.model, &in, true));
+  ok(heed_pass_new(&many, w.model, &in, true));
   ck_assert_double_lt(fabs(loss(&w, one, HEED_MODE_TRAIN) - loss(&w, many, HEED_MODE_TRAIN)), 1e-4);
-  must(heed_pass_backward(one, w.d_output));
-  must(heed_pass_backward(many, w.d_output));
+  ok(heed_pass_backward(one, w.d_output));
+  ok(heed_pass_backward(many, w.d_output));
   int64_t n = heed_model_parameter_count(w.model);
   const float *a = heed_pass_gradients(one), *b = heed_pass_gradients(many);
   for (int64_t i = 0; i < n; i++) ck_assert_float_lt(fabsf(a[i] - b[i]), 1e-4f + 1e-4f * fabsf(a[i]));
@@ -115,12 +100,12 @@ START_TEST(gradients_are_slopes) {
   in.n_head_masks = 3;
   in.head_masks = w.of;
   in.mask_heads = heads;
-  must(heed_pass_new(&pass, w.model, &in, true));
+  ok(heed_pass_new(&pass, w.model, &in, true));
   in.head_masks = w.of + 1;
-  must(heed_pass_new(&other, w.model, &in, false));
+  ok(heed_pass_new(&other, w.model, &in, false));
   double before = loss(&w, pass, HEED_MODE_TRAIN);
   ck_assert_double_gt(fabs(before - loss(&w, other, HEED_MODE_EVALUATE)), 1e-3);
-  must(heed_pass_backward(pass, w.d_output));
+  ok(heed_pass_backward(pass, w.d_output));
   int64_t n = heed_model_parameter_count(w.model);
   float *gradients = malloc((size_t)n * sizeof *gradients), *x = heed_model_parameters(w.model);
   memcpy(gradients, heed_pass_gradients(pass), (size_t)n * sizeof *gradients);
@@ -148,31 +133,31 @@ START_TEST(refusals) {
   heed_pass *pass;
   heed_mask small;
   set_up_world(&w, "MS", HEED_KERNEL_AUTO);
-  must(heed_mask_full(&small, N - 1, N - 1));
+  ok(heed_mask_full(&small, N - 1, N - 1));
   heed_model_inputs good = w.in;
   good.n_head_masks = 3;
   good.head_masks = w.of;
   good.mask_heads = heads;
   heed_model_inputs in = good;
   in.mask_heads = wrong;
-  must_fail(heed_pass_new(&pass, w.model, &in, false), HEED_SHAPE,
+  fails(heed_pass_new(&pass, w.model, &in, false), HEED_SHAPE,
             "heads: the groups have 5 heads, but the attention has 4");
   in.mask_heads = NULL;
-  must_fail(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "without");
+  fails(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "without");
   in = good;
   in.mask = &w.masks[0];
-  must_fail(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "beside a mask");
+  fails(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "beside a mask");
   in = good;
   const heed_mask *masks[] = {&w.masks[0], &small, NULL};
   in.head_masks = masks;
-  must_fail(heed_pass_new(&pass, w.model, &in, false), HEED_SHAPE, "20");
+  fails(heed_pass_new(&pass, w.model, &in, false), HEED_SHAPE, "20");
   masks[1] = NULL;
-  must_fail(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "group 1");
+  fails(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "group 1");
   in = w.in;
-  must_fail(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "there is no mask");
+  fails(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "there is no mask");
   heed_model_capacity capacity = {.n_nodes = 2 * N, .n_pairs = 1000, .n_graphs = 1};
-  must(heed_pass_reserve(&pass, w.model, &capacity, false));
-  must_fail(heed_pass_bind(pass, &good), HEED_ARGUMENT, "reserved");
+  ok(heed_pass_reserve(&pass, w.model, &capacity, false));
+  fails(heed_pass_bind(pass, &good), HEED_ARGUMENT, "reserved");
   heed_pass_free(pass);
   for (int n = 0;; n++) {
     size_t held = heed_memory_held();
@@ -196,9 +181,5 @@ int main(void) {
   tcase_add_test(c, gradients_are_slopes);
   tcase_add_test(c, refusals);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

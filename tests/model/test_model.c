@@ -6,24 +6,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "expect.h"
 #include "model/oracle.h"
 #include "model/pass.h"
-
-#define must(call)                                                                            \
-  do {                                                                                        \
-    heed_status must_status = (call);                                                         \
-    ck_assert_msg(must_status == HEED_OK, "%s: %s: %s", #call, heed_status_name(must_status), \
-                  heed_message());                                                            \
-  } while (0)
-
-#define must_fail(call, status, words)                                                         \
-  do {                                                                                         \
-    heed_status fail_status = (call);                                                          \
-    ck_assert_msg(fail_status == (status), "%s: %s: %s", #call, heed_status_name(fail_status), \
-                  heed_message());                                                             \
-    ck_assert_msg(strstr(heed_message(), words) != NULL, "'%s' not in '%s'", words,            \
-                  heed_message());                                                             \
-  } while (0)
 
 enum { NODES = 23, FEATURES = 9, GRAPHS = 4, EDGE_FEATURES = 3 };
 
@@ -70,7 +55,7 @@ static void make_inputs(inputs *in, bool graphs) {
     }
     in->rows[i + 1] = pairs;
   }
-  must(heed_mask_view(&in->mask, NODES, NODES, in->rows, in->keys));
+  ok(heed_mask_view(&in->mask, NODES, NODES, in->rows, in->keys));
   in->matrix = heed_matrix_view(in->x, NODES, FEATURES);
   in->csr = (heed_csr){NODES, FEATURES, in->indptr, in->indices, in->values};
   in->dense = (heed_model_inputs){.n_nodes = NODES, .dense = &in->matrix, .mask = &in->mask};
@@ -293,7 +278,7 @@ static heed_value gat_of_edges(heed_model *m, heed_score score, heed_edge_use ed
                               .value_dropout = score == HEED_SCORE_GAT ? 0.3F : 0,
                               .bias = true,
                               .edges = edges};
-  must(heed_model_edges(m, EDGE_FEATURES));
+  ok(heed_model_edges(m, EDGE_FEATURES));
   heed_value x = heed_model_gat(m, "a", heed_model_features(m), &options);
   options.merge = HEED_MERGE_MEAN;
   return heed_model_gat(m, "b", heed_model_activate(m, x, HEED_ACTIVATION_ELU), &options);
@@ -309,13 +294,13 @@ static heed_value gatv2_bias(heed_model *m) {
   return gat_of_edges(m, HEED_SCORE_GATV2, HEED_EDGES_BIAS);
 }
 static heed_value conv_add(heed_model *m) {
-  must(heed_model_edges(m, EDGE_FEATURES));
+  ok(heed_model_edges(m, EDGE_FEATURES));
   heed_value x = linear(m);
   return heed_model_transformer_conv(m, "t", x, 2, 3, HEED_MERGE_MEAN, HEED_SCOPE_MASKED, 0.2F,
                                      HEED_EDGES_ADD);
 }
 static heed_value conv_bias(heed_model *m) {
-  must(heed_model_edges(m, EDGE_FEATURES));
+  ok(heed_model_edges(m, EDGE_FEATURES));
   heed_value x = linear(m);
   return heed_model_transformer_conv(m, "t", x, 2, 3, HEED_MERGE_CONCAT, HEED_SCOPE_MASKED, 0,
                                      HEED_EDGES_BIAS);
@@ -406,12 +391,12 @@ enum { MODELS = sizeof models / sizeof *models };
 static heed_model *model_new(int number) {
   heed_model *model;
   if (models[number].build != NULL) {
-    must(heed_model_new(&model, FEATURES));
-    must(heed_model_finish(model, models[number].build(model), 7));
+    ok(heed_model_new(&model, FEATURES));
+    ok(heed_model_finish(model, models[number].build(model), 7));
   } else {
     heed_model_spec spec;
-    must(heed_model_spec_read(&spec, models[number].name));
-    must(heed_model_build(&model, &spec, 7));
+    ok(heed_model_spec_read(&spec, models[number].name));
+    ok(heed_model_build(&model, &spec, 7));
   }
   int64_t n = heed_model_parameter_count(model);
   float *moves = malloc((size_t)n * sizeof *moves);
@@ -486,14 +471,14 @@ static void against_oracle(int number, bool sparse) {
   heed_pass *pass;
   heed_matrix output;
   char what[256];
-  must(heed_pass_new(&pass, model, given, true));
+  ok(heed_pass_new(&pass, model, given, true));
   int64_t n_parameters = heed_model_parameter_count(model);
   double *parameters = doubles(heed_model_parameters(model), n_parameters);
   float *state = copy(heed_model_state(model), heed_model_state_count(model));
   int64_t n = heed_pass_rows(pass) * heed_model_output_count(model);
   for (heed_mode mode = HEED_MODE_EVALUATE; mode <= HEED_MODE_TRAIN; mode++) {
     double *expected = oracle_forward(model, given, parameters, mode, SEED, STEP);
-    must(heed_pass_forward(pass, mode, SEED, STEP, &output));
+    ok(heed_pass_forward(pass, mode, SEED, STEP, &output));
     ck_assert_int_eq(output.rows * output.cols, n);
     snprintf(what, sizeof what, "%s, %s, %s", models[number].name, sparse ? "sparse" : "dense",
              mode == HEED_MODE_TRAIN ? "training" : "evaluating");
@@ -503,7 +488,7 @@ static void against_oracle(int number, bool sparse) {
   float *d_output = malloc((size_t)n * sizeof *d_output);
   heed_random_uniform(5, 5, d_output, n, -1, 1);
   float *kept = copy(d_output, n);
-  must(heed_pass_backward(pass, d_output));
+  ok(heed_pass_backward(pass, d_output));
   same_bits("the caller's gradient", d_output, kept, n);
   const float *gradients = heed_pass_gradients(pass);
   double *as_doubles = doubles(gradients, n_parameters);
@@ -563,21 +548,21 @@ START_TEST(test_many_rows) {
     }
   }
   heed_mask mask;
-  must(heed_mask_view(&mask, ROWS, ROWS, indptr, indices));
+  ok(heed_mask_view(&mask, ROWS, ROWS, indptr, indices));
   heed_matrix features = heed_matrix_view(x, ROWS, FEATURES), output;
   heed_model_inputs in = {.n_nodes = ROWS, .dense = &features, .mask = &mask};
   heed_model *model = model_new(which[_i]);
   heed_pass *pass;
-  must(heed_pass_new(&pass, model, &in, true));
+  ok(heed_pass_new(&pass, model, &in, true));
   int64_t n_parameters = heed_model_parameter_count(model);
   int64_t n = ROWS * heed_model_output_count(model);
   double *parameters = doubles(heed_model_parameters(model), n_parameters);
   double *expected = oracle_forward(model, &in, parameters, HEED_MODE_TRAIN, SEED, STEP);
-  must(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
+  ok(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
   near(models[which[_i]].name, output.data, expected, n, OUTPUT_TOLERANCE, largest_of(expected, n));
   float *d_output = malloc((size_t)n * sizeof *d_output);
   heed_random_uniform(5, 5, d_output, n, -1, 1);
-  must(heed_pass_backward(pass, d_output));
+  ok(heed_pass_backward(pass, d_output));
   float *direction = malloc((size_t)n_parameters * sizeof *direction);
   for (uint64_t d = 0; d < 3; d++) {
     heed_random_uniform(6, d, direction, n_parameters, -1, 1);
@@ -617,9 +602,9 @@ START_TEST(test_same) {
   heed_model *model = model_new(_i);
   heed_pass *pass, *plain, *sparse;
   heed_matrix output;
-  must(heed_pass_new(&pass, model, &in.dense, true));
-  must(heed_pass_new(&plain, model, &in.dense, false));
-  must(heed_pass_new(&sparse, model, &in.sparse, false));
+  ok(heed_pass_new(&pass, model, &in.dense, true));
+  ok(heed_pass_new(&plain, model, &in.dense, false));
+  ok(heed_pass_new(&sparse, model, &in.sparse, false));
   int64_t n = heed_pass_rows(pass) * heed_model_output_count(model);
   int64_t n_parameters = heed_model_parameter_count(model);
   int64_t n_state = heed_model_state_count(model);
@@ -628,37 +613,37 @@ START_TEST(test_same) {
   heed_random_uniform(5, 5, d_output, n, -1, 1);
   size_t held = heed_memory_held();
   heed__alloc_fail_after(0);
-  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
   float *evaluated = copy(output.data, n), *trained = NULL, *gradient = NULL, *moved = NULL;
-  must(heed_pass_forward(plain, HEED_MODE_EVALUATE, 0, 0, &output));
+  ok(heed_pass_forward(plain, HEED_MODE_EVALUATE, 0, 0, &output));
   same_bits("a pass for evaluation", output.data, evaluated, n);
-  must(heed_pass_forward(sparse, HEED_MODE_EVALUATE, 0, 0, &output));
+  ok(heed_pass_forward(sparse, HEED_MODE_EVALUATE, 0, 0, &output));
   double *as_doubles = doubles(evaluated, n);
   near("sparse features", output.data, as_doubles, n, 4e-6, largest_of(as_doubles, n));
   free(as_doubles);
   static const int threads[] = {1, 2, 7, 1};
   for (int t = 0; t < 4; t++) {
-    must(heed_set_threads(threads[t]));
+    ok(heed_set_threads(threads[t]));
     if (n_state > 0) memcpy(heed_model_state(model), state, (size_t)n_state * sizeof *state);
-    must(heed_pass_forward(plain, HEED_MODE_TRAIN, SEED, STEP, &output));
+    ok(heed_pass_forward(plain, HEED_MODE_TRAIN, SEED, STEP, &output));
     float *alone = copy(output.data, n);
     if (n_state > 0) memcpy(heed_model_state(model), state, (size_t)n_state * sizeof *state);
-    must(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
+    ok(heed_pass_forward(pass, HEED_MODE_TRAIN, SEED, STEP, &output));
     same_bits("training in a pass for evaluation", alone, output.data, n);
     free(alone);
     if (t == 0) trained = copy(output.data, n);
     same_bits("forward", output.data, trained, n);
-    must(heed_pass_backward(pass, d_output));
+    ok(heed_pass_backward(pass, d_output));
     if (t == 0) gradient = copy(heed_pass_gradients(pass), n_parameters);
     same_bits("backward", heed_pass_gradients(pass), gradient, n_parameters);
     if (t == 0) moved = copy(heed_model_state(model), n_state);
     same_bits("state", heed_model_state(model), moved, n_state);
-    must_fail(heed_pass_backward(pass, d_output), HEED_ARGUMENT, "TRAIN");
+    fails(heed_pass_backward(pass, d_output), HEED_ARGUMENT, "TRAIN");
     if (n_state > 0) memcpy(heed_model_state(model), state, (size_t)n_state * sizeof *state);
-    must(heed_pass_forward(pass, HEED_MODE_EVALUATE, SEED, STEP, &output));
+    ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, SEED, STEP, &output));
     same_bits("evaluation after training", output.data, evaluated, n);
   }
-  must_fail(heed_pass_backward(plain, d_output), HEED_ARGUMENT, "not for training");
+  fails(heed_pass_backward(plain, d_output), HEED_ARGUMENT, "not for training");
   heed__alloc_fail_after(-1);
   ck_assert_uint_eq(heed_memory_held(), held);
   free(evaluated);
@@ -676,7 +661,7 @@ END_TEST
 
 static heed_model *empty(void) {
   heed_model *model;
-  must(heed_model_new(&model, 6));
+  ok(heed_model_new(&model, 6));
   return model;
 }
 
@@ -684,16 +669,16 @@ static heed_model *empty(void) {
   do {                                                        \
     heed_value refused_value = (value);                       \
     ck_assert_int_eq(refused_value, -1);                      \
-    must_fail(heed_model_finish(model, 0, 1), status, words); \
+    fails(heed_model_finish(model, 0, 1), status, words); \
     heed_model_free(model);                                   \
     model = empty();                                          \
   } while (0)
 
 START_TEST(test_build_errors) {
   heed_model *m;
-  must_fail(heed_model_new(&m, 0), HEED_RANGE, "0 features");
+  fails(heed_model_new(&m, 0), HEED_RANGE, "0 features");
   ck_assert_ptr_null(m);
-  must_fail(heed_model_new(&m, (int64_t)INT32_MAX + 1), HEED_RANGE, "2147483648 features");
+  fails(heed_model_new(&m, (int64_t)INT32_MAX + 1), HEED_RANGE, "2147483648 features");
   m = empty();
   heed_attention_spec spec = heed_attention_spec_default(2, 3);
   refused(m, heed_model_linear(m, "a", 0, 0, true), HEED_RANGE, "a: width 0");
@@ -758,13 +743,13 @@ START_TEST(test_build_errors) {
   /* The first failure counts, and calls after it are harmless. */
   heed_value bad = heed_model_linear(m, "first", 0, 0, true);
   bad = heed_model_activate(m, heed_model_add(m, bad, 0), HEED_ACTIVATION_ELU);
-  must_fail(heed_model_finish(m, bad, 1), HEED_RANGE, "first");
+  fails(heed_model_finish(m, bad, 1), HEED_RANGE, "first");
   heed_model_free(m);
   m = empty();
-  must(heed_model_finish(m, heed_model_linear(m, "a", 0, 2, true), 1));
+  ok(heed_model_finish(m, heed_model_linear(m, "a", 0, 2, true), 1));
   ck_assert_int_eq(heed_model_linear(m, "b", 0, 2, true), -1);
   ck_assert_ptr_nonnull(strstr(heed_message(), "finished"));
-  must_fail(heed_model_finish(m, 0, 1), HEED_ARGUMENT, "finished already");
+  fails(heed_model_finish(m, 0, 1), HEED_ARGUMENT, "finished already");
   heed_model_free(m);
   heed_model_free(NULL);
 }
@@ -775,30 +760,30 @@ START_TEST(test_pass_errors) {
   make_inputs(&in, false);
   heed_pass *pass;
   heed_model *m;
-  must(heed_model_new(&m, FEATURES));
-  must_fail(heed_pass_new(&pass, m, &in.dense, true), HEED_ARGUMENT, "not finished");
+  ok(heed_model_new(&m, FEATURES));
+  fails(heed_pass_new(&pass, m, &in.dense, true), HEED_ARGUMENT, "not finished");
   heed_attention_spec spec = heed_attention_spec_default(3, 3);
   heed_value x = heed_model_attention(m, "who", &spec, HEED_SCOPE_MASKED, 0, 0, 0);
-  must(heed_model_finish(m, x, 1));
+  ok(heed_model_finish(m, x, 1));
   heed_model_inputs bad = in.dense;
   bad.mask = NULL;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "layer who is masked");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "layer who is masked");
   ck_assert_ptr_null(pass);
   bad = in.dense;
   bad.sparse = &in.csr;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "dense or sparse");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "dense or sparse");
   bad.dense = NULL;
   bad.sparse = NULL;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "dense or sparse");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "dense or sparse");
   bad = in.dense;
   bad.n_nodes = NODES + 1;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "24 nodes");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "24 nodes");
   bad.n_nodes = -1;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "-1 nodes");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "-1 nodes");
   bad = in.dense;
   heed_matrix narrow = heed_matrix_view(in.x, NODES, FEATURES - 1);
   bad.dense = &narrow;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "[23, 8]");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "[23, 8]");
   bad = in.sparse;
   heed_csr csr = in.csr;
   int32_t indices[NODES * FEATURES];
@@ -806,20 +791,20 @@ START_TEST(test_pass_errors) {
   indices[1] = FEATURES;
   csr.indices = indices;
   bad.sparse = &csr;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "column 9");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "column 9");
   bad = in.dense;
   heed_mask small;
-  must(heed_mask_view(&small, NODES - 1, NODES, in.rows, in.keys));
+  ok(heed_mask_view(&small, NODES - 1, NODES, in.rows, in.keys));
   bad.mask = &small;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "22 queries");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "22 queries");
   bad = in.dense;
   bad.n_graphs = 2;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "without graph_ptr");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_ARGUMENT, "without graph_ptr");
   static const int64_t falling[] = {0, 9, 8}, early[] = {0, 8, NODES - 1};
   bad.graph_ptr = early;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "0 to 22");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_SHAPE, "0 to 22");
   bad.graph_ptr = falling;
-  must_fail(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "graph 1 ends at node 8");
+  fails(heed_pass_new(&pass, m, &bad, true), HEED_RANGE, "graph 1 ends at node 8");
   heed_pass_free(NULL);
   heed_model_free(m);
 }
@@ -843,7 +828,7 @@ START_TEST(test_memory) {
       }
     } else {
       heed_model_spec spec;
-      must(heed_model_spec_read(&spec, models[_i].name));
+      ok(heed_model_spec_read(&spec, models[_i].name));
       status = heed_model_build(&model, &spec, 7);
       ck_assert((status == HEED_OK) == (model != NULL));
     }
@@ -876,7 +861,7 @@ END_TEST
 
 static void spec_read_fails(const char *text, const char *words) {
   heed_model_spec spec = heed_model_spec_default(HEED_MODEL_GATV2), kept = spec;
-  must_fail(heed_model_spec_read(&spec, text), HEED_FORMAT, words);
+  fails(heed_model_spec_read(&spec, text), HEED_FORMAT, words);
   ck_assert(spec.kind == kept.kind && spec.hidden == kept.hidden);
 }
 
@@ -897,9 +882,9 @@ START_TEST(test_spec_text) {
       memset(spec.blocks, 'S', HEED_MAX_BLOCKS);
       spec.layers = HEED_MAX_BLOCKS;
     }
-    must(heed_model_spec_write(&spec, text, sizeof text));
-    must(heed_model_spec_read(&read, text));
-    must(heed_model_spec_write(&read, again, sizeof again));
+    ok(heed_model_spec_write(&spec, text, sizeof text));
+    ok(heed_model_spec_read(&read, text));
+    ok(heed_model_spec_write(&read, again, sizeof again));
     ck_assert_str_eq(text, again);
     ck_assert(read.dropout == spec.dropout && read.slope == spec.slope);
     ck_assert(read.features == spec.features && read.outputs == spec.outputs);
@@ -909,13 +894,13 @@ START_TEST(test_spec_text) {
     ck_assert_int_eq(read.layers, spec.layers);
     for (size_t size = 0; size <= strlen(text); size++) {
       char small[1024] = "untouched";
-      must_fail(heed_model_spec_write(&spec, small, size), HEED_RANGE, "there is room for");
+      fails(heed_model_spec_write(&spec, small, size), HEED_RANGE, "there is room for");
     }
-    must(heed_model_spec_write(&spec, again, strlen(text) + 1));
+    ok(heed_model_spec_write(&spec, again, strlen(text) + 1));
     ck_assert_str_eq(text, again);
   }
   heed_model_spec spec;
-  must(heed_model_spec_read(&spec, "  outputs=3   kind=transformer blocks=MSM "));
+  ok(heed_model_spec_read(&spec, "  outputs=3   kind=transformer blocks=MSM "));
   ck_assert_int_eq(spec.layers, 3);
   ck_assert_int_eq((int)spec.outputs, 3);
   ck_assert(spec.norm == HEED_NORM_LAYER);
@@ -944,13 +929,13 @@ START_TEST(test_spec_text) {
   spec_read_fails(again, "bytes");
   memcpy(again + 24 + HEED_MAX_BLOCKS + 1, "", 1);
   spec_read_fails(again, "blocks=MMM");
-  must(heed_model_spec_read(&spec, "kind=transformer blocks=MSPS seeds=5 edges=add edge-features=7"));
+  ok(heed_model_spec_read(&spec, "kind=transformer blocks=MSPS seeds=5 edges=add edge-features=7"));
   ck_assert_str_eq(spec.blocks, "MSPS");
   ck_assert(spec.seeds == 5 && spec.edges == HEED_EDGES_ADD && spec.edge_features == 7);
   ck_assert(spec.pooling == HEED_POOLING_NONE);
-  must(heed_model_spec_write(&spec, text, sizeof text));
+  ok(heed_model_spec_write(&spec, text, sizeof text));
   ck_assert_ptr_nonnull(strstr(text, "pooling=none seeds=5 edge-features=7 edges=add"));
-  must(heed_model_spec_read(&spec, "kind=mlp pooling=max"));
+  ok(heed_model_spec_read(&spec, "kind=mlp pooling=max"));
   ck_assert(spec.pooling == HEED_POOLING_MAX && spec.edges == HEED_EDGES_NONE && spec.seeds == 1);
   spec_read_fails("kind=mlp pooling=middle", "pooling=middle");
   spec_read_fails("kind=gat edges=both", "edges=both");
@@ -960,13 +945,13 @@ START_TEST(test_spec_text) {
   ck_assert_str_eq(heed_edge_use_name((heed_edge_use)4), "?");
   heed_pooling pooling;
   heed_edge_use use;
-  must_fail(heed_pooling_from_name("all", &pooling), HEED_ARGUMENT, "mean, sum or max");
-  must_fail(heed_edge_use_from_name("all", &use), HEED_ARGUMENT, "none, bias, add or quadratic");
+  fails(heed_pooling_from_name("all", &pooling), HEED_ARGUMENT, "mean, sum or max");
+  fails(heed_edge_use_from_name("all", &use), HEED_ARGUMENT, "none, bias, add or quadratic");
   /* A program in a locale with decimal commas. */
   if (setlocale(LC_ALL, "de_DE.UTF-8") != NULL) {
-    must(heed_model_spec_read(&spec, "kind=gat dropout=0.25"));
+    ok(heed_model_spec_read(&spec, "kind=gat dropout=0.25"));
     ck_assert(spec.dropout == 0.25F);
-    must(heed_model_spec_write(&spec, text, sizeof text));
+    ok(heed_model_spec_write(&spec, text, sizeof text));
     ck_assert_ptr_nonnull(strstr(text, "dropout=0.25"));
   }
 }
@@ -974,7 +959,7 @@ END_TEST
 
 static void build_fails(const heed_model_spec *spec, heed_status status, const char *words) {
   heed_model *model;
-  must_fail(heed_model_build(&model, spec, 1), status, words);
+  fails(heed_model_build(&model, spec, 1), status, words);
   ck_assert_ptr_null(model);
 }
 
@@ -1011,8 +996,8 @@ START_TEST(test_spec_errors) {
   build_fails(&good, HEED_RANGE, "65 of them");
   heed_model_kind kind;
   heed_norm norm;
-  must_fail(heed_model_kind_from_name("x", &kind), HEED_ARGUMENT, "transformer");
-  must_fail(heed_norm_from_name("x", &norm), HEED_ARGUMENT, "batch");
+  fails(heed_model_kind_from_name("x", &kind), HEED_ARGUMENT, "transformer");
+  fails(heed_norm_from_name("x", &norm), HEED_ARGUMENT, "batch");
   ck_assert_str_eq(heed_model_kind_name((heed_model_kind)17), "?");
   ck_assert_str_eq(heed_norm_name((heed_norm)17), "?");
 }
@@ -1035,7 +1020,7 @@ START_TEST(test_graph_errors) {
     char text[200];
     heed_model_spec spec;
     snprintf(text, sizeof text, "kind=transformer features=9 outputs=2 %s", bad[i].text);
-    must(heed_model_spec_read(&spec, text));
+    ok(heed_model_spec_read(&spec, text));
     build_fails(&spec, bad[i].status, bad[i].words);
   }
   heed_model_spec spec = heed_model_spec_default(HEED_MODEL_MLP);
@@ -1048,12 +1033,12 @@ START_TEST(test_graph_errors) {
 
   heed_block_options block = {.heads = 3};
   heed_model *m = empty();
-  must_fail(heed_model_edges(m, -1), HEED_RANGE, "-1 features");
+  fails(heed_model_edges(m, -1), HEED_RANGE, "-1 features");
   block.edges = HEED_EDGES_BIAS;
   refused(m, heed_model_block(m, "b", 0, &block), HEED_ARGUMENT, "heed_model_edges()");
-  must(heed_model_edges(m, 3));
+  ok(heed_model_edges(m, 3));
   ck_assert_int_gt(heed_model_block(m, "b", 0, &block), 0);
-  must_fail(heed_model_edges(m, 4), HEED_ARGUMENT, "layer b has taken");
+  fails(heed_model_edges(m, 4), HEED_ARGUMENT, "layer b has taken");
   heed_value seeds = heed_model_pool_attention(m, "p", 0, 2, &block);
   refused(m, heed_model_block(m, "c", seeds, &block), HEED_SHAPE, "after pooling");
   refused(m, heed_model_pool_attention(m, "p", 0, 0, &block), HEED_RANGE, "0 seeds");
@@ -1073,42 +1058,42 @@ START_TEST(test_edge_inputs) {
   inputs in;
   make_inputs(&in, false);
   heed_model *model;
-  must(heed_model_new(&model, FEATURES));
-  must(heed_model_finish(model, conv_add(model), 1));
-  must_fail(heed_model_edges(model, 3), HEED_ARGUMENT, "finished");
+  ok(heed_model_new(&model, FEATURES));
+  ok(heed_model_finish(model, conv_add(model), 1));
+  fails(heed_model_edges(model, 3), HEED_ARGUMENT, "finished");
   heed_model_inputs bad = in.dense;
   heed_pass *pass;
   bad.edges = NULL;
-  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "edges are not there");
+  fails(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "edges are not there");
   ck_assert_ptr_null(pass);
   heed_matrix edges = in.edges;
   bad.edges = &edges;
   edges.rows--;
-  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
+  fails(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
   edges = in.edges;
   edges.cols--;
-  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
+  fails(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "features a pair");
   edges = in.edges;
   edges.stride++;
-  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "with stride 4");
+  fails(heed_pass_new(&pass, model, &bad, true), HEED_SHAPE, "with stride 4");
   edges = in.edges;
   uint8_t wanted[NODES] = {1};
   bad.wanted = wanted;
-  must(heed_pass_new(&pass, model, &bad, true));
+  ok(heed_pass_new(&pass, model, &bad, true));
   heed_pass_free(pass);
   bad.wanted = NULL;
   heed_mask full;
-  must(heed_mask_full(&full, NODES, NODES));
+  ok(heed_mask_full(&full, NODES, NODES));
   bad.mask = &full;
-  must_fail(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "full mask");
+  fails(heed_pass_new(&pass, model, &bad, true), HEED_ARGUMENT, "full mask");
   heed_model_free(model);
 
   /* The same window as runs and as pairs, all nodes and wanted ones. */
-  must(heed_model_new(&model, FEATURES));
-  must(heed_model_finish(model, gatv2(model), 1));
+  ok(heed_model_new(&model, FEATURES));
+  ok(heed_model_finish(model, gatv2(model), 1));
   heed_mask runs, listed;
-  must(heed_mask_window(&runs, NODES, 2, 1));
-  must(heed_mask_explicit(&listed, &runs));
+  ok(heed_mask_window(&runs, NODES, 2, 1));
+  ok(heed_mask_explicit(&listed, &runs));
   for (int with = 0; with < 2; with++) {
     heed_matrix output;
     float *first = NULL;
@@ -1116,14 +1101,14 @@ START_TEST(test_edge_inputs) {
       bad = in.dense;
       bad.mask = form == 0 ? &listed : &runs;
       bad.wanted = with == 1 ? wanted : NULL;
-      must(heed_pass_new(&pass, model, &bad, true));
-      must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+      ok(heed_pass_new(&pass, model, &bad, true));
+      ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
       int64_t n = output.rows * output.cols, all = n + heed_model_parameter_count(model);
       float *got = malloc((size_t)all * sizeof *got);
       memcpy(got, output.data, (size_t)n * sizeof *got);
       float *d_output = malloc((size_t)n * sizeof *d_output);
       heed_random_uniform(4, 4, d_output, n, -1, 1);
-      must(heed_pass_backward(pass, d_output));
+      ok(heed_pass_backward(pass, d_output));
       memcpy(got + n, heed_pass_gradients(pass), (size_t)(all - n) * sizeof *got);
       if (form == 0) {
         first = got;
@@ -1166,8 +1151,8 @@ static void shaped(const heed_model *model, const char *name, int n_dims, int64_
 START_TEST(test_parameters) {
   heed_model_spec spec;
   heed_model *model, *other;
-  must(heed_model_spec_read(&spec, "kind=gat features=1433 outputs=7"));
-  must(heed_model_build(&model, &spec, 1));
+  ok(heed_model_spec_read(&spec, "kind=gat features=1433 outputs=7"));
+  ok(heed_model_build(&model, &spec, 1));
   ck_assert_int_eq(heed_model_tensors(model), 8);
   shaped(model, "conv1.lin.weight", 2, 64, 1433, 0, true);
   shaped(model, "conv1.att_src", 3, 1, 8, 8, true);
@@ -1204,11 +1189,11 @@ START_TEST(test_parameters) {
     ck_assert(fabs((double)source[i]) <= sqrt(6.0 / 16) * (1 + 1e-6));
     ck_assert(named(model, "conv1.bias").data[i] == 0);
   }
-  must(heed_model_build(&other, &spec, 1));
+  ok(heed_model_build(&other, &spec, 1));
   same_bits("the same seed", heed_model_parameters(model), heed_model_parameters(other),
             heed_model_parameter_count(model));
   heed_model_free(other);
-  must(heed_model_build(&other, &spec, 2));
+  ok(heed_model_build(&other, &spec, 2));
   ck_assert(memcmp(heed_model_parameters(model), heed_model_parameters(other), 4096) != 0);
   heed_model_free(other);
 
@@ -1231,12 +1216,12 @@ START_TEST(test_parameters) {
   free(kept);
   heed_model_free(model);
 
-  must(heed_model_new(&model, 6));
+  ok(heed_model_new(&model, 6));
   heed_gat_options options = {.score = HEED_SCORE_GATV2, .heads = 2, .dim = 3, .bias = true};
   heed_value x = heed_model_gat(model, "c", 0, &options);
   x = heed_model_transformer_conv(model, "t", x, 2, 4, HEED_MERGE_MEAN, HEED_SCOPE_FULL, 0, HEED_EDGES_NONE);
   x = heed_model_normalize(model, "n", x, HEED_NORM_BATCH);
-  must(heed_model_finish(model, x, 1));
+  ok(heed_model_finish(model, x, 1));
   shaped(model, "c.lin_l.weight", 2, 6, 6, 0, true);
   shaped(model, "c.lin_r.bias", 1, 6, 0, 0, false);
   shaped(model, "c.att", 3, 1, 2, 3, true);
@@ -1260,12 +1245,12 @@ START_TEST(test_batch_norm_state) {
   heed_model *model;
   heed_pass *pass;
   heed_matrix output;
-  must(heed_model_new(&model, FEATURES));
-  must(heed_model_finish(model, heed_model_normalize(model, "n", 0, HEED_NORM_BATCH), 1));
-  must(heed_pass_new(&pass, model, &in.dense, true));
-  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  ok(heed_model_new(&model, FEATURES));
+  ok(heed_model_finish(model, heed_model_normalize(model, "n", 0, HEED_NORM_BATCH), 1));
+  ok(heed_pass_new(&pass, model, &in.dense, true));
+  ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
   for (int j = 0; j < FEATURES; j++) ck_assert(heed_model_state(model)[j] == 0);
-  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 0, 0, &output));
+  ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 0, 0, &output));
   for (int j = 0; j < FEATURES; j++) {
     double mean = 0, variance = 0;
     for (int i = 0; i < NODES; i++) mean += (double)in.x[i * FEATURES + j] / NODES;
@@ -1291,9 +1276,9 @@ START_TEST(test_dropout) {
   heed_model *model = empty();
   heed_pass *pass;
   heed_value a = heed_model_dropout(model, 0, 0.5F), b = heed_model_dropout(model, 0, 0.5F);
-  must(heed_model_finish(model, heed_model_add(model, a, b), 1));
-  must(heed_pass_new(&pass, model, &in, true));
-  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  ok(heed_model_finish(model, heed_model_add(model, a, b), 1));
+  ok(heed_pass_new(&pass, model, &in, true));
+  ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
   int counts[3] = {0};
   for (int i = 0; i < ROWS * 6; i++) {
     float y = output.data[i];
@@ -1308,12 +1293,12 @@ START_TEST(test_dropout) {
   float *first = copy(output.data, ROWS * 6);
   static const uint64_t others[][2] = {{2, 1}, {1, 2}, {1, 0}, {0, 1}};
   for (int o = 0; o < 4; o++) {
-    must(heed_pass_forward(pass, HEED_MODE_TRAIN, others[o][0], others[o][1], &output));
+    ok(heed_pass_forward(pass, HEED_MODE_TRAIN, others[o][0], others[o][1], &output));
     int same = 0;
     for (int i = 0; i < ROWS * 6; i++) same += output.data[i] == first[i];
     ck_assert(fabs(same / (double)(ROWS * 6) - 0.375) < 0.05);
   }
-  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
   same_bits("the same step", output.data, first, ROWS * 6);
   free(first);
   heed_pass_free(pass);
@@ -1327,7 +1312,7 @@ START_TEST(test_weights) {
   heed_model *model;
   heed_pass *pass;
   heed_matrix output;
-  must(heed_model_new(&model, FEATURES));
+  ok(heed_model_new(&model, FEATURES));
   heed_attention_spec spec = heed_attention_spec_default(3, 3), found;
   spec.dropout = 0.5F;
   heed_value x = heed_model_linear(model, "v", 0, FEATURES, true);
@@ -1335,8 +1320,8 @@ START_TEST(test_weights) {
   x = heed_model_attention(model, "first", &spec, HEED_SCOPE_MASKED, x, x, x);
   (void)heed_model_attention(model, "dead", &spec, HEED_SCOPE_MASKED, x, x, x);
   x = heed_model_attention(model, "second", &spec, HEED_SCOPE_FULL, 0, x, 0);
-  must(heed_model_finish(model, x, 1));
-  must(heed_pass_new(&pass, model, &in.dense, false));
+  ok(heed_model_finish(model, x, 1));
+  ok(heed_pass_new(&pass, model, &in.dense, false));
   ck_assert_int_eq(heed_pass_attentions(pass), 2);
   const heed_mask *mask;
   ck_assert_str_eq(heed_pass_attention(pass, 0, &found, &mask), "first");
@@ -1346,11 +1331,11 @@ START_TEST(test_weights) {
   ck_assert_int_eq((int)mask->n_pairs, 8 * 8 + 1 + 14 * 14);
   ck_assert_ptr_null(heed_pass_attention(pass, 2, NULL, NULL));
   ck_assert_ptr_null(heed_pass_attention(pass, -1, NULL, NULL));
-  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
   float *before = copy(output.data, NODES * FEATURES);
   float *weights = malloc((size_t)mask->n_pairs * 3 * sizeof *weights);
-  must_fail(heed_pass_attention_weights(pass, 2, weights), HEED_RANGE, "the pass has 2");
-  must(heed_pass_attention_weights(pass, 1, weights));
+  fails(heed_pass_attention_weights(pass, 2, weights), HEED_RANGE, "the pass has 2");
+  ok(heed_pass_attention_weights(pass, 1, weights));
   same_bits("the output stays", output.data, before, NODES * FEATURES);
   for (int i = 0; i < NODES; i++) {
     for (int j = 0; j < FEATURES; j++) {
@@ -1382,45 +1367,45 @@ START_TEST(test_inputs) {
   heed_matrix strided = {wide, NODES, FEATURES, FEATURES + 3};
   heed_model_inputs given = in.dense;
   given.dense = &strided;
-  must(heed_pass_new(&pass, model, &given, true));
-  must(heed_pass_new(&other, model, &in.dense, true));
+  ok(heed_pass_new(&pass, model, &given, true));
+  ok(heed_pass_new(&other, model, &in.dense, true));
   for (int round = 0; round < 2; round++) {
     for (int i = 0; i < NODES * FEATURES; i++) {
       in.x[i] += (float)round;
       wide[i / FEATURES * (FEATURES + 3) + i % FEATURES] = in.x[i];
     }
-    must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
-    must(heed_pass_forward(other, HEED_MODE_TRAIN, 1, 1, &changed));
+    ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+    ok(heed_pass_forward(other, HEED_MODE_TRAIN, 1, 1, &changed));
     same_bits("strided features", output.data, changed.data, output.rows * output.cols);
   }
   heed_pass_free(pass);
   heed_pass_free(other);
 
   heed_mask full, none;
-  must(heed_mask_full(&full, NODES, NODES));
+  ok(heed_mask_full(&full, NODES, NODES));
   given = in.dense;
   given.mask = &full;
   heed_attention_spec spec;
-  must(heed_pass_new(&pass, model, &given, true));
+  ok(heed_pass_new(&pass, model, &given, true));
   ck_assert_str_eq(heed_pass_attention(pass, 0, &spec, NULL), "conv1");
   ck_assert(spec.kernel == HEED_KERNEL_DENSE);
-  must(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
+  ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output));
   heed_model *full_model = model_new(10); /* the same layers with a full scope */
-  must(heed_pass_new(&other, full_model, &in.dense, true));
-  must(heed_pass_forward(other, HEED_MODE_EVALUATE, 0, 0, &changed));
+  ok(heed_pass_new(&other, full_model, &in.dense, true));
+  ok(heed_pass_forward(other, HEED_MODE_EVALUATE, 0, 0, &changed));
   same_bits("a full mask", output.data, changed.data, output.rows * output.cols);
   heed_pass_free(pass);
   heed_pass_free(other);
   heed_model_free(full_model);
 
   int64_t zero = 0;
-  must(heed_mask_view(&none, 0, 0, &zero, NULL));
+  ok(heed_mask_view(&none, 0, 0, &zero, NULL));
   heed_matrix nothing = heed_matrix_view(NULL, 0, FEATURES);
   heed_model_inputs nobody = {.dense = &nothing, .mask = &none};
-  must(heed_pass_new(&pass, model, &nobody, true));
-  must(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
+  ok(heed_pass_new(&pass, model, &nobody, true));
+  ok(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, 1, &output));
   ck_assert_int_eq((int)output.rows, 0);
-  must(heed_pass_backward(pass, wide));
+  ok(heed_pass_backward(pass, wide));
   for (int64_t i = 0; i < heed_model_parameter_count(model); i++) {
     ck_assert(heed_pass_gradients(pass)[i] == 0);
   }
@@ -1441,7 +1426,7 @@ START_TEST(test_plan) {
   size_t bytes[2][2];
   for (int d = 0; d < 2; d++) {
     heed_model *model;
-    must(heed_model_new(&model, WIDTH));
+    ok(heed_model_new(&model, WIDTH));
     heed_value value = 0;
     for (int i = 0; i < depths[d]; i++) {
       char name[16];
@@ -1450,10 +1435,10 @@ START_TEST(test_plan) {
       y = heed_model_activate(model, y, HEED_ACTIVATION_RELU);
       value = heed_model_add(model, value, heed_model_dropout(model, y, 0.5F));
     }
-    must(heed_model_finish(model, value, 1));
+    ok(heed_model_finish(model, value, 1));
     for (int training = 0; training < 2; training++) {
       heed_pass *pass;
-      must(heed_pass_new(&pass, model, &in, training == 1));
+      ok(heed_pass_new(&pass, model, &in, training == 1));
       bytes[d][training] = heed_pass_bytes(pass);
       heed_pass_free(pass);
     }
@@ -1468,7 +1453,7 @@ END_TEST
 
 static void reset(void) {
   heed__alloc_fail_after(-1);
-  must(heed_set_threads(0));
+  ok(heed_set_threads(0));
 }
 
 int main(void) {
@@ -1494,9 +1479,5 @@ int main(void) {
   tcase_add_test(tests, test_inputs);
   tcase_add_test(tests, test_plan);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return run_suite(suite);
 }

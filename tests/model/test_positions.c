@@ -8,20 +8,11 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { N = 14, F = 6, HIDDEN = 8, HEADS = 2, CLASSES = 5 };
 
 static void set_up(void) { state = 21; }
-
-static void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
-
-static void fails(heed_status status, heed_status wanted, const char *says) {
-  ck_assert_msg(status == wanted, "%s instead of %s", heed_status_name(status),
-                heed_status_name(wanted));
-  ck_assert_msg(strstr(heed_message(), says) != NULL, "'%s' without '%s'", heed_message(), says);
-}
 
 static float number(void) { return (float)chance(2001) / 1000 - 1; }
 
@@ -657,9 +648,5 @@ int main(void) {
   tcase_add_test(tests, bad_inputs_are_refused);
   tcase_add_test(tests, failed_allocations_leave_nothing);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "chance.h"
+#include "expect.h"
 
 enum { N = 150, F = 17, OUT = 4, EDGES = 3, MOST_PAIRS = N * N, MOST_LAYERS = 3 };
 
@@ -17,13 +18,6 @@ static float csr_values[N * F];
 static heed_matrix dense, wide, edges;
 static heed_csr sparse;
 static heed_mask mask, full;
-
-static void ok(heed_status status) { ck_assert_msg(status == HEED_OK, "%s", heed_message()); }
-
-static void fails(heed_status status, heed_status wanted, const char *word) {
-  ck_assert_msg(status == wanted, "%s: %s", heed_status_name(status), heed_message());
-  ck_assert_msg(strstr(heed_message(), word) != NULL, "'%s' not in '%s'", word, heed_message());
-}
 
 static void set_up(void) {
   state = 11;
@@ -525,9 +519,5 @@ int main(void) {
   tcase_add_test(tests, inference_pools_and_refuses);
   tcase_add_loop_test(tests, memory_may_run_out, 5, 8);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

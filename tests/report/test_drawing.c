@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 
 #define TARGET "out.svg"
+#include "expect.h"
 #include "folder.h"
 #include "report/svg.h"
 
@@ -364,10 +365,7 @@ int main(void) {
   } else {
     printf("no Graphviz: drawings that are drawn are not tested\n");
   }
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  if (failed > 0) return EXIT_FAILURE;
+  int result = run_suite(suite);
+  if (result != EXIT_SUCCESS) return result;
   return whole ? EXIT_SUCCESS : 77;
 }

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 
 #define TARGET "out.json"
+#include "expect.h"
 #include "folder.h"
 
 static heed_report *new_report(void) {
@@ -378,9 +379,5 @@ int main(void) {
   tcase_add_test(failures, a_file_is_whole_or_as_it_was);
   tcase_add_test(failures, a_full_disk_is_told);
   suite_add_tcase(suite, failures);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_suite(suite);
 }

@@ -99,9 +99,5 @@ int main(void) {
   tcase_set_timeout(tests, 600);
   tcase_add_test(tests, gat_learns_cora);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -15,9 +15,5 @@ int main(void) {
   suite_add_tcase(suite, experiment_tests());
   suite_add_tcase(suite, collection_tests());
   suite_add_tcase(suite, minibatch_tests());
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_suite(suite);
 }

@@ -6,6 +6,8 @@
 #include <heed/train.h>
 #include <string.h>
 
+#include "expect.h"
+
 TCase *loss_tests(void);
 TCase *metric_tests(void);
 TCase *optimizer_tests(void);
@@ -15,17 +17,5 @@ TCase *checkpoint_tests(void);
 TCase *experiment_tests(void);
 TCase *collection_tests(void);
 TCase *minibatch_tests(void);
-
-static inline void ok(heed_status status) {
-  ck_assert_msg(status == HEED_OK, "%s: %s", heed_status_name(status), heed_message());
-}
-
-/* A call must fail like this, with a message that names `part`. */
-static inline void fails(heed_status status, heed_status expected, const char *part) {
-  ck_assert_msg(status == expected, "%s instead of %s: %s", heed_status_name(status),
-                heed_status_name(expected), heed_message());
-  ck_assert_msg(strstr(heed_message(), part) != NULL, "'%s' does not name '%s'", heed_message(),
-                part);
-}
 
 #endif
