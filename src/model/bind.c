@@ -421,13 +421,12 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     return heed__fail(HEED_ARGUMENT, "pass: it was not reserved to be bound again");
   }
   const heed_model *model = pass->model;
+  pass->bound = pass->trained = false;
   HEED__TRY(heed__pass_check(model, in));
   if (in->n_head_masks > 0) {
     return heed__fail(HEED_ARGUMENT, "pass: masks of heads in a reserved pass");
   }
   HEED__TRY(heed__pass_check_room(pass, in));
-  pass->bound = false;
-  pass->trained = false;
   take_sets(pass, in);
   for (int v = 0; v < model->n_values; v++) {
     pass->slots[v].rows = rows_of(pass, model->values[v].per_graph);

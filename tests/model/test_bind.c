@@ -413,6 +413,10 @@ START_TEST(test_capacity) {
   in = b->in;
   in.dense = NULL;
   fails(heed_pass_bind(pass, &in), HEED_ARGUMENT, "dense");
+  /* After a failure it is bound to nothing, whatever it was bound to. */
+  ok(heed_pass_bind(pass, &b->in));
+  fails(heed_pass_bind(pass, &in), HEED_ARGUMENT, "dense");
+  fails(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output), HEED_ARGUMENT, "not bound");
   heed_pass_free(pass);
   ok(heed_pass_new(&pass, model, &b->in, true));
   fails(heed_pass_bind(pass, &b->in), HEED_ARGUMENT, "not reserved");
