@@ -112,7 +112,7 @@ HEED_API HEED_CHECKED heed_status heed_optimizer_new(heed_optimizer **optimizer,
                                                      heed_model *model);
 HEED_API void heed_optimizer_free(heed_optimizer *optimizer);
 
-/** One step at `rate` against the gradients, which clipping may scale. Allocates nothing.
+/** One step at `rate` against the gradients; clipping scales what is applied. Allocates nothing.
  *  @return HEED_VALUE if the gradient's norm is not finite; nothing is changed then */
 HEED_API HEED_CHECKED heed_status heed_optimizer_step(heed_optimizer *optimizer, float *gradients,
                                                       float rate);
@@ -212,8 +212,9 @@ typedef struct heed_trainer heed_trainer;
  *  collection's graphs or of training nodes, and of the neighbours drawn. With mini-batches of one graph
  *  validation and test are heed_model_infer() over the whole of it.
  *  @return any status of heed_pass_new() and heed_optimizer_new(); of a collection any of heed_batch_new(),
- *  heed_pass_reserve() and heed_pass_bind(), HEED_ARGUMENT for a part without any known target or a model
- *  whose output is not a row a graph, HEED_RANGE for a target that the loss has no use for */
+ *  heed_pass_reserve() and heed_pass_bind(), HEED_ARGUMENT for a model whose output is not a row a graph,
+ *  and of mini-batches a row a node; of all HEED_ARGUMENT for a model that is not finished or a part without any
+ *  known target, HEED_RANGE for a target that the loss has no use for, by the number of its node or graph */
 HEED_API HEED_CHECKED heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model,
                                                    const heed_task *task, const heed_fit_spec *spec,
                                                    uint64_t seed);
@@ -221,8 +222,9 @@ HEED_API void heed_trainer_free(heed_trainer *trainer);
 
 /** One epoch: forward, backward and step, for each batch where there are, then validation. The training
  *  loss is the mean over all entries that count, each as it was in its step. Allocates nothing after the
- *  first. `done` is set when patience or epochs have run out. @return HEED_VALUE if the loss is not finite, with the epoch;
- *  HEED_ARGUMENT after the last epoch */
+ *  first, but with mini-batches what heed_model_infer() takes and more room for a larger batch. `done` is set when
+ *  patience or epochs have run out. After a failure the epoch can be begun again, its steps repeated.
+ *  @return HEED_VALUE if the loss is not finite, with the epoch; HEED_ARGUMENT after the last epoch */
 HEED_API HEED_CHECKED heed_status heed_trainer_epoch(heed_trainer *trainer, heed_epoch *epoch,
                                                      bool *done);
 
@@ -269,7 +271,8 @@ HEED_API HEED_CHECKED heed_status heed_model_load(heed_model **model, const char
 HEED_API HEED_CHECKED heed_status heed_model_import(heed_model *model, const char *path,
                                                     const char *prefix);
 
-/** A fit in progress, to go on bit for bit: parameters, moments, best, epoch, patience. */
+/** A fit in progress, to go on bit for bit: parameters, moments, best, epoch, patience.
+ *  @return HEED_ARGUMENT before the first epoch, or after one that failed half-way; HEED_IO */
 HEED_API HEED_CHECKED heed_status heed_trainer_save(const heed_trainer *trainer, const char *path);
 /** Goes on where heed_trainer_save() was, with the same model, task, spec and seed.
  *  @return HEED_ARGUMENT where spec or seed are others, naming the field */

@@ -126,11 +126,14 @@ heed_status heed__model_rescale(heed_model *model, const double *scale, const do
 /* Masked layers on the longest way from the features to the output. */
 heed_status heed__model_hops(const heed_model *model, int *hops);
 
+/* Whether inputs are what a pass of that model takes. */
+heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in);
+
 /* heed_model_infer(), which tells how many bytes it held at most. */
 heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs, int64_t rows,
                               float *output, size_t *bytes);
 
-/* The number of a tensor in heed_model_parameters(), or in heed_model_state(). */
+/* The numbers of a tensor in heed_model_parameters(), or in heed_model_state(). */
 static inline float *heed__tensor_data(const heed_model *model, int tensor) {
   const heed_parameter *is = &model->tensors[tensor].is;
   return (is->trained ? model->parameters : model->state) + is->offset;

@@ -34,9 +34,7 @@ typedef struct heed__plan {
 /* What of a pass does not depend on its inputs, but on their largest sizes: slots and steps. */
 heed_status heed__pass_prepare(heed__plan *p);
 
-/* Whether inputs are what a pass of that model takes; whether a capacity is one; and whether the inputs are within
- * that of a reserved pass. */
-heed_status heed__pass_check(const heed_model *model, const heed_model_inputs *in);
+/* Whether a capacity is one; and whether inputs are within that of a reserved pass. */
 heed_status heed__capacity_check(const heed_model *model, const heed_model_capacity *capacity);
 heed_status heed__pass_check_room(const heed_pass *pass, const heed_model_inputs *in);
 

@@ -172,35 +172,7 @@ heed_status heed_predict_collection(heed_model *model, const heed_collection *co
 
 /* Entries of a graph's targets that the loss knows of. */
 static int64_t known(const heed__batches *b, int64_t graph) {
-  const heed_targets *targets = &b->task.targets;
-  if (heed__loss_by_label(b->loss, targets, b->outputs)) return targets->labels[graph] >= 0;
-  int64_t count = 0;
-  for (int64_t c = 0; c < b->outputs; c++) {
-    count += !isnan(targets->values[graph * b->outputs + c]);
-  }
-  return count;
-}
-
-/* Says with the graph's own number what the loss would say of a row of a batch. */
-static heed_status check_target(const heed__batches *b, int64_t graph) {
-  const heed_targets *targets = &b->task.targets;
-  if (heed__loss_by_label(b->loss, targets, b->outputs)) {
-    int64_t classes = b->outputs == 1 && b->loss != HEED_LOSS_CROSS_ENTROPY ? 2 : b->outputs;
-    if (targets->labels[graph] < classes) return HEED_OK;
-    return heed__fail(HEED_RANGE, "labels, graph %lld: class %d, but the output has %lld column%s",
-                      (long long)graph, (int)targets->labels[graph], (long long)b->outputs,
-                      b->outputs == 1 ? "" : "s");
-  }
-  bool binary = b->loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
-  for (int64_t c = 0; c < b->outputs; c++) {
-    float value = targets->values[graph * b->outputs + c];
-    if (isinf(value) || (binary && (value < 0 || value > 1))) {
-      return heed__fail(HEED_RANGE, "targets, graph %lld, column %lld: %g is not %s",
-                        (long long)graph, (long long)c, (double)value,
-                        binary ? "between 0 and 1" : "finite");
-    }
-  }
-  return HEED_OK;
+  return heed__loss_known(b->loss, &b->task.targets, b->outputs, graph);
 }
 
 static void graphs_free(heed__graphs *part) {
@@ -216,22 +188,10 @@ static void graphs_free(heed__graphs *part) {
 static heed_status graphs_new(heed__graphs *part, const heed__batches *b, const uint8_t *marks,
                               const char *name) {
   const heed_targets *from = &b->task.targets;
-  int64_t all = heed_collection_graphs(b->task.collection), n = 0, marked = 0;
+  int64_t all = heed_collection_graphs(b->task.collection), n;
   size_t width = (size_t)b->outputs * sizeof(float);
   *part = (heed__graphs){0};
-  for (int64_t g = 0; g < all; g++) {
-    if (marks[g] == 0) continue;
-    marked++;
-    n += known(b, g) > 0;
-    HEED__TRY(check_target(b, g));
-  }
-  if (marked == 0) {
-    return heed__fail(HEED_ARGUMENT, "%s: none of %lld graphs", name, (long long)all);
-  }
-  if (n == 0) {
-    return heed__fail(HEED_ARGUMENT, "%s: none of %lld graphs has a known target", name,
-                      (long long)marked);
-  }
+  HEED__TRY(heed__loss_check_rows(b->loss, from, b->outputs, marks, all, name, "graph", &n));
   part->graphs = heed__alloc((size_t)n, sizeof *part->graphs);
   if (from->labels != NULL) part->labels = heed__alloc((size_t)n, sizeof *part->labels);
   if (from->values != NULL) part->values = heed__alloc((size_t)n, width);

@@ -511,6 +511,10 @@ heed_status heed_trainer_save(const heed_trainer *trainer, const char *path) {
   if (t->at.best_epoch == 0) {
     return heed__fail(HEED_ARGUMENT, "%s: no epoch was run, there is nothing to save", path);
   }
+  if (!heed__trainer_steps_are(t, t->at.epoch, t->optimizer->steps)) {
+    return heed__fail(HEED_ARGUMENT, "%s: epoch %d failed half-way, the model is no longer that of %d",
+                      path, t->at.epoch + 1, t->at.epoch);
+  }
   if (t->rescaled) {
     return heed__fail(HEED_ARGUMENT, "%s: the fit is finished, its model in the targets' units",
                       path);

@@ -250,7 +250,7 @@ static void run_together(campaign *x) {
   }
 }
 
-/* What a run holds: nothing is allocated in its epochs. Measured on one made before all others, for
+/* What a run holds: little is allocated in its epochs. Measured on one made before all others, for
  * those that run at once cannot be told apart, and with one thread, for the kernels' room grows
  * with them and the figure should not depend on the machine. */
 static heed_status measure(campaign *x) {

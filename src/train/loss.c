@@ -214,6 +214,51 @@ heed_status heed__loss_check_targets(heed_loss loss, const heed_targets *targets
                     by_label ? "labels" : "target values");
 }
 
+int64_t heed__loss_known(heed_loss loss, const heed_targets *targets, int64_t cols, int64_t row) {
+  if (heed__loss_by_label(loss, targets, cols)) return targets->labels[row] >= 0;
+  int64_t count = 0;
+  for (int64_t c = 0; c < cols; c++) count += !isnan(targets->values[row * cols + c]);
+  return count;
+}
+
+static heed_status check_target(heed_loss loss, const heed_targets *targets, int64_t cols,
+                                int64_t row, const char *thing) {
+  if (heed__loss_by_label(loss, targets, cols)) {
+    int64_t classes = cols == 1 && loss != HEED_LOSS_CROSS_ENTROPY ? 2 : cols;
+    if (targets->labels[row] < classes) return HEED_OK;
+    return heed__fail(HEED_RANGE, "labels, %s %lld: class %d, but the output has %lld column%s",
+                      thing, (long long)row, (int)targets->labels[row], (long long)cols,
+                      cols == 1 ? "" : "s");
+  }
+  bool binary = loss == HEED_LOSS_BINARY_CROSS_ENTROPY;
+  for (int64_t c = 0; c < cols; c++) {
+    float value = targets->values[row * cols + c];
+    if (isinf(value) || (binary && (value < 0 || value > 1))) {
+      return heed__fail(HEED_RANGE, "targets, %s %lld, column %lld: %g is not %s", thing,
+                        (long long)row, (long long)c, (double)value,
+                        binary ? "between 0 and 1" : "finite");
+    }
+  }
+  return HEED_OK;
+}
+
+heed_status heed__loss_check_rows(heed_loss loss, const heed_targets *targets, int64_t cols,
+                                  const uint8_t *marks, int64_t n, const char *part,
+                                  const char *thing, int64_t *count) {
+  int64_t marked = 0;
+  *count = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (marks[i] == 0) continue;
+    marked++;
+    *count += heed__loss_known(loss, targets, cols, i) > 0;
+    HEED__TRY(check_target(loss, targets, cols, i, thing));
+  }
+  if (*count > 0) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "%s: none of %lld %ss%s", part,
+                    (long long)(marked == 0 ? n : marked), thing,
+                    marked == 0 ? "" : " has a known target");
+}
+
 heed_status heed_loss_compute(heed_loss loss, const heed_matrix *output,
                               const heed_targets *targets, const uint8_t *rows, float *gradient,
                               double *value) {

@@ -1,3 +1,4 @@
+/* Learning from one large graph, batch after batch of its nodes and of what they see: drawn neighbours, or parts. */
 #include "train/minibatches.h"
 
 #include <math.h>
@@ -19,43 +20,33 @@ static int64_t nodes_of(const heed__minibatches *b) { return b->task.inputs.n_no
 
 /* --- What there is to learn from ----------------------------------------------------------- */
 
-/* Whether the loss knows of a target of that node. */
-static bool known(const heed__minibatches *b, int64_t node) {
-  const heed_targets *targets = &b->task.targets;
-  if (heed__loss_by_label(b->spec.loss, targets, b->outputs)) return targets->labels[node] >= 0;
-  for (int64_t c = 0; c < b->outputs; c++) {
-    if (!isnan(targets->values[node * b->outputs + c])) return true;
-  }
-  return false;
-}
-
 /* Entries that count in the loss of the batch's n targets. */
 static int64_t entries(const heed__minibatches *b, int64_t n) {
-  if (heed__loss_by_label(b->spec.loss, &b->task.targets, b->outputs)) return n;
+  heed_targets targets = {b->labels, b->numbers};
   int64_t count = 0;
-  for (int64_t i = 0; i < n * b->outputs; i++) count += !isnan(b->numbers[i]);
+  for (int64_t i = 0; i < n; i++) {
+    count += heed__loss_known(b->spec.loss, &targets, b->outputs, i);
+  }
   return count;
 }
 
+static heed_status check_nodes(const heed__minibatches *b, const uint8_t *marks, const char *part,
+                               int64_t *count) {
+  return heed__loss_check_rows(b->spec.loss, &b->task.targets, b->outputs, marks, nodes_of(b),
+                               part, "node", count);
+}
+
 static heed_status find_nodes(heed__minibatches *b) {
-  int64_t n = nodes_of(b), marked = 0, checked = 0;
+  int64_t n = nodes_of(b), others;
+  HEED__TRY(check_nodes(b, b->task.train, "training", &b->n_train));
+  HEED__TRY(check_nodes(b, b->task.validation, "validation", &others));
+  if (b->task.test != NULL) HEED__TRY(check_nodes(b, b->task.test, "test", &others));
   b->trains = heed__alloc_zero((size_t)n, sizeof *b->trains);
-  if (b->trains == NULL) return HEED_NOMEM;
-  for (int64_t i = 0; i < n; i++) {
-    checked += b->task.validation[i] != 0;
-    if (b->task.train[i] == 0) continue;
-    marked++;
-    b->trains[i] = known(b, i);
-    b->n_train += b->trains[i];
-  }
-  if (b->n_train == 0 || checked == 0) {
-    return heed__fail(HEED_ARGUMENT, "%s: none of %lld nodes%s", checked == 0 ? "validation" : "training",
-                      (long long)(checked == 0 || marked == 0 ? n : marked),
-                      checked == 0 || marked == 0 ? "" : " has a known target");
-  }
   b->train = heed__alloc((size_t)b->n_train, sizeof *b->train);
-  if (b->train == NULL) return HEED_NOMEM;
+  if (b->trains == NULL || b->train == NULL) return HEED_NOMEM;
   for (int64_t i = 0, at = 0; i < n; i++) {
+    b->trains[i] = b->task.train[i] != 0 &&
+                   heed__loss_known(b->spec.loss, &b->task.targets, b->outputs, i) > 0;
     if (b->trains[i]) b->train[at++] = i;
   }
   return HEED_OK;
@@ -317,7 +308,10 @@ static heed_status take(heed__minibatches *b, int epoch, int64_t step, int64_t *
     HEED__TRY(heed_sampler_induce(b->sampler, b->taken, n, &b->sample));
   }
   HEED__TRY(gather(b, *targets));
-  return bind(b, *targets);
+  HEED__TRY(bind(b, *targets));
+  if (heed_pass_rows(b->pass) == *targets) return HEED_OK;
+  return heed__fail(HEED_ARGUMENT, "mini-batches: the model's output has %lld rows for %lld nodes",
+                    (long long)heed_pass_rows(b->pass), (long long)*targets);
 }
 
 static void shuffle(heed__minibatches *b, uint64_t seed, int epoch) {
@@ -387,8 +381,16 @@ static heed_status check(const heed__minibatches *b) {
     return heed__fail(HEED_ARGUMENT, "clusters: %d, but also %s", spec->clusters,
                       spec->fanouts > 0 ? "fan-outs" : "a batch of target nodes");
   }
-  if ((in->dense == NULL) == (in->sparse == NULL)) {
-    return heed__fail(HEED_ARGUMENT, "mini-batches: features must be dense or sparse, one of them");
+  HEED__TRY(heed__pass_check(b->model, in));
+  if (in->n_head_masks > 0) {
+    return heed__fail(HEED_ARGUMENT, "mini-batches: not with masks of heads, %d groups",
+                      in->n_head_masks);
+  }
+  if (in->edges != NULL && (in->mask == NULL || heed_mask_is_full(in->mask) ||
+                            in->edges->rows != in->mask->n_pairs)) {
+    return heed__fail(HEED_SHAPE, "mini-batches: features of %lld pairs, but %s",
+                      (long long)in->edges->rows,
+                      in->mask == NULL ? "there is no mask" : "the mask has not as many, or is full");
   }
   return heed__loss_check_targets(spec->loss, &b->task.targets, b->outputs);
 }
@@ -442,11 +444,13 @@ heed_status heed__minibatches_new(heed__minibatches **batches, heed_model *model
 
 int64_t heed__minibatches_bytes(const heed__minibatches *b) {
   const heed_model_inputs *in = &b->task.inputs;
-  int64_t cols = in->dense != NULL ? 4 * in->dense->cols : (int64_t)sizeof *b->indptr;
-  int64_t edges = in->edges != NULL ? 4 * in->edges->cols : 0;
+  int64_t cols = 4 + (in->dense != NULL ? 4 * in->dense->cols : (int64_t)sizeof *b->indptr);
+  int64_t edges = (in->edges != NULL ? 4 * in->edges->cols : 0) + (in->pair_classes != NULL ? 4 : 0);
+  const heed_targets *targets = &b->task.targets;
+  int64_t of_target = 4 * b->outputs * (targets->values != NULL ? 2 : 1) + (targets->labels != NULL ? 4 : 0);
   size_t pass = b->pass == NULL ? 0 : heed_pass_bytes(b->pass);
   return (int64_t)(pass + heed_sampler_bytes(b->sampler) + b->inference) + b->room_nodes * cols +
-         b->room_numbers * 8 + b->room_pairs * edges + b->room_targets * 8 * b->outputs;
+         b->room_numbers * 8 + b->room_pairs * edges + b->room_targets * of_target;
 }
 
 void heed__minibatches_free(heed__minibatches *b) {

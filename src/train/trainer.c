@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "model/model.h"
+#include "train/loss.h"
 #include "train/metric.h"
 #include "train/optimizer.h"
 
@@ -19,7 +20,8 @@ heed_fit_spec heed_fit_spec_default(void) {
                          .watch = HEED_WATCH_METRIC};
 }
 
-static heed_status check(const heed_fit_spec *spec, const heed_task *task) {
+static heed_status check(const heed_fit_spec *spec, const heed_task *task, const heed_model *model) {
+  if (!model->finished) return heed__fail(HEED_ARGUMENT, "fit: the model is not finished");
   if (spec->batch < 0) {
     return heed__fail(HEED_ARGUMENT, "batch: %d %s, not at least 0", spec->batch,
                       task->collection != NULL ? "graphs" : "nodes");
@@ -52,11 +54,9 @@ static heed_status check_rows(const heed_trainer *t, const uint8_t *rows, const 
   const heed_model_inputs *in = &t->task.inputs;
   bool of_graphs = in->n_graphs > 0 && t->model->values[t->model->output].per_graph > 0;
   int64_t n = of_graphs ? in->n_graphs : in->n_nodes;
-  for (int64_t i = 0; i < n; i++) {
-    if (rows[i] != 0) return HEED_OK;
-  }
-  return heed__fail(HEED_ARGUMENT, "%s: none of %lld %s", part, (long long)n,
-                    of_graphs ? "graphs" : "nodes");
+  int64_t known;
+  return heed__loss_check_rows(t->spec.loss, &t->task.targets, heed_model_output_count(t->model),
+                               rows, n, part, of_graphs ? "graph" : "node", &known);
 }
 
 static void part_free(heed__part *part) {
@@ -122,8 +122,11 @@ static heed_status reserve(heed_trainer *t) {
 
 /* Passes over nodes, or over graphs that are always taken together. */
 static heed_status reserve_parts(heed_trainer *t) {
+  HEED__TRY(heed__loss_check_targets(t->spec.loss, &t->task.targets,
+                                     heed_model_output_count(t->model)));
   HEED__TRY(check_rows(t, t->task.train, "training"));
   HEED__TRY(check_rows(t, t->task.validation, "validation"));
+  if (t->task.test != NULL) HEED__TRY(check_rows(t, t->task.test, "test"));
   HEED__TRY(part_new(&t->training, t, t->task.train, true, NULL));
   HEED__TRY(part_new(&t->validation, t, t->task.validation, false, &t->training));
   int64_t rows = heed_pass_rows(t->training.pass), checked = heed_pass_rows(t->validation.pass);
@@ -140,7 +143,7 @@ static heed_status reserve_parts(heed_trainer *t) {
 
 heed_status heed_trainer_new(heed_trainer **trainer, heed_model *model, const heed_task *task,
                              const heed_fit_spec *spec, uint64_t seed) {
-  HEED__TRY(check(spec, task));
+  HEED__TRY(check(spec, task, model));
   heed_trainer *t = heed__alloc_zero(1, sizeof *t);
   if (t == NULL) return HEED_NOMEM;
   t->model = model;

@@ -186,7 +186,7 @@ static void rewrite(const char *from, const char *to, const char *const *metadat
 
 START_TEST(load_refuses_hostile_files) {
   heed_model *model = new_model(HEED_MODEL_TRANSFORMER, 1), *again;
-  char text[1024], bad[1200], other[160];
+  char text[1024], other[160];
   snprintf(other, sizeof other, "%s/other.safetensors", folder);
   ok(heed_model_spec_write(heed_model_get_spec(model), text, sizeof text));
   ok(heed_model_save(model, path, NULL));
@@ -220,20 +220,21 @@ START_TEST(load_refuses_hostile_files) {
     ck_assert_ptr_nonnull(strstr(heed_message(), "other.safetensors"));
     ck_assert_uint_eq(heed_memory_held(), held);
   }
-  /* Another model of as many numbers. */
-  char *place = strstr(text, "pre-norm=yes");
-  ck_assert_ptr_nonnull(place);
-  snprintf(bad, sizeof bad, "%.*spre-norm=no %s", (int)(place - text), text,
-           place + strlen("pre-norm=yes"));
-  metadata[1] = bad;
-  rewrite(path, other, metadata, NULL, false);
-  ck_assert_int_ne(heed_model_load(&again, other), HEED_OK);
   /* Cut anywhere. */
   FILE *file = fopen(path, "rb");
   static char content[1 << 17];
   size_t bytes = fread(content, 1, sizeof content, file);
   fclose(file);
   ck_assert_uint_lt(bytes, sizeof content);
+  /* As many numbers under another name. */
+  char *name = strstr(content + 8, "\"input.weight\""); /* behind the header's length */
+  ck_assert_ptr_nonnull(name);
+  name[1] = 'o';
+  file = fopen(other, "wb");
+  fwrite(content, 1, bytes, file);
+  fclose(file);
+  fails(heed_model_load(&again, other), HEED_FORMAT, "there is no tensor 'input.weight'");
+  name[1] = 'i';
   for (size_t cut = 0; cut < bytes; cut += 1 + cut / 16) {
     file = fopen(other, "wb");
     fwrite(content, 1, cut, file);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "folder.h"
 #include "problem.h"
+#include "train/optimizer.h"
 #include "train/trainer.h"
 #include "train_test.h"
 
@@ -217,12 +218,64 @@ START_TEST(what_is_refused) {
   task = p.task;
   task.targets.labels = unknown;
   fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "known target");
+  task = p.task;
+  task.test = nobody;
+  fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "test: none of 300");
+  memcpy(unknown, p.targets.labels, sizeof unknown);
+  for (int i = 299; i >= 0; i--) {
+    if (p.task.train[i] != 0) unknown[i] = 3;
+  }
+  char words[80];
+  for (int i = 0; i < 300; i++) {
+    if (unknown[i] != 3) continue;
+    snprintf(words, sizeof words, "labels, node %d: class 3, but the output has 3 columns", i);
+    break;
+  }
+  task = p.task;
+  task.targets.labels = unknown;
+  fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_RANGE, words);
   const int64_t ptr[2] = {0, 300};
   task = p.task;
   task.inputs.n_graphs = 1;
   task.inputs.graph_ptr = ptr;
   fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_ARGUMENT, "1 graphs");
+  /* Inputs that do not belong together, before any of them is read. */
+  for (int way = 0; way < 3; way += 2) {
+    heed_mask larger;
+    ok(heed_mask_window(&larger, 4000, 2, 2));
+    fit = fit_of(way);
+    task = p.task;
+    task.inputs.mask = &larger;
+    fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_SHAPE, "4000 queries");
+    heed_mask_free(&larger);
+    float none[1] = {0};
+    heed_matrix edges = heed_matrix_view(none, 1, 1);
+    task = p.task;
+    task.inputs.edges = &edges;
+    fails(heed_trainer_new(&trainer, model, &task, &fit, 7), HEED_SHAPE, "features of 1 pairs");
+  }
   heed_model_free(model);
+}
+END_TEST
+
+/* Batch norm computes all nodes of a batch: as the last layer it gives more rows than nodes are learnt from. */
+START_TEST(a_row_a_node) {
+  for (int way = 0; way < 3; way += 2) {
+    heed_model *model;
+    heed_trainer *trainer;
+    heed_fit_spec fit = fit_of(way);
+    if (way == 0) fit.fanouts = 1;
+    ok(heed_model_new(&model, p.inputs.dense->cols));
+    heed_value x = heed_model_features(model);
+    x = heed_model_linear(model, "one", x, 3, true);
+    heed_attention_spec spec = {.score = HEED_SCORE_DOT, .heads = 1, .key_dim = 3, .value_dim = 3, .scale = 1};
+    x = heed_model_attention(model, "two", &spec, HEED_SCOPE_MASKED, x, x, x);
+    heed_value last = heed_model_normalize(model, "three", x, HEED_NORM_BATCH);
+    fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_ARGUMENT, "not finished");
+    ok(heed_model_finish(model, last, 3));
+    fails(heed_trainer_new(&trainer, model, &p.task, &fit, 7), HEED_ARGUMENT, "rows for");
+    heed_model_free(model);
+  }
 }
 END_TEST
 
@@ -244,7 +297,7 @@ START_TEST(memory_may_run_out) {
     /* In the midst of an epoch, which can be begun again. */
     heed_trainer *trainer;
     heed_epoch epoch;
-    bool done;
+    bool done, halfway = false;
     ok(heed_trainer_new(&trainer, model, &p.task, &fit, 7));
     status = HEED_NOMEM;
     for (int n = 0; status != HEED_OK; n++) {
@@ -252,6 +305,11 @@ START_TEST(memory_may_run_out) {
       status = heed_trainer_epoch(trainer, &epoch, &done);
       heed__alloc_fail_after(-1);
       ck_assert(status == HEED_OK || status == HEED_NOMEM);
+      halfway |= status == HEED_NOMEM && trainer->optimizer->steps > 0;
+    }
+    /* What is left of an epoch begun twice is no state to resume. */
+    if (halfway) {
+      fails(heed_trainer_save(trainer, "never.safetensors"), HEED_ARGUMENT, "epoch 2 failed half-way");
     }
     heed_trainer_free(trainer);
     ck_assert_uint_eq(heed_memory_held(), held);
@@ -297,6 +355,7 @@ TCase *minibatch_tests(void) {
   tcase_add_loop_test(tests, seed_and_epoch_say_everything, 0, WAYS);
   tcase_add_loop_test(tests, memory_does_not_grow, 0, 3);
   tcase_add_test(tests, what_is_refused);
+  tcase_add_test(tests, a_row_a_node);
   tcase_add_test(tests, memory_may_run_out);
   tcase_add_test(tests, experiments_take_them);
   return tests;
