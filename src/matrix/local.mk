@@ -10,7 +10,7 @@ libheed_core_la_SOURCES += \
   src/matrix/names.c \
   src/matrix/pool.c \
   src/matrix/product.c src/matrix/product.h \
-  src/matrix/rows.c \
+  src/matrix/rows.c src/matrix/rows.h \
   src/matrix/sparse.c
 libheed_avx2_la_SOURCES += src/matrix/loops_avx2.c
 libheed_avx512_la_SOURCES += src/matrix/loops_avx512.c

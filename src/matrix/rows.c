@@ -1,5 +1,6 @@
-/* Rows in another order, there and back. */
-#include <heed/matrix.h>
+/* Rows in another order, there and back, and some of them. */
+#include "matrix/rows.h"
+
 #include <string.h>
 
 #include "matrix/blocks.h"
@@ -46,6 +47,16 @@ void heed_rows_scatter(void *to, const void *from, const int64_t *order, int64_t
   });
 }
 
+/* A row of `a`, behind others. */
+static inline void copy_numbers(const heed_csr *a, int64_t row, int64_t at, int32_t *indices,
+                                float *values) {
+  int64_t from = a->indptr[row];
+  size_t n = (size_t)(a->indptr[row + 1] - from);
+  if (n == 0) return;
+  memcpy(indices + at, a->indices + from, n * sizeof *indices);
+  if (a->values != NULL) memcpy(values + at, a->values + from, n * sizeof *values);
+}
+
 void heed_csr_gather(const heed_csr *a, const int64_t *order, int64_t *indptr, int32_t *indices,
                      float *values) {
   indptr[0] = 0;
@@ -54,11 +65,35 @@ void heed_csr_gather(const heed_csr *a, const int64_t *order, int64_t *indptr, i
   }
   HEED__BLOCKS(static, a->rows, ROWS, (double)indptr[a->rows], {
     for (int64_t i = first; i < first + count; i++) {
-      size_t n = (size_t)(indptr[i + 1] - indptr[i]);
-      int64_t from = a->indptr[order[i]];
-      if (n == 0) continue;
-      memcpy(indices + indptr[i], a->indices + from, n * sizeof *indices);
-      if (a->values != NULL) memcpy(values + indptr[i], a->values + from, n * sizeof *values);
+      copy_numbers(a, order[i], indptr[i], indices, values);
+    }
+  });
+}
+
+void heed__dense_rows(const heed_matrix *x, const int32_t *nodes, int64_t n, float *to) {
+  size_t size = (size_t)x->cols * sizeof *to;
+  HEED__BLOCKS(static, n, heed__block_rows((int64_t)size), work_of(n, size), {
+    for (int64_t i = first; i < first + count; i++) {
+      memcpy(to + i * x->cols, x->data + nodes[i] * x->stride, size);
+    }
+  });
+}
+
+int64_t heed__csr_count(const heed_csr *x, const int32_t *nodes, int64_t n) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) count += x->indptr[nodes[i] + 1] - x->indptr[nodes[i]];
+  return count;
+}
+
+void heed__csr_rows(const heed_csr *x, const int32_t *nodes, int64_t n, int64_t *indptr,
+                    int32_t *indices, float *values) {
+  indptr[0] = 0;
+  for (int64_t i = 0; i < n; i++) {
+    indptr[i + 1] = indptr[i] + x->indptr[nodes[i] + 1] - x->indptr[nodes[i]];
+  }
+  HEED__BLOCKS(static, n, ROWS, (double)indptr[n], {
+    for (int64_t i = first; i < first + count; i++) {
+      copy_numbers(x, nodes[i], indptr[i], indices, values);
     }
   });
 }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "matrix/rows.h"
 #include "model/plan.h"
 
 static int at_most_all(int hops) { return hops < HEED__ALL ? hops : HEED__ALL; }
@@ -180,10 +181,7 @@ static heed_status order_dense(heed_pass *pass, int64_t rows) {
   float *data = heed__alloc((size_t)numbers, sizeof *data);
   pass->feature_arrays[0] = data;
   if (data == NULL) return HEED_NOMEM;
-  for (int64_t r = 0; r < rows; r++) {
-    memcpy(data + r * x->cols, x->data + pass->nodes[r] * x->stride,
-           (size_t)x->cols * sizeof *data);
-  }
+  heed__dense_rows(x, pass->nodes, rows, data);
   pass->ordered_dense = heed_matrix_view(data, rows, x->cols);
   pass->dense = &pass->ordered_dense;
   return HEED_OK;
@@ -191,10 +189,7 @@ static heed_status order_dense(heed_pass *pass, int64_t rows) {
 
 static heed_status order_sparse(heed_pass *pass, int64_t rows) {
   const heed_csr *x = pass->sparse;
-  int64_t n = 0;
-  for (int64_t r = 0; r < rows; r++) {
-    n += x->indptr[pass->nodes[r] + 1] - x->indptr[pass->nodes[r]];
-  }
+  int64_t n = heed__csr_count(x, pass->nodes, rows);
   int64_t *indptr = heed__alloc((size_t)(rows + 1), sizeof *indptr);
   int32_t *indices = heed__alloc((size_t)n, sizeof *indices);
   float *values = x->values == NULL ? NULL : heed__alloc((size_t)n, sizeof *values);
@@ -204,15 +199,7 @@ static heed_status order_sparse(heed_pass *pass, int64_t rows) {
   if (indptr == NULL || indices == NULL || (values == NULL && x->values != NULL)) {
     return HEED_NOMEM;
   }
-  indptr[0] = 0;
-  for (int64_t r = 0; r < rows; r++) {
-    int64_t from = x->indptr[pass->nodes[r]], length = x->indptr[pass->nodes[r] + 1] - from;
-    memcpy(indices + indptr[r], x->indices + from, (size_t)length * sizeof *indices);
-    if (values != NULL) {
-      memcpy(values + indptr[r], x->values + from, (size_t)length * sizeof *values);
-    }
-    indptr[r + 1] = indptr[r] + length;
-  }
+  heed__csr_rows(x, pass->nodes, rows, indptr, indices, values);
   pass->ordered_sparse = (heed_csr){
       .rows = rows, .cols = x->cols, .indptr = indptr, .indices = indices, .values = values};
   pass->sparse = &pass->ordered_sparse;

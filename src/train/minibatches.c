@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "matrix/rows.h"
 #include "model/model.h"
 #include "train/batches.h"
 #include "train/loss.h"
@@ -182,33 +183,13 @@ static heed_status gather(heed__minibatches *b, int64_t targets) {
   const heed_model_inputs *in = &b->task.inputs;
   const heed_sample *s = &b->sample;
   const heed_csr *csr = in->sparse;
-  int64_t n = s->n_nodes, numbers = 0;
-  for (int64_t r = 0; csr != NULL && r < n; r++) {
-    numbers += csr->indptr[s->nodes[r] + 1] - csr->indptr[s->nodes[r]];
-  }
-  HEED__TRY(make_room(b, targets, numbers));
-  int threads = n < 4096 ? 1 : heed_threads();
-  (void)threads; /* in a build without OpenMP */
+  int64_t n = s->n_nodes;
+  HEED__TRY(make_room(b, targets, csr == NULL ? 0 : heed__csr_count(csr, s->nodes, n)));
   if (csr == NULL) {
-    size_t width = (size_t)in->dense->cols;
-#pragma omp parallel for num_threads(threads)
-    for (int64_t r = 0; r < n; r++) {
-      memcpy(b->x + (size_t)r * width, in->dense->data + s->nodes[r] * in->dense->stride,
-             width * sizeof(float));
-    }
+    heed__dense_rows(in->dense, s->nodes, n, b->x);
     b->dense = heed_matrix_view(b->x, n, in->dense->cols);
   } else {
-    b->indptr[0] = 0;
-    for (int64_t r = 0; r < n; r++) {
-      b->indptr[r + 1] = b->indptr[r] + csr->indptr[s->nodes[r] + 1] - csr->indptr[s->nodes[r]];
-    }
-#pragma omp parallel for num_threads(threads)
-    for (int64_t r = 0; r < n; r++) {
-      int64_t from = csr->indptr[s->nodes[r]], to = b->indptr[r];
-      size_t length = (size_t)(b->indptr[r + 1] - to);
-      memcpy(b->indices + to, csr->indices + from, length * sizeof *b->indices);
-      if (b->values != NULL) memcpy(b->values + to, csr->values + from, length * sizeof(float));
-    }
+    heed__csr_rows(csr, s->nodes, n, b->indptr, b->indices, b->values);
     b->sparse = (heed_csr){.rows = n,
                            .cols = csr->cols,
                            .indptr = b->indptr,

@@ -31,7 +31,7 @@ static heed_status out_of_range(const char *field, float x, const char *range) {
 }
 
 /* NaN is in no range. */
-heed_status heed__optimizer_check(const heed_optimizer_spec *spec) {
+static heed_status check(const heed_optimizer_spec *spec) {
   if ((unsigned)spec->kind > HEED_OPTIMIZER_ADAMW) {
     return heed__fail(HEED_ARGUMENT, "optimiser %d: there is none", (int)spec->kind);
   }
@@ -100,7 +100,7 @@ static int64_t cut(const heed_optimizer_spec *spec, const heed_model *model, hee
 
 heed_status heed_optimizer_new(heed_optimizer **optimizer, const heed_optimizer_spec *spec,
                                heed_model *model) {
-  HEED__TRY(heed__optimizer_check(spec));
+  HEED__TRY(check(spec));
   heed_optimizer *o = heed__alloc_zero(1, sizeof *o);
   if (o == NULL) return HEED_NOMEM;
   o->spec = *spec;

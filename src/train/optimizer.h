@@ -21,7 +21,4 @@ struct heed_optimizer {
   int64_t n_pieces;
 };
 
-/* HEED_ARGUMENT, naming the field that makes no sense. */
-heed_status heed__optimizer_check(const heed_optimizer_spec *spec);
-
 #endif
