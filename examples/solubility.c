@@ -69,5 +69,5 @@ int main(int argc, char **argv) {
   heed_model_free(model);
   heed_mask_free(&bonds);
   heed_collection_free(molecules);
-  return 0;
+  return argc == 3 || run.test < sqrt(square / tested) / 2 ? 0 : 1;
 }
