@@ -1,11 +1,11 @@
-/* Token ids in, sentence embeddings out, of a BERT encoder in a safetensors file. The ids come from the tokenizer of the
+/* Token ids in, sentence embeddings out, of a BERT encoder as it is published. The ids come from the tokenizer of the
  * encoder; one sequence a line, here or on the standard input:
  *
- *     bert [FILE HEADS < ids]
+ *     bert [FOLDER < ids]
  *
- * FILE is a model.safetensors, HEADS the num_attention_heads of its config.json. Without them a tiny encoder with
- * random weights runs on three lines of its own. Printed are the embeddings' first numbers and how much the
- * sentences are alike (the cosine, for embeddings are of length 1). */
+ * FOLDER has model.safetensors and config.json. Without one a tiny encoder with random weights runs on three
+ * lines of its own. Printed are the embeddings' first numbers and how much the sentences are alike (the
+ * cosine, for embeddings are of length 1). */
 #include <heed.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,12 +51,12 @@ int main(int argc, char **argv) {
   static char line[1 << 16];
   static const char *const own[] = {"2 11 7 29 3", "2 11 7 28 3", "2 5 5 19 20 21 8 3"};
   heed_bert *bert;
-  check(heed_bert_read(&bert, argc > 2 ? argv[1] : EXAMPLE_BERT, argc > 2 ? atoi(argv[2]) : 4));
+  check(heed_bert_read(&bert, argc > 1 ? argv[1] : EXAMPLE_BERT, 0)); /* 0: config.json tells the heads */
   heed_bert_sizes sizes = heed_bert_get_sizes(bert);
   printf("%d layers of width %lld, %d heads, %lld tokens, %lld positions\n", (int)sizes.layers,
          (long long)sizes.hidden, (int)sizes.heads, (long long)sizes.embedding.tokens,
          (long long)sizes.embedding.positions);
-  if (argc > 2) {
+  if (argc > 1) {
     while (fgets(line, sizeof line, stdin) != NULL) add_line(&b, line);
   } else {
     for (int i = 0; i < 3; i++) add_line(&b, own[i]);

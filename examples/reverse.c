@@ -10,14 +10,17 @@
 #include <string.h>
 
 enum { START, END, FIRST, SYMBOLS = 8, TOKENS = FIRST + SYMBOLS, MOST = 8, BATCH = 32, WIDTH = 32 };
-enum { ROOM = BATCH * (MOST + 1), UNSEEN = 1 << 20 };
+enum { ROOM = BATCH * (MOST + 1), TESTS = 4, UNSEEN = 1 << 20 };
 
 static const heed_embedding words = {.tokens = TOKENS, .positions = MOST + 1};
 
-/* Sequences one after the other, and the features they become. */
+/* A batch: what is read, each sequence ended by END; what is written, after START; and what is to follow each token of
+ * it. Both sides are as long as each other, one token more than the sequence. */
+static int64_t ptr[BATCH + 1];
+static int32_t from[ROOM], to[ROOM], labels[ROOM];
+
+/* Tokens as the features that they become. */
 typedef struct text {
-  int64_t ptr[BATCH + 1];
-  int32_t tokens[ROOM];
   int64_t indptr[ROOM + 1];
   int32_t indices[2 * ROOM];
   heed_csr features;
@@ -29,38 +32,30 @@ static void check(heed_status status) {
   exit(1);
 }
 
-static void make_features(text *t) {
-  check(heed_embedding_features(&words, BATCH, t->ptr, t->tokens, NULL, t->indptr, t->indices,
-                                &t->features));
+static const heed_csr *features_of(const int32_t *tokens, text *t) {
+  check(heed_embedding_features(&words, BATCH, ptr, tokens, NULL, t->indptr, t->indices, &t->features));
+  return &t->features;
 }
 
-/* Batch number `number`: `from` is what is read, ended by END; `to` what is written after START; and
- * `labels` what is to follow each token of `to`. */
-static void make_batch(bool sorted, int number, text *from, text *to, int32_t *labels) {
+static int ascending(const void *a, const void *b) { return *(const int32_t *)a - *(const int32_t *)b; }
+
+/* Batch number `number`, backwards or sorted. */
+static void make_batch(bool sorted, int number) {
   float chance[MOST + 1];
   for (int s = 0; s < BATCH; s++) {
     heed_random_uniform(1, (uint64_t)number * BATCH + (uint64_t)s, chance, MOST + 1, 0, 1);
     int n = 1 + (int)(chance[MOST] * MOST);
-    int32_t *read = from->tokens + from->ptr[s], *write = to->tokens + to->ptr[s];
-    int32_t *label = labels + to->ptr[s];
-    for (int i = 0; i < n; i++) read[i] = FIRST + (int32_t)(chance[i] * SYMBOLS);
-    for (int i = 0; i < n; i++) {
-      int at = n - 1 - i;
-      if (sorted) {
-        at = 0;
-        for (int j = 0; j < n; j++) at += read[j] < read[i] || (read[j] == read[i] && j < i);
-      }
-      label[at] = write[at + 1] = read[i];
-    }
+    int32_t *read = from + ptr[s], *write = to + ptr[s], *label = labels + ptr[s];
+    for (int i = 0; i < n; i++) label[n - 1 - i] = read[i] = FIRST + (int32_t)(chance[i] * SYMBOLS);
+    if (sorted) qsort(label, (size_t)n, sizeof *label, ascending);
+    memcpy(write + 1, label, (size_t)n * sizeof *label);
     read[n] = label[n] = END;
     write[0] = START;
-    from->ptr[s + 1] = from->ptr[s] + n + 1;
-    to->ptr[s + 1] = to->ptr[s] + n + 1;
+    ptr[s + 1] = ptr[s] + n + 1;
   }
-  make_features(from);
-  make_features(to);
 }
 
+/* Two node sets: the tokens that are written, under a causal mask, and those that are read as their context. */
 static heed_model *make_model(void) {
   heed_block_options options = {.heads = 4, .norm = HEED_NORM_LAYER, .pre_norm = true,
                                 .activation = HEED_ACTIVATION_GELU, .expansion = 2};
@@ -80,8 +75,7 @@ static heed_model *make_model(void) {
 }
 
 static void train(heed_model *model, bool sorted, int steps) {
-  static text from, to;
-  static int32_t labels[ROOM];
+  static text read, written;
   static float d_output[ROOM * TOKENS];
   heed_model_capacity most = {.n_nodes = ROOM, .n_pairs = ROOM * (MOST + 1), .n_graphs = BATCH,
                               .n_values = 2 * ROOM, .n_context = ROOM, .n_context_values = 2 * ROOM};
@@ -94,16 +88,15 @@ static void train(heed_model *model, bool sorted, int steps) {
     heed_mask causal;
     heed_matrix logits;
     double loss;
-    make_batch(sorted, step, &from, &to, labels);
-    check(heed_mask_causal_blocks(&causal, BATCH, to.ptr));
-    heed_model_inputs inputs = {.n_nodes = to.ptr[BATCH], .sparse = &to.features, .mask = &causal,
-                                .n_graphs = BATCH, .graph_ptr = to.ptr,
-                                .n_context = from.ptr[BATCH], .context_sparse = &from.features,
-                                .context_ptr = from.ptr};
-    heed_targets targets = {.labels = labels};
+    make_batch(sorted, step);
+    check(heed_mask_causal_blocks(&causal, BATCH, ptr));
+    heed_model_inputs inputs = {.n_nodes = ptr[BATCH], .sparse = features_of(to, &written), .mask = &causal,
+                                .n_graphs = BATCH, .graph_ptr = ptr, .n_context = ptr[BATCH],
+                                .context_sparse = features_of(from, &read), .context_ptr = ptr};
     check(heed_pass_bind(pass, &inputs));
     check(heed_pass_forward(pass, HEED_MODE_TRAIN, 1, (uint64_t)step, &logits));
-    check(heed_loss_compute(HEED_LOSS_CROSS_ENTROPY, &logits, &targets, NULL, d_output, &loss));
+    check(heed_loss_compute(HEED_LOSS_CROSS_ENTROPY, &logits, &(heed_targets){.labels = labels}, NULL, d_output,
+                            &loss));
     check(heed_pass_backward(pass, d_output));
     float warm = step < 50 ? (float)(step + 1) / 50 : 1, left = 1 - (float)step / (float)steps;
     check(heed_optimizer_step(optimizer, heed_pass_gradients(pass), 0.006F * warm * left));
@@ -116,31 +109,31 @@ static void train(heed_model *model, bool sorted, int steps) {
 
 /* The share of unseen sequences that are written without a mistake. */
 static double test(heed_model *model, bool sorted) {
-  static text from, to;
-  static int32_t labels[ROOM], written[ROOM];
+  static text read;
   heed_decoder_capacity most = {.sequences = BATCH, .length = MOST + 1, .n_context = ROOM,
                                 .n_context_values = 2 * ROOM};
   heed_decoder *decoder;
-  int64_t lengths[BATCH], right = 0, batches = 4;
+  int32_t written[ROOM];
+  int64_t lengths[BATCH], right = 0;
   check(heed_decoder_new(&decoder, model, &words, &most));
-  for (int b = 0; b < batches; b++) {
-    make_batch(sorted, UNSEEN + b, &from, &to, labels);
-    check(heed_decoder_begin(decoder, &(heed_decoder_context){.sequences = BATCH, .ptr = from.ptr,
-                                                              .sparse = &from.features}));
+  for (int b = 0; b < TESTS; b++) {
+    make_batch(sorted, UNSEEN + b);
+    heed_decoder_context context = {.sequences = BATCH, .ptr = ptr, .sparse = features_of(from, &read)};
+    check(heed_decoder_begin(decoder, &context));
     check(heed_decoder_greedy(decoder, START, END, written, lengths));
     for (int s = 0; s < BATCH; s++) {
-      const int32_t *expected = labels + to.ptr[s], *got = written + s * (MOST + 1);
-      int64_t n = to.ptr[s + 1] - to.ptr[s] - 1;
-      right += lengths[s] == n && memcmp(got, expected, (size_t)n * sizeof *got) == 0;
-      if (b > 0 || s >= 4) continue;
-      for (int64_t i = 0; i < n; i++) putchar('a' + from.tokens[from.ptr[s] + i] - FIRST);
+      const int32_t *got = written + s * (MOST + 1);
+      int64_t n = ptr[s + 1] - ptr[s] - 1;
+      right += lengths[s] == n && memcmp(got, labels + ptr[s], (size_t)n * sizeof *got) == 0;
+      if (b > 0 || s >= 4) continue; /* a few are shown */
+      for (int64_t i = 0; i < n; i++) putchar('a' + from[ptr[s] + i] - FIRST);
       printf(" -> ");
       for (int64_t i = 0; i < lengths[s]; i++) putchar('a' + got[i] - FIRST);
       putchar('\n');
     }
   }
   heed_decoder_free(decoder);
-  return (double)right / (double)(batches * BATCH);
+  return (double)right / (TESTS * BATCH);
 }
 
 int main(int argc, char **argv) {

@@ -86,18 +86,6 @@ static double learn(const char *blocks, const heed_mask *mask) {
   return run.test;
 }
 
-/* Every frame sees SIDE frames before and behind it, those of its utterance. */
-static void window_of_utterances(heed_mask *mask) {
-  int32_t starts[N], lengths[N];
-  for (int i = 0; i < N; i++) {
-    int first = i / FRAMES * FRAMES, from = i - SIDE > first ? i - SIDE : first;
-    int end = i + SIDE + 1 < first + FRAMES ? i + SIDE + 1 : first + FRAMES;
-    starts[i] = from;
-    lengths[i] = end - from;
-  }
-  check(heed_mask_runs(mask, N, N, starts, lengths));
-}
-
 /* Seconds of the better of two calls, and what the plan needs. */
 static double seconds_of(const heed_mask *mask, const float *x, float *out, size_t *bytes) {
   heed_attention_spec spec = heed_attention_spec_default(8, 64);
@@ -120,7 +108,7 @@ int main(int argc, char **argv) {
   int64_t longest = argc > 1 ? atol(argv[1]) : 1000;
   heed_mask mask;
   speak();
-  window_of_utterances(&mask);
+  check(heed_mask_window_blocks(&mask, UTTERANCES, ptr, SIDE, SIDE)); /* none looks into another's utterance */
   double alone = learn("", NULL), window = learn("M", &mask), full = learn("S", NULL);
   printf("which of %d sounds a frame is: alone %.3f, window of %d %.3f, all %d frames %.3f\n\n",
          SOUNDS, alone, 2 * SIDE + 1, window, FRAMES, full);

@@ -51,10 +51,10 @@ typedef enum heed_normalizer {
   /** 1 / (1 + exp(log(n) - logit)): the sigmoid of the logit with the bias -log(n), so that a row of logits
    *  that are zero sums to about one, as with softmax (Ramapuram et al. 2024) */
   HEED_NORMALIZER_SIGMOID = 2,
-  /** logit / n. With the dot product over a full mask or blocks (heed_mask_blocks()), and without a bias,
-   *  features of pairs, dropout or weights that are asked for, the dense kernel needs O(N D Dv) in place of
-   *  O(N N (D + Dv)): query . (the sum of key value') (Katharopoulos et al. 2020, without a
-   *  feature map) */
+  /** logit / n. With the dot product over a full or causal mask or blocks of either (heed_mask_blocks(),
+   *  heed_mask_causal_blocks()), and without a bias, features of pairs, dropout or weights that are asked for, the
+   *  dense kernel needs O(N D Dv) in place of O(N N (D + Dv)): query . (the sum of key value')
+   *  (Katharopoulos et al. 2020, without a feature map) */
   HEED_NORMALIZER_LINEAR = 3
 } heed_normalizer;
 

@@ -105,6 +105,14 @@ HEED_API HEED_CHECKED heed_status heed_mask_causal_blocks(heed_mask *mask, int64
 HEED_API HEED_CHECKED heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left,
                                                    int64_t right);
 
+/** The same within each sequence of a batch: node i of ptr[b] .. ptr[b + 1]) sees those of i - left to i + right that are
+ *  there.
+ *  @param ptr [blocks + 1], from 0, not falling
+ *  @return as heed_mask_runs() */
+HEED_API HEED_CHECKED heed_status heed_mask_window_blocks(heed_mask *mask, int64_t blocks,
+                                                          const int64_t *ptr, int64_t left,
+                                                          int64_t right);
+
 /** @name Masks by a formula
  *  (i, j) is in the mask where the formula says so; i is the query, j the key. Those that are a run of
  *  consecutive keys in every row (causal, block, global, bipartite, shift, and the others where their

@@ -119,7 +119,7 @@ HEED_API size_t heed_decoder_bytes(const heed_decoder *decoder);
  *  and a pooler. Opaque. */
 typedef struct heed_bert heed_bert;
 
-/** Its sizes, from the shapes of its tensors. */
+/** What it is: sizes from the shapes of its tensors, the rest from its config.json. */
 typedef struct heed_bert_sizes {
   heed_embedding embedding;
   int64_t hidden;
@@ -127,6 +127,8 @@ typedef struct heed_bert_sizes {
   int32_t layers;
   int32_t heads;
   bool pooler; /**< whether the file had one */
+  float epsilon; /**< of the norms */
+  heed_activation activation;
 } heed_bert_sizes;
 
 /** What heed_bert_encode() gives. */
@@ -137,15 +139,23 @@ typedef enum heed_bert_output {
   HEED_BERT_UNIT = 3    /**< the mean divided by its length: a sentence embedding (Reimers and Gurevych 2019) */
 } heed_bert_output;
 
-/** Reads one from a safetensors file with the public names: embeddings.word_embeddings.weight,
- *  .position_embeddings.weight, .token_type_embeddings.weight, .LayerNorm.weight, .bias;
- *  encoder.layer.N.attention.self.query.weight, .bias, .key, .value, .attention.output.dense,
- *  .attention.output.LayerNorm, .intermediate.dense, .output.dense, .output.LayerNorm; pooler.dense,
- *  which may be missing; all of them with or without a prefix ("bert."), .LayerNorm.gamma and .beta for weight and
- *  bias too. Other tensors are left alone. F32, F64, F16, BF16. Dropout is 0; epsilon 1e-12.
- *  @param heads of attention, which the file does not tell: num_attention_heads of a model's config.json
- *  @return HEED_IO, HEED_FORMAT naming a tensor that is missing or has another shape, HEED_SHAPE where the heads do
- *          not divide hidden, HEED_VALUE for a number that is not finite, HEED_OVERFLOW, HEED_NOMEM */
+/** Reads one as it is published: a folder with model.safetensors and config.json, or a safetensors file alone. Tensors
+ *  have the public names: embeddings.word_embeddings.weight, .position_embeddings.weight,
+ *  .token_type_embeddings.weight, .LayerNorm.weight, .bias; encoder.layer.N.attention.self.query.weight, .bias,
+ *  .key, .value, .attention.output.dense, .attention.output.LayerNorm, .intermediate.dense, .output.dense,
+ *  .output.LayerNorm; pooler.dense, which may be missing; all of them with or without a prefix ("bert."),
+ *  .LayerNorm.gamma and .beta for weight and bias too. Other tensors are left alone. F32, F64, F16, BF16.
+ *
+ *  Of config.json is read what tensors do not tell: num_attention_heads, layer_norm_eps (1e-12 where it is missing)
+ *  and hidden_act (gelu where it is missing; relu, leaky_relu, tanh). Where it tells sizes (vocab_size,
+ *  max_position_embeddings, type_vocab_size, hidden_size, intermediate_size, num_hidden_layers), they must be the
+ *  tensors'. Dropout is 0. A folder without config.json is its model.safetensors.
+ *  @param heads of attention, where there is no config.json to tell them; 0: it does
+ *  @return HEED_IO; HEED_FORMAT naming a tensor that is missing or has another shape, or a setting of another type;
+ *          HEED_SHAPE where two numbers contradict each other, with both, or heads do not divide hidden; HEED_RANGE
+ *          for a setting that cannot be; HEED_UNSUPPORTED naming an activation, or another kind of model or of
+ *          positions; HEED_ARGUMENT if nothing tells the heads; HEED_VALUE for a number that is not finite;
+ *          HEED_OVERFLOW, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_bert_read(heed_bert **bert, const char *path, int32_t heads);
 
 /** Ends it; NULL is fine. */

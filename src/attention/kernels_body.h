@@ -41,6 +41,7 @@ const heed__kernels KERNELS = {
     .dense_backward = dense_backward,
     .linear_sum = linear_sum,
     .linear_apply = linear_apply,
+    .linear_causal = linear_causal,
     .row_statistics = row_statistics,
     .node_gradients = node_gradients,
     .streams_features = streams_features,

@@ -24,7 +24,8 @@ static struct heed__linear sizes_of(const heed_attention_spec *spec, int threads
   int64_t row = heed__padded_row(widest(spec));
   return (struct heed__linear){.state = (row + 12) * row,
                                .row = row,
-                               .room = 2 * LINEAR_ROWS * row + 2 * WIDEST,
+                               .room = 4 * CAUSAL_ROWS * row + CAUSAL_ROWS * CAUSAL_ROWS +
+                                       row * TILE_KEYS + 2 * WIDEST,
                                .states = 2 * (spec->heads > threads ? spec->heads : threads)};
 }
 
@@ -78,6 +79,28 @@ double heed__linear_cells(const heed_attention_spec *spec, double rows, double k
   return fmin(rows * keys, (rows + keys) * dim * value_dim / (dim + value_dim));
 }
 
+/* The same for n queries of a causal mask. */
+static double causal_cells(const heed_attention_spec *spec, double n) {
+  double dim = spec->key_dim, value_dim = spec->value_dim;
+  return fmin(n * (n + 1) / 2, n * (CAUSAL_ROWS + 2 * dim * value_dim / (dim + value_dim)));
+}
+
+static int64_t length_of(const heed_mask *mask, int64_t i) {
+  return mask->indptr[i + 1] - mask->indptr[i];
+}
+
+/* Rows from `first` on that see one key more each than the row before, from the first one's only
+ * key on, and share these keys with no row behind them. At least 1. */
+static int64_t causal_rows(const heed_mask *mask, int64_t first) {
+  int64_t n = 1, left = mask->n_queries - first;
+  if (length_of(mask, first) != 1) return 1;
+  while (n < left && mask->starts[first + n] == mask->starts[first] &&
+         length_of(mask, first + n) == n + 1) {
+    n++;
+  }
+  return n == left || mask->starts[first + n] >= mask->starts[first] + n ? n : 1;
+}
+
 double heed__linear_mask_cells(const heed_attention_spec *spec, const heed_mask *mask) {
   if (mask->indptr == NULL) {
     return heed__linear_cells(spec, (double)mask->n_queries, (double)mask->n_keys);
@@ -86,24 +109,48 @@ double heed__linear_mask_cells(const heed_attention_spec *spec, const heed_mask 
   double cells = 0;
   int64_t rows;
   for (int64_t i = 0; i < mask->n_queries; i += rows) {
-    int64_t count = mask->indptr[i + 1] - mask->indptr[i];
-    for (rows = 1; i + rows < mask->n_queries; rows++) {
+    int64_t count = length_of(mask, i);
+    rows = causal_rows(mask, i);
+    if (rows > 1) {
+      cells += causal_cells(spec, (double)rows);
+      continue;
+    }
+    for (; i + rows < mask->n_queries; rows++) {
       if (mask->starts[i + rows] != mask->starts[i]) break;
-      if (mask->indptr[i + rows + 1] - mask->indptr[i + rows] != count) break;
+      if (length_of(mask, i + rows) != count) break;
     }
     cells += heed__linear_cells(spec, (double)rows, (double)count);
   }
   return cells;
 }
 
+/* Whether row i of a diagonal sees its keys up to number i; they are its own and all there are. */
+static bool is_causal(const heed_mask *mask, const heed__diagonal *diagonal) {
+  int64_t rows = diagonal[1].first_row - diagonal->first_row, first = diagonal->first_key;
+  if (mask->indptr == NULL || rows != diagonal->end_key - first) return false;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t i = diagonal->first_row + r;
+    if (length_of(mask, i) != r + 1) return false;
+    if (mask->starts != NULL ? mask->starts[i] != first
+                             : mask->indices[mask->indptr[i]] != first ||
+                                   mask->indices[mask->indptr[i + 1] - 1] != first + r) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool heed__linear_diagonal(const heed__problem *problem, const heed__diagonal *diagonal) {
   const heed_mask *mask = problem->mask;
   int64_t rows = diagonal[1].first_row - diagonal->first_row;
   int64_t keys = diagonal->end_key - diagonal->first_key;
-  double cells = (double)rows * (double)keys;
-  if (heed__linear_cells(&problem->spec, (double)rows, (double)keys) >= cells) return false;
+  double n = (double)rows, cells = n * (double)keys;
+  if (mask->indptr != NULL && length_of(mask, diagonal->first_row) != keys) {
+    return causal_cells(&problem->spec, n) < n * (n + 1) / 2 && is_causal(mask, diagonal);
+  }
+  if (heed__linear_cells(&problem->spec, n, (double)keys) >= cells) return false;
   for (int64_t i = diagonal->first_row; mask->indptr != NULL && i < diagonal[1].first_row; i++) {
-    if (mask->indptr[i + 1] - mask->indptr[i] != keys) return false;
+    if (length_of(mask, i) != keys) return false;
   }
   return true;
 }
@@ -192,16 +239,47 @@ static void apply_alone(const heed_attention *plan, heed__stretch x, int64_t row
                               to_dim, scale, adds, to + head * to_dim, to_stride, room_of(plan));
 }
 
+/* linear_causal() of one head of three arrays, by the calling thread. */
+static void causal_head(const heed_attention *plan, const heed__stretch arrays[3], int64_t head,
+                        int64_t rows, float scale, bool from_end, bool adds, float *to,
+                        bool alone) {
+  heed__stretch x = of_head(arrays[0], 0, head);
+  heed__stretch y = of_head(arrays[1], 0, head);
+  heed__stretch z = of_head(arrays[2], 0, head);
+  plan->kernels->linear_causal(&x, &y, &z, rows, scale, from_end, adds,
+                               state_of(plan, head, 0, alone), plan->linear->row,
+                               to + head * z.dim, z.stride, room_of(plan));
+}
+
+/* The same of every head. What comes before a row is one sum from end to end, so a head has one
+ * thread. */
+static void causal_heads(const heed_attention *plan, const heed__stretch arrays[3], int64_t rows,
+                         float scale, bool from_end, bool adds, float *to, bool alone) {
+  int64_t heads = plan->problem.spec.heads;
+  if (alone) {
+    for (int64_t head = 0; head < heads; head++) {
+      causal_head(plan, arrays, head, rows, scale, from_end, adds, to, true);
+    }
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(heed__threads_for_tasks(plan, heads))
+  for (int64_t head = 0; head < heads; head++) {
+    causal_head(plan, arrays, head, rows, scale, from_end, adds, to, false);
+  }
+}
+
 /* The arrays of a diagonal. */
 typedef struct piece {
   heed__stretch query, key, value;
   int64_t rows, keys, first_row, first_key;
-  float scale; /* over the length of a row */
+  bool causal; /* or every row sees all keys */
+  float scale; /* over the length of a row, where they are all as long */
 } piece;
 
 static piece piece_of(const heed__problem *problem, const heed__diagonal *diagonal) {
   const heed_attention_spec *spec = &problem->spec;
   int64_t i = diagonal->first_row, j = diagonal->first_key, n = diagonal->end_key - j;
+  bool causal = heed__length(problem, i) < n;
   return (piece){
       .query = {problem->in.query + i * problem->key_stride, problem->key_stride, spec->key_dim},
       .key = {problem->in.key + j * problem->key_stride, problem->key_stride, spec->key_dim},
@@ -211,7 +289,8 @@ static piece piece_of(const heed__problem *problem, const heed__diagonal *diagon
       .keys = n,
       .first_row = i,
       .first_key = j,
-      .scale = spec->scale / (float)n};
+      .causal = causal,
+      .scale = causal ? spec->scale : spec->scale / (float)n};
 }
 
 void heed__linear_forward(heed_attention *plan, const heed__diagonal *diagonal, bool alone) {
@@ -219,7 +298,12 @@ void heed__linear_forward(heed_attention *plan, const heed__diagonal *diagonal, 
   piece p = piece_of(problem, diagonal);
   float *out = problem->to.out + p.first_row * problem->value_stride;
   for (int64_t i = 0; i < p.rows && problem->to.log_sum_exp != NULL; i++) {
-    heed__keep_length(problem, p.first_row + i, p.keys);
+    heed__keep_length(problem, p.first_row + i, p.causal ? i + 1 : p.keys);
+  }
+  if (p.causal) {
+    const heed__stretch arrays[3] = {p.query, p.key, p.value};
+    causal_heads(plan, arrays, p.rows, p.scale, false, false, out, alone);
+    return;
   }
   if (!alone) {
     sum_heads(plan, p.key, p.value, p.keys, 1);
@@ -230,6 +314,19 @@ void heed__linear_forward(heed_attention *plan, const heed__diagonal *diagonal, 
     sum_alone(plan, p.key, p.value, p.keys, head, 1);
     apply_alone(plan, p.query, p.rows, head, 0, p.scale, false, out, p.value.stride, p.value.dim);
   }
+}
+
+/* With w_i = scale over the length of row i: d_query_i = w_i times the sum over j <= i of
+ * (d_out_i . v_j) k_j, d_value_j = the sum over i >= j of w_i (k_j . q_i) d_out_i, and d_key_j that
+ * of w_i (v_j . d_out_i) q_i. */
+static void causal_backward(heed_attention *plan, const piece *p, heed__stretch d_out, float *query,
+                            float *value, float *key, bool alone) {
+  const heed__stretch to_query[3] = {d_out, p->value, p->key};
+  const heed__stretch to_value[3] = {p->key, p->query, d_out};
+  const heed__stretch to_key[3] = {p->value, d_out, p->query};
+  if (query != NULL) causal_heads(plan, to_query, p->rows, p->scale, false, true, query, alone);
+  if (value != NULL) causal_heads(plan, to_value, p->rows, p->scale, true, true, value, alone);
+  if (key != NULL) causal_heads(plan, to_key, p->rows, p->scale, true, true, key, alone);
 }
 
 /* With S = the sum of k v' and T = that of q d_out', both times scale / n where they meet the
@@ -248,6 +345,10 @@ void heed__linear_backward(heed_attention *plan, const heed__backward *back,
   if (query != NULL) query += p.first_row * key_stride;
   if (key != NULL) key += p.first_key * key_stride;
   if (value != NULL) value += p.first_key * value_stride;
+  if (p.causal) {
+    causal_backward(plan, &p, d_out, query, value, key, alone);
+    return;
+  }
   if (!alone) {
     if (query != NULL) {
       sum_heads(plan, p.value, p.key, p.keys, 1);

@@ -1,6 +1,7 @@
 /* Linear attention without pairs (Katharopoulos et al. 2020): where every query of a diagonal sees all of its
- * keys, scale / n sum over j of (q . k_j) v_j is q times one matrix a head, the sum of k_j v_j'. The dense
- * kernel takes this way where it can and where it is less work. */
+ * keys, scale / n sum over j of (q . k_j) v_j is q times one matrix a head, the sum of k_j v_j'; where query i sees
+ * the keys up to i, that of those before it, which grows from row to row. The dense kernel takes this way where it
+ * can and where it is less work. */
 #ifndef HEED_SRC_ATTENTION_LINEAR_H
 #define HEED_SRC_ATTENTION_LINEAR_H
 

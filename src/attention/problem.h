@@ -216,8 +216,9 @@ typedef struct heed__scratch {
   float *d_values;       /* [TILE_KEYS, heed__padded_row(Dv)] */
 } heed__scratch;
 
-/* Linear attention: rows of an array, or of one head of it, and rows that are copied together. */
-enum { LINEAR_ROWS = 96 };
+/* Linear attention: rows of an array, or of one head of it; rows that are copied together, and of a causal mask those
+ * whose pairs among each other are gone through (a multiple of 12 and of the widest vector). */
+enum { LINEAR_ROWS = 96, CAUSAL_ROWS = 48 };
 
 typedef struct heed__stretch {
   const float *from;
@@ -267,6 +268,9 @@ typedef struct heed__kernels {
                      int64_t end, float scale, float *state, int64_t row, float *room);
   void (*linear_apply)(const heed__stretch *x, int64_t rows, const float *state, int64_t row,
                        int64_t dim, float scale, bool adds, float *to, int64_t stride, float *room);
+  void (*linear_causal)(const heed__stretch *x, const heed__stretch *y, const heed__stretch *z,
+                        int64_t rows, float scale, bool from_end, bool adds, float *state,
+                        int64_t row, float *to, int64_t stride, float *room);
   /* back->statistics of the queries [first, end) */
   void (*row_statistics)(const heed__problem *problem, const heed__backward *back, int64_t first,
                          int64_t end, const heed__scratch *scratch);

@@ -145,7 +145,8 @@ static void count_backward(const sizes *s, const heed_attention_inputs *inputs, 
   work->row_bytes[1] = (int64_t)(s->query_row + s->out_row + statistics);
 }
 
-/* Linear attention without pairs: two sums of products forward, five backward, each for a query or a key. */
+/* Linear attention without pairs: two sums of products forward, five backward (six under a causal mask, where this is
+ * that much too low), each for a query or a key. */
 static void count_linear(const sizes *s, const heed_attention_spec *spec, const heed_mask *mask,
                          bool forward, heed_work *work) {
   double cells = heed__linear_mask_cells(spec, mask);

@@ -8,6 +8,7 @@ libheed_core_la_SOURCES += \
   src/data/csv.c \
   src/data/data.c src/data/data.h \
   src/data/features.c \
+  src/data/json.c src/data/json.h \
   src/data/line_graphs.c \
   src/data/list.c \
   src/data/molecule.c src/data/molecule.h \

@@ -12,12 +12,12 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "data/json.h"
 #include "data/npy.h"
 #include "data/safetensors.h"
 
 enum {
   DEEPEST = 3,           /* the file's object, a tensor's, an array in it */
-  MOST_VALUES = 1 << 20, /* that one header may have: far more than models, far less than memory */
   CHUNK_BYTES = 1 << 14, /* a multiple of every element's size */
   WHERE_BYTES = 1024
 };
@@ -79,63 +79,6 @@ static heed_status read_bytes(const heed_safetensors *file, void *bytes, size_t 
                     n);
 }
 
-/* Looks whether a tree of this text stays small and flat. Whether it is JSON is not asked here. */
-static heed_status check_size(const heed_safetensors *file, const char *text, size_t n) {
-  int depth = 0, values = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < n; i++) {
-    if (quoted) {
-      if (text[i] == '\\') {
-        i++;
-      } else if (text[i] == '"') {
-        quoted = false;
-      }
-      continue;
-    }
-    switch (text[i]) {
-      case '"':
-        quoted = true;
-        break;
-      case '{':
-      case '[':
-        if (++depth > DEEPEST) {
-          return heed__fail(HEED_FORMAT, "%s: byte %zu of the header is nested deeper than %d",
-                            file->path, i, DEEPEST);
-        }
-        break;
-      case '}':
-      case ']':
-        depth--;
-        break;
-      case ',':
-        if (++values > MOST_VALUES) {
-          return heed__fail(HEED_FORMAT, "%s: the header has more than %d values", file->path,
-                            MOST_VALUES);
-        }
-        break;
-      default:
-        break;
-    }
-  }
-  return HEED_OK;
-}
-
-static heed_status parse_header(heed_safetensors *file, const char *text, size_t n) {
-  if (n == 0 || text[0] != '{') {
-    return heed__fail(HEED_FORMAT, "%s: the header of %zu bytes does not begin with {", file->path,
-                      n);
-  }
-  HEED__TRY(check_size(file, text, n));
-  json_error_t error;
-  file->header = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-  if (file->header != NULL) return HEED_OK;
-  if (json_error_code(&error) == json_error_out_of_memory) {
-    return heed__fail(HEED_NOMEM, "%s: out of memory for the header of %zu bytes", file->path, n);
-  }
-  return heed__fail(HEED_FORMAT, "%s: byte %d of the header: %s", file->path, error.position,
-                    error.text);
-}
-
 static heed_status read_header(heed_safetensors *file, int64_t file_bytes) {
   unsigned char prefix[HEED__SAFETENSORS_PREFIX];
   HEED__TRY(read_bytes(file, prefix, sizeof prefix));
@@ -154,7 +97,9 @@ static heed_status read_header(heed_safetensors *file, int64_t file_bytes) {
   char *text = heed__alloc((size_t)n, 1);
   if (text == NULL) return HEED_NOMEM;
   heed_status status = read_bytes(file, text, (size_t)n);
-  if (status == HEED_OK) status = parse_header(file, text, (size_t)n);
+  if (status == HEED_OK) {
+    status = heed__json_parse(&file->header, file->path, "the header", text, (size_t)n, DEEPEST);
+  }
   heed__free(text);
   return status;
 }

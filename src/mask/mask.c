@@ -262,46 +262,39 @@ heed_status heed_mask_blocks(heed_mask *mask, int64_t blocks, const int64_t *que
   return HEED_OK;
 }
 
-heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks, const int64_t *ptr) {
+heed_status heed_mask_window_blocks(heed_mask *mask, int64_t blocks, const int64_t *ptr,
+                                    int64_t left, int64_t right) {
   *mask = (heed_mask){0};
   if (blocks < 0) return heed__fail(HEED_RANGE, "mask: %lld blocks", (long long)blocks);
   HEED__TRY(check_blocks(blocks, ptr, "nodes"));
-  int64_t n = ptr[blocks], pairs = 0, *indptr;
-  HEED__TRY(heed__mask_check_sizes(n, n));
-  for (int64_t b = 0; b < blocks; b++) { /* n is below 2^31, so all pairs are below 2^62 */
-    int64_t length = ptr[b + 1] - ptr[b];
-    pairs += length * (length + 1) / 2;
-  }
-  int32_t *starts;
-  HEED__TRY(heed__mask_new_runs(mask, n, n, pairs, &indptr, &starts));
-  indptr[0] = 0;
-  for (int64_t b = 0; b < blocks; b++) {
-    for (int64_t i = ptr[b]; i < ptr[b + 1]; i++) {
-      starts[i] = (int32_t)ptr[b];
-      indptr[i + 1] = indptr[i] + (i + 1 - ptr[b]);
-    }
-  }
-  return HEED_OK;
-}
-
-heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left, int64_t right) {
-  *mask = (heed_mask){0};
+  int64_t n = ptr[blocks], *indptr;
   HEED__TRY(heed__mask_check_sizes(n, n));
   if (left < 0 || right < 0) {
     return heed__fail(HEED_RANGE, "mask: a window of %lld before and %lld behind a node",
                       (long long)left, (long long)right);
   }
-  int64_t *indptr;
   int32_t *starts;
   HEED__TRY(heed__mask_new_runs(mask, n, n, 0, &indptr, &starts));
   indptr[0] = 0;
-  for (int64_t i = 0; i < n; i++) {
-    int64_t end = right < n - 1 - i ? i + right + 1 : n;
-    starts[i] = (int32_t)(left < i ? i - left : 0);
-    indptr[i + 1] = indptr[i] + end - starts[i];
+  for (int64_t b = 0; b < blocks; b++) { /* n is below 2^31, so all pairs are below 2^62 */
+    for (int64_t i = ptr[b]; i < ptr[b + 1]; i++) {
+      int64_t end = right < ptr[b + 1] - 1 - i ? i + right + 1 : ptr[b + 1];
+      starts[i] = (int32_t)(left < i - ptr[b] ? i - left : ptr[b]);
+      indptr[i + 1] = indptr[i] + end - starts[i];
+    }
   }
   mask->n_pairs = indptr[n];
   return HEED_OK;
+}
+
+heed_status heed_mask_causal_blocks(heed_mask *mask, int64_t blocks, const int64_t *ptr) {
+  return heed_mask_window_blocks(mask, blocks, ptr, INT64_MAX, 0);
+}
+
+heed_status heed_mask_window(heed_mask *mask, int64_t n, int64_t left, int64_t right) {
+  *mask = (heed_mask){0};
+  HEED__TRY(heed__mask_check_sizes(n, n));
+  return heed_mask_window_blocks(mask, 1, (const int64_t[]){0, n}, left, right);
 }
 
 static heed_status check_runs(const heed_mask *mask) {

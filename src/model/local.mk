@@ -7,6 +7,7 @@ libheed_core_la_SOURCES += \
   src/model/check.c \
   src/model/field.c \
   src/model/flip.c \
+  src/model/frames.c \
   src/model/infer.c \
   src/model/layers.c \
   src/model/model.h \

@@ -113,6 +113,9 @@ heed_value heed__model_attention(heed_model *model, const char *name,
 /* The parameter `name`.seeds [seeds, width], those rows once for every graph. */
 heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width);
 
+/* Whether every number of a spec is one that a model can be made from; errors as heed_model_build(). */
+heed_status heed__model_spec_check(const heed_model_spec *spec);
+
 /* heed_model_build() up to heed_model_finish(), which takes the output: nothing of the parameters'
  * size is allocated yet, and heed_model_parameter_count() and heed_model_state_count() say what it
  * will be. */

@@ -1,24 +1,11 @@
-/* Checkpoints: models and fits in progress in safetensors files. */
-#include <math.h>
-#include <stddef.h>
+/* Checkpoints: models in safetensors files. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "model/model.h"
-#include "train/optimizer.h"
-#include "train/trainer.h"
-
-/* Keys of the metadata. */
-#define KEY_MODEL "heed.model"
-#define KEY_VERSION "heed.version"
-#define KEY_FIT "heed.fit"
-#define KEY_PROGRESS "heed.progress"
-
-enum { MODEL_BYTES = 1024, FIT_BYTES = 1024, PROGRESS_BYTES = 512, MOST_EXTRA_TENSORS = 4 };
-
-/* --- Writing --- */
+#include "train/checkpoint.h"
 
 /* Every tensor of the model in PyTorch's shape, its numbers in `numbers`, with room for all. */
 static void list_tensors(const heed_model *model, heed_array *arrays, float *numbers) {
@@ -32,9 +19,8 @@ static void list_tensors(const heed_model *model, heed_array *arrays, float *num
   }
 }
 
-/* Writes the tensors of the model and `n_more` others, which follow them in the file. */
-static heed_status write_tensors(const heed_model *model, const char *path, const heed_array *more,
-                                 int n_more, const char *const *metadata) {
+heed_status heed__write_tensors(const heed_model *model, const char *path, const heed_array *more,
+                                int n_more, const char *const *metadata) {
   int n = heed_model_tensors(model);
   size_t numbers = (size_t)(heed_model_parameter_count(model) + heed_model_state_count(model));
   heed_array *arrays = heed__alloc((size_t)(n + n_more), sizeof *arrays);
@@ -50,22 +36,21 @@ static heed_status write_tensors(const heed_model *model, const char *path, cons
   return status;
 }
 
-/* The spec of a model as text; "" for a model built by hand. */
-static heed_status model_text(const heed_model *model, char text[MODEL_BYTES]) {
+heed_status heed__model_text(const heed_model *model, char text[HEED__MODEL_BYTES]) {
   const heed_model_spec *spec = heed_model_get_spec(model);
   text[0] = '\0';
-  return spec != NULL ? heed_model_spec_write(spec, text, MODEL_BYTES) : HEED_OK;
+  return spec != NULL ? heed_model_spec_write(spec, text, HEED__MODEL_BYTES) : HEED_OK;
 }
 
 heed_status heed_model_save(const heed_model *model, const char *path, const char *const *extra) {
-  char text[MODEL_BYTES];
+  char text[HEED__MODEL_BYTES];
   size_t n = 0, own = 0;
-  HEED__TRY(model_text(model, text));
+  HEED__TRY(heed__model_text(model, text));
   while (extra != NULL && extra[n] != NULL) {
     if (extra[n + 1] == NULL) {
       return heed__fail(HEED_ARGUMENT, "%s: metadata '%s' has no value", path, extra[n]);
     }
-    if (strcmp(extra[n], KEY_MODEL) == 0 || strcmp(extra[n], KEY_VERSION) == 0) {
+    if (strcmp(extra[n], HEED__KEY_MODEL) == 0 || strcmp(extra[n], HEED__KEY_VERSION) == 0) {
       return heed__fail(HEED_ARGUMENT, "%s: metadata '%s' is written anyway", path, extra[n]);
     }
     n += 2;
@@ -73,19 +58,17 @@ heed_status heed_model_save(const heed_model *model, const char *path, const cha
   const char **metadata = heed__alloc(n + 5, sizeof *metadata);
   if (metadata == NULL) return HEED_NOMEM;
   if (text[0] != '\0') {
-    metadata[own++] = KEY_MODEL;
+    metadata[own++] = HEED__KEY_MODEL;
     metadata[own++] = text;
   }
-  metadata[own++] = KEY_VERSION;
+  metadata[own++] = HEED__KEY_VERSION;
   metadata[own++] = heed_version();
   for (size_t i = 0; i < n; i++) metadata[own + i] = extra[i];
   metadata[own + n] = NULL;
-  heed_status status = write_tensors(model, path, NULL, 0, metadata);
+  heed_status status = heed__write_tensors(model, path, NULL, 0, metadata);
   heed__free(metadata);
   return status;
 }
-
-/* --- Reading --- */
 
 static bool same_shape(const heed_parameter *p, const heed_array *array) {
   if (array->n_dims != p->n_dims) return false;
@@ -116,15 +99,8 @@ static bool older_name(char older[HEED__NAME_BYTES * 2], const char *name, const
          HEED__NAME_BYTES * 2;
 }
 
-typedef struct reading {
-  heed_safetensors *file;
-  const char *path;
-  const char *prefix;
-  bool older_names; /* "lin_src.weight" will do */
-} reading;
-
 /* `text` is prefix and name. */
-static const heed_array *find_tensor(const reading *r, const char *name,
+static const heed_array *find_tensor(const heed__reading *r, const char *name,
                                      char text[HEED__NAME_BYTES * 2]) {
   char older[HEED__NAME_BYTES * 2];
   enum { SIZE = HEED__NAME_BYTES * 2 };
@@ -137,7 +113,7 @@ static const heed_array *find_tensor(const reading *r, const char *name,
   return array;
 }
 
-static heed_status read_tensor(const reading *r, const heed_parameter *p, float *into) {
+heed_status heed__read_tensor(const heed__reading *r, const heed_parameter *p, float *into) {
   char name[HEED__NAME_BYTES * 2], wanted[128], there[128];
   const heed_array *array = find_tensor(r, p->name, name);
   if (array == NULL) {
@@ -157,14 +133,14 @@ static bool ends_with(const char *text, const char *tail) {
 }
 
 /* Whether that tensor of the model is in the file under its older names. */
-static bool is_renamed(const reading *r, const char *name) {
+static bool is_renamed(const heed__reading *r, const char *name) {
   char text[HEED__NAME_BYTES * 2];
   return r->older_names && find_tensor(r, name, text) != NULL && !ends_with(text, name);
 }
 
 /* Whether a tensor of the file, without its prefix, has a place in the model, or needs none: the
  * counter of a batch norm, and the other name of a linear map under its older names. */
-static bool has_place(const reading *r, const heed_model *model, const char *name) {
+static bool has_place(const heed__reading *r, const heed_model *model, const char *name) {
   char older[HEED__NAME_BYTES * 2];
   for (int i = 0; i < heed_model_tensors(model); i++) {
     const char *own = heed_model_tensor(model, i).name;
@@ -178,7 +154,8 @@ static bool has_place(const reading *r, const heed_model *model, const char *nam
 }
 
 /* Under the older names a file may have the linear map twice; HEED_VALUE if the two are not one. */
-static heed_status compare_twin(const reading *r, const heed_parameter *p, const float *numbers) {
+static heed_status compare_twin(const heed__reading *r, const heed_parameter *p,
+                                const float *numbers) {
   char older[HEED__NAME_BYTES * 2], name[HEED__NAME_BYTES * 2];
   if (!is_renamed(r, p->name) || !older_name(older, p->name, "lin_dst")) return HEED_OK;
   heed_parameter twin = *p;
@@ -186,7 +163,7 @@ static heed_status compare_twin(const reading *r, const heed_parameter *p, const
   if (find_tensor(r, older, name) == NULL) return HEED_OK;
   float *other = heed__alloc((size_t)p->size, sizeof *other);
   if (other == NULL) return HEED_NOMEM;
-  heed_status status = read_tensor(r, &twin, other);
+  heed_status status = heed__read_tensor(r, &twin, other);
   if (status == HEED_OK && memcmp(numbers, other, (size_t)p->size * sizeof *other) != 0) {
     status = heed__fail(HEED_VALUE,
                         "%s: tensor '%s' is not that of the sources: the layer is for "
@@ -197,13 +174,11 @@ static heed_status compare_twin(const reading *r, const heed_parameter *p, const
   return status;
 }
 
-/* All tensors of the model into numbers[parameters + state], in their order, and nothing left over
- * but the `n_more` names of `more`. */
-static heed_status read_tensors(const reading *r, const heed_model *model, const char *const *more,
-                                int n_more, float *numbers) {
+heed_status heed__read_tensors(const heed__reading *r, const heed_model *model,
+                               const char *const *more, int n_more, float *numbers) {
   for (int i = 0; i < heed_model_tensors(model); i++) {
     heed_parameter p = heed_model_tensor(model, i);
-    HEED__TRY(read_tensor(r, &p, numbers));
+    HEED__TRY(heed__read_tensor(r, &p, numbers));
     HEED__TRY(compare_twin(r, &p, numbers));
     numbers += p.size;
   }
@@ -219,7 +194,7 @@ static heed_status read_tensors(const reading *r, const heed_model *model, const
   return HEED_OK;
 }
 
-static void import_tensors(heed_model *model, const float *numbers) {
+void heed__import_tensors(heed_model *model, const float *numbers) {
   for (int i = 0; i < heed_model_tensors(model); i++) {
     heed_parameter p = heed_model_tensor(model, i);
     heed_parameter_import(&p, numbers);
@@ -228,18 +203,18 @@ static void import_tensors(heed_model *model, const float *numbers) {
 }
 
 /* Reads everything before it changes the model. */
-static heed_status fill_model(const reading *r, heed_model *model) {
+static heed_status fill_model(const heed__reading *r, heed_model *model) {
   size_t count = (size_t)(heed_model_parameter_count(model) + heed_model_state_count(model));
   float *numbers = heed__alloc(count, sizeof *numbers);
   if (numbers == NULL) return HEED_NOMEM;
-  heed_status status = read_tensors(r, model, NULL, 0, numbers);
-  if (status == HEED_OK) import_tensors(model, numbers);
+  heed_status status = heed__read_tensors(r, model, NULL, 0, numbers);
+  if (status == HEED_OK) heed__import_tensors(model, numbers);
   heed__free(numbers);
   return status;
 }
 
 heed_status heed_model_import(heed_model *model, const char *path, const char *prefix) {
-  reading r = {NULL, path, prefix, true};
+  heed__reading r = {NULL, path, prefix, true};
   HEED__TRY(heed_safetensors_open(&r.file, path));
   heed_status status = fill_model(&r, model);
   heed_safetensors_close(r.file);
@@ -260,10 +235,10 @@ static int64_t numbers_in(const heed_safetensors *file) {
 
 /* The model that the metadata describes. It is not believed before the file has as many numbers: a
  * short file must not make us reserve gigabytes. */
-static heed_status build_described(const reading *r, heed_model **result) {
-  const char *text = heed_safetensors_metadata(r->file, KEY_MODEL);
+static heed_status build_described(const heed__reading *r, heed_model **result) {
+  const char *text = heed_safetensors_metadata(r->file, HEED__KEY_MODEL);
   if (text == NULL) {
-    return heed__fail(HEED_FORMAT, "%s: the metadata has no '" KEY_MODEL "'", r->path);
+    return heed__fail(HEED_FORMAT, "%s: the metadata has no '" HEED__KEY_MODEL "'", r->path);
   }
   heed_model_spec spec;
   heed_model *model;
@@ -272,7 +247,7 @@ static heed_status build_described(const reading *r, heed_model **result) {
   if (status == HEED_OK) status = heed__model_draft(&model, &spec, &output);
   if (status == HEED_NOMEM) return status;
   if (status != HEED_OK) {
-    return heed__fail(HEED_FORMAT, "%s: " KEY_MODEL ": %s", r->path, heed_message());
+    return heed__fail(HEED_FORMAT, "%s: " HEED__KEY_MODEL ": %s", r->path, heed_message());
   }
   int64_t wanted = heed_model_parameter_count(model) + heed_model_state_count(model);
   int64_t there = numbers_in(r->file);
@@ -282,7 +257,7 @@ static heed_status build_described(const reading *r, heed_model **result) {
   } else {
     status = heed_model_finish(model, output, 0);
     if (status != HEED_OK && status != HEED_NOMEM) {
-      status = heed__fail(HEED_FORMAT, "%s: " KEY_MODEL ": %s", r->path, heed_message());
+      status = heed__fail(HEED_FORMAT, "%s: " HEED__KEY_MODEL ": %s", r->path, heed_message());
     }
   }
   if (status != HEED_OK) {
@@ -294,7 +269,7 @@ static heed_status build_described(const reading *r, heed_model **result) {
 }
 
 heed_status heed_model_load(heed_model **result, const char *path) {
-  reading r = {NULL, path, "", false};
+  heed__reading r = {NULL, path, "", false};
   heed_model *model = NULL;
   HEED__TRY(heed_safetensors_open(&r.file, path));
   heed_status status = build_described(&r, &model);
@@ -306,332 +281,4 @@ heed_status heed_model_load(heed_model **result, const char *path) {
   }
   *result = model;
   return HEED_OK;
-}
-
-/* --- A fit in progress ---
- * Its spec and its numbers are text, "name=value ...". Floats and doubles are written as their
- * bits, which is exact in every locale, infinity included. */
-
-typedef enum type { INT, FLOAT, DOUBLE, FLAG, LOSS, METRIC, INT64, UINT64, FANOUT } type;
-
-typedef struct field {
-  const char *name;
-  type type;
-  size_t at;
-} field;
-
-/* What heed_trainer_resume() compares. */
-typedef struct fit {
-  heed_fit_spec spec;
-  uint64_t seed;
-} fit;
-
-#define FIT(name, type, member) \
-  { name, type, offsetof(fit, member) }
-static const field fit_fields[] = {
-    FIT("seed", UINT64, seed),
-    FIT("loss", LOSS, spec.loss),
-    FIT("metric", METRIC, spec.metric),
-    FIT("epochs", INT, spec.epochs),
-    FIT("patience", INT, spec.patience),
-    FIT("watch", INT, spec.watch),
-    FIT("batch", INT, spec.batch),
-    FIT("fanout", FANOUT, spec),
-    FIT("clusters", INT, spec.clusters),
-    FIT("cluster-batch", INT, spec.cluster_batch),
-    FIT("standardize", FLAG, spec.standardize),
-    FIT("optimizer", INT, spec.optimizer.kind),
-    FIT("rate", FLOAT, spec.optimizer.rate),
-    FIT("beta1", FLOAT, spec.optimizer.beta1),
-    FIT("beta2", FLOAT, spec.optimizer.beta2),
-    FIT("epsilon", FLOAT, spec.optimizer.epsilon),
-    FIT("weight-decay", FLOAT, spec.optimizer.weight_decay),
-    FIT("decay-all", FLAG, spec.optimizer.decay_all),
-    FIT("clip", FLOAT, spec.optimizer.clip),
-    FIT("schedule", INT, spec.optimizer.schedule),
-    FIT("warmup", INT, spec.optimizer.warmup),
-    FIT("factor", FLOAT, spec.optimizer.factor),
-    FIT("schedule-patience", INT, spec.optimizer.schedule_patience),
-};
-
-/* What heed_trainer_resume() takes over besides arrays. */
-typedef struct state {
-  heed__progress at;
-  int64_t steps;
-} state;
-
-#define STATE(name, type, member) \
-  { name, type, offsetof(state, member) }
-static const field state_fields[] = {
-    STATE("epoch", INT, at.epoch),
-    STATE("waited", INT, at.waited),
-    STATE("best-merit", DOUBLE, at.best_merit),
-    STATE("best-loss", DOUBLE, at.best_loss),
-    STATE("best-epoch", INT, at.best_epoch),
-    STATE("kept-val", DOUBLE, at.kept_val),
-    STATE("kept-loss", DOUBLE, at.kept_loss),
-    STATE("rate", FLOAT, at.rate),
-    STATE("plateau-loss", DOUBLE, at.plateau_loss),
-    STATE("plateau-waited", INT, at.plateau_waited),
-    STATE("seconds", DOUBLE, at.seconds),
-    STATE("steps", INT64, steps),
-};
-enum {
-  FIT_FIELDS = sizeof fit_fields / sizeof *fit_fields,
-  STATE_FIELDS = sizeof state_fields / sizeof *state_fields,
-  VALUE_BYTES = 16 + 12 * HEED_MAX_HOPS
-};
-
-/* "10,10", "none". */
-static void write_fanouts(char text[VALUE_BYTES], const heed_fit_spec *spec) {
-  size_t used = 0;
-  if (spec->fanouts == 0) snprintf(text, VALUE_BYTES, "none");
-  for (int h = 0; h < spec->fanouts && h < HEED_MAX_HOPS; h++) {
-    used += (size_t)snprintf(text + used, VALUE_BYTES - used, "%s%d", h == 0 ? "" : ",",
-                             (int)spec->fanout[h]);
-  }
-}
-
-static void write_value(char text[VALUE_BYTES], const void *record, const field *f) {
-  const char *at = (const char *)record + f->at;
-  int number;
-  uint32_t bits;
-  uint64_t wide;
-  switch (f->type) {
-    case INT:
-    case LOSS:
-    case METRIC:
-      memcpy(&number, at, sizeof number); /* an enumeration is as large */
-      if (f->type == LOSS) {
-        snprintf(text, VALUE_BYTES, "%s", heed_loss_name((heed_loss)number));
-      } else if (f->type == METRIC) {
-        snprintf(text, VALUE_BYTES, "%s", heed_metric_name((heed_metric)number));
-      } else {
-        snprintf(text, VALUE_BYTES, "%d", number);
-      }
-      return;
-    case FANOUT:
-      write_fanouts(text, (const heed_fit_spec *)(const void *)at);
-      return;
-    case FLAG:
-      snprintf(text, VALUE_BYTES, "%s", *(const bool *)at ? "yes" : "no");
-      return;
-    case FLOAT:
-      memcpy(&bits, at, sizeof bits);
-      snprintf(text, VALUE_BYTES, "0x%08lx", (unsigned long)bits);
-      return;
-    case DOUBLE:
-      memcpy(&wide, at, sizeof wide);
-      snprintf(text, VALUE_BYTES, "0x%016llx", (unsigned long long)wide);
-      return;
-    case INT64:
-    case UINT64:
-      memcpy(&wide, at, sizeof wide);
-      snprintf(text, VALUE_BYTES, "%llu", (unsigned long long)wide); /* neither is negative */
-      return;
-  }
-}
-
-/* A number as write_value() writes it; only of the types that a state has. */
-static bool read_value(const char *text, void *record, const field *f) {
-  char *at = (char *)record + f->at, again[VALUE_BYTES];
-  unsigned long long wide = 0;
-  int number = 0, end = 0;
-  if (f->type == INT) {
-    if (sscanf(text, "%9d%n", &number, &end) != 1) return false;
-    memcpy(at, &number, sizeof number);
-  } else if (f->type == INT64) {
-    if (sscanf(text, "%18llu%n", &wide, &end) != 1) return false;
-    uint64_t value = wide;
-    memcpy(at, &value, sizeof value);
-  } else {
-    if (sscanf(text, "0x%16llx%n", &wide, &end) != 1) return false;
-    uint64_t value = wide;
-    uint32_t bits = (uint32_t)wide;
-    memcpy(at, f->type == FLOAT ? (void *)&bits : (void *)&value, f->type == FLOAT ? 4 : 8);
-  }
-  write_value(again, record, f); /* nothing but the one way to write it */
-  return text[end] == '\0' && strcmp(again, text) == 0;
-}
-
-static void write_record(char *text, size_t bytes, const void *record, const field *fields, int n) {
-  size_t used = 0;
-  for (int i = 0; i < n && used < bytes; i++) {
-    char value[VALUE_BYTES];
-    write_value(value, record, &fields[i]);
-    used += (size_t)snprintf(text + used, bytes - used, "%s%s=%s", i == 0 ? "" : " ",
-                             fields[i].name, value);
-  }
-}
-
-/* The value of `name` in such a text; false if there is none. */
-static bool find_value(const char *text, const char *name, char value[VALUE_BYTES]) {
-  size_t n = strlen(name);
-  while (*text != '\0') {
-    size_t word = strcspn(text, " ");
-    if (word > n && strncmp(text, name, n) == 0 && text[n] == '=') {
-      if (word - n - 1 >= VALUE_BYTES) return false;
-      memcpy(value, text + n + 1, word - n - 1);
-      value[word - n - 1] = '\0';
-      return true;
-    }
-    text += word;
-    text += strspn(text, " ");
-  }
-  return false;
-}
-
-heed_status heed_trainer_save(const heed_trainer *trainer, const char *path) {
-  const heed_trainer *t = trainer;
-  char model[MODEL_BYTES], fit_text[FIT_BYTES], progress[PROGRESS_BYTES];
-  HEED__TRY(model_text(t->model, model));
-  fit own;
-  memset(&own, 0, sizeof own);
-  own.spec = t->spec;
-  own.seed = t->seed;
-  write_record(fit_text, sizeof fit_text, &own, fit_fields, FIT_FIELDS);
-  state now = {t->at, t->optimizer->steps};
-  write_record(progress, sizeof progress, &now, state_fields, STATE_FIELDS);
-  int64_t parameters = heed_model_parameter_count(t->model);
-  int64_t numbers = heed_model_state_count(t->model);
-  const heed_array more[MOST_EXTRA_TENSORS] = {
-      {"optimizer.m", HEED_DTYPE_FLOAT32, 1, {parameters}, t->optimizer->m},
-      {"optimizer.v", HEED_DTYPE_FLOAT32, 1, {parameters}, t->optimizer->v},
-      {"best.parameters", HEED_DTYPE_FLOAT32, 1, {parameters}, t->best_parameters},
-      {"best.state", HEED_DTYPE_FLOAT32, 1, {numbers}, t->best_state}};
-  const char *metadata[] = {KEY_VERSION,
-                            heed_version(),
-                            KEY_FIT,
-                            fit_text,
-                            KEY_PROGRESS,
-                            progress,
-                            model[0] != '\0' ? KEY_MODEL : NULL,
-                            model,
-                            NULL};
-  if (t->at.best_epoch == 0) {
-    return heed__fail(HEED_ARGUMENT, "%s: no epoch was run, there is nothing to save", path);
-  }
-  if (!heed__trainer_steps_are(t, t->at.epoch, t->optimizer->steps)) {
-    return heed__fail(HEED_ARGUMENT, "%s: epoch %d failed half-way, the model is no longer that of %d",
-                      path, t->at.epoch + 1, t->at.epoch);
-  }
-  if (t->rescaled) {
-    return heed__fail(HEED_ARGUMENT, "%s: the fit is finished, its model in the targets' units",
-                      path);
-  }
-  return write_tensors(t->model, path, more, numbers > 0 ? 4 : 3, metadata);
-}
-
-/* HEED_ARGUMENT, naming the first word that differs, unless both models are the same. */
-static heed_status compare_models(const reading *r, const heed_trainer *t) {
-  char text[MODEL_BYTES];
-  HEED__TRY(model_text(t->model, text));
-  const char *here = text, *there = heed_safetensors_metadata(r->file, KEY_MODEL);
-  if (there == NULL) there = "";
-  for (;;) {
-    size_t n = strcspn(here, " "), m = strcspn(there, " ");
-    if (n != m || strncmp(here, there, n) != 0) {
-      return heed__fail(HEED_ARGUMENT, "%s: the model there has '%.*s', this one '%.*s'", r->path,
-                        (int)m, there, (int)n, here);
-    }
-    if (here[n] == '\0' && there[m] == '\0') return HEED_OK;
-    here += here[n] == ' ' ? n + 1 : n;
-    there += there[m] == ' ' ? m + 1 : m;
-  }
-}
-
-/* HEED_ARGUMENT, naming the field, unless the fit in the file is this one. */
-static heed_status compare(const reading *r, const heed_trainer *t) {
-  fit own;
-  memset(&own, 0, sizeof own);
-  own.spec = t->spec;
-  own.seed = t->seed;
-  const char *text = heed_safetensors_metadata(r->file, KEY_FIT);
-  if (text == NULL || heed_safetensors_metadata(r->file, KEY_PROGRESS) == NULL) {
-    return heed__fail(HEED_FORMAT, "%s: not a fit in progress: the metadata has no '%s'", r->path,
-                      text == NULL ? KEY_FIT : KEY_PROGRESS);
-  }
-  for (int i = 0; i < FIT_FIELDS; i++) {
-    char here[VALUE_BYTES], value[VALUE_BYTES];
-    write_value(here, &own, &fit_fields[i]);
-    if (!find_value(text, fit_fields[i].name, value)) {
-      return heed__fail(HEED_FORMAT, "%s: " KEY_FIT " has no '%s'", r->path, fit_fields[i].name);
-    }
-    if (strcmp(here, value) != 0) {
-      return heed__fail(HEED_ARGUMENT, "%s: the fit there has %s %s, this one %s", r->path,
-                        fit_fields[i].name, value, here);
-    }
-  }
-  return HEED_OK;
-}
-
-static heed_status read_state(const reading *r, const heed_trainer *t, state *s) {
-  const char *text = heed_safetensors_metadata(r->file, KEY_PROGRESS);
-  for (int i = 0; i < STATE_FIELDS; i++) {
-    char value[VALUE_BYTES];
-    if (!find_value(text, state_fields[i].name, value) || !read_value(value, s, &state_fields[i])) {
-      return heed__fail(HEED_FORMAT, "%s: " KEY_PROGRESS ": no good '%s'", r->path,
-                        state_fields[i].name);
-    }
-  }
-  const heed__progress *at = &s->at;
-  if (at->epoch < 1 || at->epoch > t->spec.epochs || at->best_epoch < 1 ||
-      at->best_epoch > at->epoch || at->waited < 0 || at->waited > at->epoch ||
-      at->plateau_waited < 0 || !heed__trainer_steps_are(t, at->epoch, s->steps) ||
-      !isfinite(at->rate) || !(at->rate >= 0) ||
-      isnan(at->best_merit) || isnan(at->best_loss) || !isfinite(at->kept_val) ||
-      !isfinite(at->kept_loss) || isnan(at->plateau_loss) || !isfinite(at->seconds)) {
-    return heed__fail(HEED_FORMAT, "%s: " KEY_PROGRESS ": not what a fit comes to: %s", r->path,
-                      text);
-  }
-  return HEED_OK;
-}
-
-/* A flat array of the trainer's under its name. */
-static heed_status read_flat(const reading *r, const char *name, float *into, int64_t n) {
-  heed_parameter flat = {.name = name, .n_dims = 1, .shape = {n}, .size = n};
-  return read_tensor(r, &flat, into);
-}
-
-/* Reads everything, [parameters + state] numbers, m, v, best parameters and best state, before the
- * trainer changes. */
-static heed_status resume(const reading *r, heed_trainer *t, float *numbers) {
-  static const char *const names[MOST_EXTRA_TENSORS] = {"optimizer.m", "optimizer.v",
-                                                        "best.parameters", "best.state"};
-  int64_t parameters = heed_model_parameter_count(t->model);
-  int64_t n_state = heed_model_state_count(t->model);
-  float *more[MOST_EXTRA_TENSORS];
-  state now;
-  HEED__TRY(compare(r, t));
-  HEED__TRY(compare_models(r, t));
-  memset(&now, 0, sizeof now);
-  HEED__TRY(read_state(r, t, &now));
-  int n_more = n_state > 0 ? 4 : 3;
-  HEED__TRY(read_tensors(r, t->model, names, n_more, numbers));
-  for (int i = 0; i < n_more; i++) {
-    more[i] = numbers + parameters + n_state + i * parameters;
-    HEED__TRY(read_flat(r, names[i], more[i], i < 3 ? parameters : n_state));
-  }
-  import_tensors(t->model, numbers);
-  size_t bytes = (size_t)parameters * sizeof(float);
-  memcpy(t->optimizer->m, more[0], bytes);
-  memcpy(t->optimizer->v, more[1], bytes);
-  memcpy(t->best_parameters, more[2], bytes);
-  if (n_state > 0) memcpy(t->best_state, more[3], (size_t)n_state * sizeof(float));
-  t->optimizer->steps = now.steps;
-  t->at = now.at;
-  t->rescaled = false;
-  return HEED_OK;
-}
-
-heed_status heed_trainer_resume(heed_trainer *trainer, const char *path) {
-  reading r = {NULL, path, "", false};
-  size_t parameters = (size_t)heed_model_parameter_count(trainer->model);
-  size_t n_state = (size_t)heed_model_state_count(trainer->model);
-  HEED__TRY(heed_safetensors_open(&r.file, path));
-  float *numbers = heed__alloc(4 * parameters + 2 * n_state, sizeof *numbers);
-  heed_status status = numbers != NULL ? resume(&r, trainer, numbers) : HEED_NOMEM;
-  heed__free(numbers);
-  heed_safetensors_close(r.file);
-  return status;
 }

@@ -571,29 +571,40 @@ START_TEST(plans_run_side_by_side) {
 }
 END_TEST
 
-/* Every query of a full mask, or of a block, sees the same keys: linear attention then goes without pairs. */
-static void linear_mask(task *k, const int64_t *blocks, int64_t n) {
+/* Every query of a full mask, or of a block, sees the same keys, and one of a causal block those up to itself: linear
+ * attention then goes without pairs. */
+static void linear_mask(task *k, const int64_t *blocks, int64_t n, bool causal) {
   int64_t p = 0;
   for (int64_t b = 0; b < n; b++) {
     for (int64_t i = blocks[b]; i < blocks[b + 1]; i++) {
+      int64_t end = causal ? i + 1 : blocks[b + 1];
       k->t.indptr[i] = p;
-      for (int64_t j = blocks[b]; j < blocks[b + 1]; j++) k->t.indices[p++] = (int32_t)j;
+      for (int64_t j = blocks[b]; j < end; j++) k->t.indices[p++] = (int32_t)j;
     }
   }
   k->t.indptr[blocks[n]] = k->t.mask.n_pairs = p;
 }
 
 START_TEST(linear_attention_needs_no_pairs) {
-  static const int64_t blocks[] = {0, 120, 121, 200, 203, 300};
+  static const int64_t of_masks[4][6] = { /* a full mask, blocks, a causal mask, causal blocks */
+      {0}, {0, 120, 121, 200, 203, 300}, {0, 500}, {0, 1, 241, 247, 440, 500}};
+  static const int n_blocks[4] = {0, 5, 1, 5}, n_without[4] = {1, 3, 1, 2}; /* tiny ones are less work in pairs */
   static const int32_t dims[][3] = {{3, 20, 17}, {2, 16, 32}, {1, 33, 7}, {8, 8, 8}};
-  bool full = _i % 2 == 0;
-  recipe r = {.score = HEED_SCORE_DOT, .heads = dims[_i / 2][0], .key_dim = dims[_i / 2][1],
-              .value_dim = dims[_i / 2][2], .n_queries = 300, .n_keys = full ? 230 : 300,
+  const int64_t *blocks = of_masks[_i % 4];
+  int64_t rows = _i % 4 < 2 ? 300 : 500;
+  bool full = _i % 4 == 0, causal = _i % 4 >= 2, listed = _i % 3 == 0;
+  recipe r = {.score = HEED_SCORE_DOT, .heads = dims[_i / 4][0], .key_dim = dims[_i / 4][1],
+              .value_dim = dims[_i / 4][2], .n_queries = rows, .n_keys = full ? 230 : rows,
               .density = full ? 2 : 1, .hub = -1, .seed = (uint64_t)_i,
               .normalizer = HEED_NORMALIZER_LINEAR};
   task k;
   task_make(&k, &r);
-  if (!full) linear_mask(&k, blocks, 5);
+  if (!full) linear_mask(&k, blocks, n_blocks[_i % 4], causal);
+  heed_mask runs = {0}, pairs = k.t.mask;
+  if (causal && !listed) {
+    ck_assert_int_eq(heed_mask_causal_blocks(&runs, n_blocks[_i % 4], blocks), HEED_OK);
+    k.t.mask = runs;
+  }
   k.t.spec.kernel = HEED_KERNEL_DENSE;
   heed_attention *plan;
   ck_assert_int_eq(heed_attention_new(&plan, &k.t.spec, &k.t.mask), HEED_OK);
@@ -603,7 +614,7 @@ START_TEST(linear_attention_needs_no_pairs) {
   for (int64_t d = 0; d < plan->problem.n_diagonals; d++) {
     without += heed__linear_diagonal(&plan->problem, plan->problem.diagonals + d);
   }
-  ck_assert_int_eq(without, full ? 1 : 3); /* the tiny ones are less work in pairs */
+  ck_assert_int_eq(without, n_without[_i % 4]);
   heed_attention_free(plan);
   double *expected[ARRAYS], *many[ARRAYS];
   task_run(&k, HEED_KERNEL_REFERENCE, 1);
@@ -631,6 +642,8 @@ START_TEST(linear_attention_needs_no_pairs) {
   }
   for (int a = 0; a < ARRAYS; a++) free(expected[a]);
   free(out);
+  k.t.mask = pairs;
+  heed_mask_free(&runs);
   task_free(&k);
 }
 END_TEST
@@ -1002,7 +1015,7 @@ int main(void) {
   tcase_set_timeout(rules, 300);
   tcase_add_checked_fixture(rules, NULL, reset);
   tcase_add_loop_test(rules, threads_do_not_change_a_bit, 0, 16);
-  tcase_add_loop_test(rules, linear_attention_needs_no_pairs, 0, 8);
+  tcase_add_loop_test(rules, linear_attention_needs_no_pairs, 0, 16);
   tcase_add_loop_test(rules, a_graph_has_the_same_bits_beside_another, 0, 8);
   tcase_add_loop_test(rules, plans_run_side_by_side, 0, 4);
   tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 12);

@@ -109,6 +109,20 @@ START_TEST(work_of_the_other_normalizers) {
   in.bias_heads = 1;
   work = count(&spec, &full, &in, HEED_CALL_FORWARD);
   ck_assert_double_eq(work.operations, 2 * (1200 * (8 + 12 + 1) + 40 * 6));
+
+  /* Causal: 24 products twice for each of 200 rows, and 48 pairs of 10; fewer rows, and rows that are not all, go by
+   * pairs. */
+  static const int64_t blocks[] = {0, 200, 210};
+  heed_mask causal, window;
+  in.bias = NULL;
+  ck_assert_int_eq(heed_mask_causal_blocks(&causal, 2, blocks), HEED_OK);
+  work = count(&spec, &causal, &in, HEED_CALL_FORWARD);
+  ck_assert_double_eq_tol(work.operations, 2 * 2 * (200 * (48 * 10 + 2 * 24) + 10 * 55), 1e-6);
+  ck_assert_int_eq(heed_mask_window(&window, 200, 150, 0), HEED_OK);
+  work = count(&spec, &window, &in, HEED_CALL_FORWARD);
+  ck_assert_double_ge(work.operations, 2 * 2 * 10 * 150.0 * 50);
+  heed_mask_free(&causal);
+  heed_mask_free(&window);
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* The Heed side of bert.py: reads sequences of token ids, encodes them again and again, and writes what came out.
  *
- *     bert FILE HEADS REPEATS BATCH OUT < ids
+ *     bert FOLDER REPEATS BATCH OUT < ids
  *
  * Writes the tokens' vectors and the unit embeddings as floats to OUT; prints the median seconds of a whole run over
  * all sequences, BATCH at a time. */
@@ -38,7 +38,7 @@ static void encode(heed_bert *bert, int64_t sequences, int64_t batch, heed_bert_
 }
 
 int main(int argc, char **argv) {
-  if (argc != 6) return 2;
+  if (argc != 5) return 2;
   int64_t sequences = 0, n = 0;
   while (sequences < MOST_SEQUENCES && fgets(line, sizeof line, stdin) != NULL) {
     char *end;
@@ -50,8 +50,8 @@ int main(int argc, char **argv) {
     ptr[++sequences] = n;
   }
   heed_bert *bert;
-  check(heed_bert_read(&bert, argv[1], atoi(argv[2])));
-  int repeats = atoi(argv[3]), batch = atoi(argv[4]);
+  check(heed_bert_read(&bert, argv[1], 0));
+  int repeats = atoi(argv[2]), batch = atoi(argv[3]);
   int64_t width = heed_bert_get_sizes(bert).hidden;
   double seconds[MOST_REPEATS];
   float *x = malloc((size_t)(n * width + 1) * sizeof *x);
@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
   }
   qsort(seconds, (size_t)repeats, sizeof *seconds, by_size);
   printf("%.6f\n", seconds[repeats / 2]);
-  FILE *out = fopen(argv[5], "wb");
+  FILE *out = fopen(argv[4], "wb");
   if (out == NULL) return 1;
   size_t wrote = fwrite(x, sizeof *x, (size_t)(n * width), out) +
                  fwrite(units, sizeof *units, (size_t)(sequences * width), out);

@@ -128,8 +128,7 @@ def main():
             out = os.path.join(into, "out")
             text = "\n".join(" ".join(map(str, one)) for one in sequences) + "\n"
             run = subprocess.run(
-                [args.program, os.path.join(folder, "model.safetensors"), str(encoder.config["num_attention_heads"]),
-                 str(args.repeats), str(size), out],
+                [args.program, folder, str(args.repeats), str(size), out],
                 input=text, text=True, stdout=subprocess.PIPE, check=True,
                 env=os.environ | {"OMP_NUM_THREADS": str(args.threads)},
             )

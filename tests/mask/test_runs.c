@@ -136,6 +136,30 @@ START_TEST(windows_are_windows) {
 }
 END_TEST
 
+START_TEST(windows_end_with_their_block) {
+  for (int round = 0; round < ROUNDS; round++) {
+    int64_t ptr[10] = {0}, blocks = chance(9), left = chance(5), right = chance(5);
+    if (chance(8) == 0) left = INT64_MAX;
+    if (chance(8) == 0) right = INT64_MAX;
+    for (int64_t b = 0; b < blocks; b++) ptr[b + 1] = ptr[b] + chance(5);
+    heed_mask mask;
+    ok(heed_mask_window_blocks(&mask, blocks, ptr, left, right));
+    int32_t starts[MOST] = {0}, counts[MOST] = {0};
+    for (int64_t b = 0; b < blocks; b++) {
+      for (int64_t i = ptr[b]; i < ptr[b + 1]; i++) {
+        for (int64_t j = ptr[b + 1] - 1; j >= ptr[b]; j--) {
+          if ((j < i && i - j > left) || (j > i && j - i > right)) continue;
+          starts[i] = (int32_t)j;
+          counts[i]++;
+        }
+      }
+    }
+    has_runs(&mask, ptr[blocks], ptr[blocks], starts, counts);
+    heed_mask_free(&mask);
+  }
+}
+END_TEST
+
 START_TEST(explicit_lists_the_pairs) {
   for (int round = 0; round < ROUNDS; round++) {
     heed_mask mask, all;
@@ -328,6 +352,12 @@ START_TEST(bad_runs_are_refused) {
   refused(heed_mask_window(&mask, 3, -1, 0), HEED_RANGE, &mask);
   refused(heed_mask_window(&mask, 3, 0, -1), HEED_RANGE, &mask);
   refused(heed_mask_window(&mask, (int64_t)INT32_MAX + 1, 0, 0), HEED_RANGE, &mask);
+  refused(heed_mask_window_blocks(&mask, -1, good, 0, 0), HEED_RANGE, &mask);
+  refused(heed_mask_window_blocks(&mask, 2, NULL, 0, 0), HEED_ARGUMENT, &mask);
+  refused(heed_mask_window_blocks(&mask, 2, late, 0, 0), HEED_ARGUMENT, &mask);
+  refused(heed_mask_window_blocks(&mask, 2, falls, 0, 0), HEED_RANGE, &mask);
+  refused(heed_mask_window_blocks(&mask, 2, good, -1, 0), HEED_RANGE, &mask);
+  refused(heed_mask_window_blocks(&mask, 2, good, 0, -1), HEED_RANGE, &mask);
   ck_assert_uint_eq(heed_memory_held(), held);
 }
 END_TEST
@@ -443,6 +473,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, set_up, NULL);
   tcase_add_test(tests, blocks_are_blocks);
   tcase_add_test(tests, windows_are_windows);
+  tcase_add_test(tests, windows_end_with_their_block);
   tcase_add_test(tests, explicit_lists_the_pairs);
   tcase_add_test(tests, transposes_are_runs_where_they_can);
   tcase_add_test(tests, algebra_is_that_of_the_pairs);

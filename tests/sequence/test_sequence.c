@@ -493,15 +493,31 @@ static void near(const char *what, const float *got, const float *expected, int6
   }
 }
 
+/* What is read, where its tensors and what PyTorch made of them are, and what it must be. */
+static const struct {
+  const char *read, *path;
+  int32_t asked, layers, heads;
+  float epsilon;
+  heed_activation activation;
+} encoders[] = {
+    {FIXTURES "bert", FIXTURES "bert/model.safetensors", 0, 2, HEADS, 1e-12F, HEED_ACTIVATION_GELU},
+    {FIXTURES "bert-half.safetensors", FIXTURES "bert-half.safetensors", HEADS, 2, HEADS, 1e-12F,
+     HEED_ACTIVATION_GELU},
+    {FIXTURES "bert-relu", FIXTURES "bert-relu/model.safetensors", 0, 1, 2, 0.125F, HEED_ACTIVATION_RELU},
+};
+enum { ENCODERS = sizeof encoders / sizeof *encoders };
+
 START_TEST(test_bert) {
   bool half = _i == 1;
-  const char *path = half ? FIXTURES "bert-half.safetensors" : FIXTURES "bert.safetensors";
+  const char *path = encoders[_i].path;
   heed_bert *bert;
-  ok(heed_bert_read(&bert, path, HEADS));
+  ok(heed_bert_read(&bert, encoders[_i].read, encoders[_i].asked));
   heed_bert_sizes sizes = heed_bert_get_sizes(bert);
   ck_assert(sizes.embedding.tokens == 30 && sizes.embedding.positions == 12 &&
             sizes.embedding.segments == 2 && sizes.hidden == HIDDEN && sizes.feed_forward == 40 &&
-            sizes.layers == 2 && sizes.heads == HEADS && sizes.pooler == !half);
+            sizes.layers == encoders[_i].layers && sizes.heads == encoders[_i].heads &&
+            sizes.pooler == !half && sizes.epsilon == encoders[_i].epsilon &&
+            sizes.activation == encoders[_i].activation);
   ck_assert_int_eq(heed_model_feature_count(heed_bert_model(bert)), 44);
   float *ptr_numbers = read_floats(path, "ptr", SEQUENCES + 1), *ids = read_floats(path, "tokens", N);
   float *of_segments = read_floats(path, "segments", N), *x = read_floats(path, "x", N * HIDDEN);
@@ -576,7 +592,7 @@ END_TEST
 /* Copies the fixture with one tensor changed: `change` of it. */
 static void spoil(const char *path, const char *name, int change) {
   heed_safetensors *file;
-  ok(heed_safetensors_open(&file, FIXTURES "bert.safetensors"));
+  ok(heed_safetensors_open(&file, FIXTURES "bert/model.safetensors"));
   int n = heed_safetensors_count(file), kept = 0;
   bool second = false;
   heed_array *arrays = calloc((size_t)n + 1, sizeof *arrays);
@@ -645,12 +661,110 @@ START_TEST(test_hostile_files) {
     ck_assert_ptr_null(bert);
     ck_assert_uint_eq(heed_memory_held(), held);
   }
-  const char *good = FIXTURES "bert.safetensors";
+  const char *good = FIXTURES "bert/model.safetensors";
   fails(heed_bert_read(&bert, good, 3), HEED_SHAPE, "3 heads do not divide a width of 16");
-  fails(heed_bert_read(&bert, good, 0), HEED_SHAPE, "0 heads");
+  fails(heed_bert_read(&bert, good, -4), HEED_SHAPE, "-4 heads");
+  fails(heed_bert_read(&bert, good, 0), HEED_ARGUMENT, "there is no config.json");
   fails(heed_bert_read(&bert, "/nowhere.safetensors", HEADS), HEED_IO, "nowhere");
+  fails(heed_bert_read(&bert, "/nowhere", 0), HEED_IO, "/nowhere");
   fails(heed_bert_read(&bert, FIXTURES "README.md", HEADS), HEED_FORMAT, "README");
   heed_bert_free(NULL);
+}
+END_TEST
+
+static void write_config(const char *path, const char *text) {
+  FILE *file = fopen(path, "w");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_ge(fputs(text, file), 0);
+  ck_assert_int_eq(fclose(file), 0);
+}
+
+#define WITH(setting) "{\"num_attention_heads\": 4, " setting "}"
+
+START_TEST(test_config) {
+  static const struct {
+    const char *text;
+    heed_status status;
+    const char *words;
+  } cases[] = {
+      {"", HEED_FORMAT, "config.json: the file of 0 bytes does not begin with {"},
+      {"[4]", HEED_FORMAT, "does not begin with {"},
+      {"{\"num_attention_heads\": 4", HEED_FORMAT, "config.json: byte 25 of the file"},
+      {WITH("\"hidden_size\": 16, \"hidden_size\": 16"), HEED_FORMAT, "duplicate"},
+      {WITH("\"deep\": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"), HEED_FORMAT,
+       "nested deeper than 32"},
+      {"{}", HEED_ARGUMENT, "config.json: how many heads is not told: there is no num_attention_heads"},
+      {"{\"num_attention_heads\": \"4\"}", HEED_FORMAT, "num_attention_heads is a text, not a whole number"},
+      {"{\"num_attention_heads\": 4.0}", HEED_FORMAT, "is a fraction, not"},
+      {"{\"num_attention_heads\": null}", HEED_FORMAT, "is null, not"},
+      {"{\"num_attention_heads\": [4]}", HEED_FORMAT, "is an array, not"},
+      {"{\"num_attention_heads\": {}}", HEED_FORMAT, "is an object, not"},
+      {"{\"num_attention_heads\": true}", HEED_FORMAT, "is true or false, not"},
+      {"{\"num_attention_heads\": 0}", HEED_RANGE, "num_attention_heads is 0, not between 1 and"},
+      {"{\"num_attention_heads\": -4}", HEED_RANGE, "num_attention_heads is -4"},
+      {"{\"num_attention_heads\": 4294967300}", HEED_RANGE, "is 4294967300"},
+      {"{\"num_attention_heads\": 99999999999999999999}", HEED_FORMAT, "config.json: byte"},
+      {"{\"num_attention_heads\": 3}", HEED_SHAPE, "3 heads do not divide a width of 16"},
+      {WITH("\"layer_norm_eps\": 0"), HEED_RANGE, "layer_norm_eps is 0, not"},
+      {WITH("\"layer_norm_eps\": -0.5"), HEED_RANGE, "layer_norm_eps is -0.5"},
+      {WITH("\"layer_norm_eps\": 1e-60"), HEED_RANGE, "layer_norm_eps is 1e-60"},
+      {WITH("\"layer_norm_eps\": 1e39"), HEED_RANGE, "layer_norm_eps is 1e+39"},
+      {WITH("\"layer_norm_eps\": 1e999"), HEED_FORMAT, "config.json: byte"},
+      {WITH("\"layer_norm_eps\": \"1e-12\""), HEED_FORMAT, "layer_norm_eps is a text, not a number"},
+      {WITH("\"hidden_act\": \"gelu_new\""), HEED_UNSUPPORTED, "hidden_act is 'gelu_new'"},
+      {WITH("\"hidden_act\": 4"), HEED_FORMAT, "hidden_act is a whole number, not a text"},
+      {WITH("\"model_type\": \"roberta\""), HEED_UNSUPPORTED, "model_type is 'roberta'"},
+      {WITH("\"position_embedding_type\": \"relative_key\""), HEED_UNSUPPORTED, "'relative_key'"},
+      {WITH("\"is_decoder\": true"), HEED_UNSUPPORTED, "is_decoder"},
+      {WITH("\"is_decoder\": 0"), HEED_FORMAT, "is_decoder is a whole number"},
+      {WITH("\"vocab_size\": 31"), HEED_SHAPE, "vocab_size is 31, but"},
+      {WITH("\"vocab_size\": 31"), HEED_SHAPE, "model.safetensors has 30"},
+      {WITH("\"max_position_embeddings\": 512"), HEED_SHAPE, "max_position_embeddings is 512, but"},
+      {WITH("\"type_vocab_size\": 1"), HEED_SHAPE, "type_vocab_size is 1, but"},
+      {WITH("\"hidden_size\": 32"), HEED_SHAPE, "hidden_size is 32, but"},
+      {WITH("\"intermediate_size\": 64"), HEED_SHAPE, "intermediate_size is 64, but"},
+      {WITH("\"num_hidden_layers\": 1"), HEED_SHAPE, "num_hidden_layers is 1, but"},
+      {WITH("\"num_hidden_layers\": 3"), HEED_SHAPE, "model.safetensors has 2"},
+  };
+  static const struct {
+    const char *name;
+    heed_activation is;
+  } known[] = {{"gelu", HEED_ACTIVATION_GELU}, {"relu", HEED_ACTIVATION_RELU}, {"tanh", HEED_ACTIVATION_TANH},
+               {"leaky_relu", HEED_ACTIVATION_LEAKY_RELU}};
+  char config[160], tensors[160], text[128];
+  heed_bert *bert;
+  snprintf(config, sizeof config, "%s/config.json", folder);
+  snprintf(tensors, sizeof tensors, "%s/model.safetensors", folder);
+  fails(heed_bert_read(&bert, folder, HEADS), HEED_IO, "model.safetensors");
+  ck_assert_int_eq(symlink(FIXTURES "bert/model.safetensors", tensors), 0);
+  size_t held = heed_memory_held();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    write_config(config, cases[i].text);
+    fails(heed_bert_read(&bert, folder, 0), cases[i].status, cases[i].words);
+    ck_assert_ptr_null(bert);
+    ck_assert_uint_eq(heed_memory_held(), held);
+  }
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    snprintf(text, sizeof text, " \n" WITH("\"hidden_act\": \"%s\", \"layer_norm_eps\": 1"), known[i].name);
+    write_config(config, text);
+    ok(heed_bert_read(&bert, folder, i == 0 ? HEADS : 0));
+    ck_assert_int_eq(heed_bert_get_sizes(bert).activation, known[i].is);
+    ck_assert(heed_bert_get_sizes(bert).epsilon == 1);
+    heed_bert_free(bert);
+  }
+  fails(heed_bert_read(&bert, folder, 2), HEED_SHAPE, "num_attention_heads is 4, but 2 heads are asked for");
+  write_config(config, "{}");
+  ok(heed_bert_read(&bert, folder, HEADS));
+  heed_bert_free(bert);
+  unlink(config);
+  fails(heed_bert_read(&bert, folder, 0), HEED_ARGUMENT, "there is no config.json");
+  ok(heed_bert_read(&bert, folder, 2));
+  ck_assert_int_eq(heed_bert_get_sizes(bert).heads, 2);
+  heed_bert_free(bert);
+  ck_assert_int_eq(mkdir(config, 0700), 0);
+  fails(heed_bert_read(&bert, folder, HEADS), HEED_IO, "config.json: is no regular file");
+  ck_assert_int_eq(rmdir(config), 0);
+  unlink(tensors);
 }
 END_TEST
 
@@ -659,7 +773,7 @@ START_TEST(test_bert_without_memory) {
   size_t held = heed_memory_held();
   for (int64_t n = 0;; n++) {
     heed__alloc_fail_after(n);
-    heed_status status = heed_bert_read(&bert, FIXTURES "bert.safetensors", HEADS);
+    heed_status status = heed_bert_read(&bert, FIXTURES "bert", 0);
     heed__alloc_fail_after(-1);
     if (status == HEED_OK) break;
     ck_assert_int_eq(status, HEED_NOMEM);
@@ -714,8 +828,9 @@ int main(void) {
   tcase_add_test(tests, test_greedy);
   tcase_add_test(tests, test_decoder_errors);
   tcase_add_test(tests, test_decoder_without_memory);
-  tcase_add_loop_test(tests, test_bert, 0, 2);
+  tcase_add_loop_test(tests, test_bert, 0, ENCODERS);
   tcase_add_test(tests, test_hostile_files);
+  tcase_add_test(tests, test_config);
   tcase_add_test(tests, test_bert_without_memory);
   tcase_add_test(tests, test_causal_blocks);
   suite_add_tcase(suite, tests);
