@@ -209,7 +209,11 @@ static int64_t row_end(const heed_mask *mask, int64_t i) {
 static heed__counts walk_rows(const heed_mask *mask, bool whole_rows, heed__task *tasks,
                               heed__cut *cuts) {
   heed__counts d = {0, 0, 0};
-  int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
+  int64_t work;
+  if (__builtin_mul_overflow(mask->n_queries, (int64_t)ROW_WORK, &work) ||
+      __builtin_add_overflow(work, mask->n_pairs, &work)) {
+    work = INT64_MAX;
+  }
   int64_t target = work / TASKS_WANTED;
   target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
   /* Rows of a full mask are all alike: where they are many they need not be cut. */
