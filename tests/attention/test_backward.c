@@ -918,8 +918,15 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.query, "query and value");
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.key, "key and value");
   REFUSED(HEED_SHAPE, k.t.in.bias_heads = 3, "bias of 3 heads");
+  heed_attention_free(plan);
+  const heed_attention_spec spec = k.t.spec;
+  k.t.spec.key_dim = 2; /* of rows of other sizes no gradients are one array, though the inputs may be */
+  ck_assert_int_eq(heed_attention_new(&plan, &k.t.spec, &k.t.mask), HEED_OK);
+  ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+  REFUSED(HEED_SHAPE, (k.t.in.value = k.t.in.key, k.to.value = k.to.key), "values of 4 numbers");
+  REFUSED(HEED_SHAPE, (k.t.in.value = k.t.in.query, k.to.value = k.to.query), "queries or keys of 2");
 #undef REFUSED
-  k.t.in = in, k.to = to;
+  k.t.in = in, k.to = to, k.t.spec = spec;
   heed_attention_free(plan);
   task_free(&k);
 }
