@@ -107,6 +107,7 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
   heed__reserve *reserve = plan->reserve;
   const heed_mask *mask = plan->problem.mask;
   reserve->groups = groups_for(mask);
+  heed__edges_rebind(plan);
   reserve->back.prefetch = plan->problem.prefetch;
   if (in_tiles(&plan->problem)) return HEED_OK;
   HEED__TRY(check_transposed(mask, transposed, pairs));

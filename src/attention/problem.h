@@ -166,7 +166,8 @@ typedef struct heed__edges {
   void *memory;                /* what all of these but products and d_logits point into */
   float *own_d_logits;         /* where d_logits points otherwise */
   double *sums;                /* [groups, sums of a room] backward */
-  int64_t groups;
+  int64_t groups;              /* of the mask, at most as many as are reserved: */
+  int64_t most_groups;
 } heed__edges;
 
 /* What one thread works in. */
