@@ -107,6 +107,7 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
   heed__reserve *reserve = plan->reserve;
   const heed_mask *mask = plan->problem.mask;
   reserve->groups = groups_for(mask);
+  heed__edges_rebind(plan);
   reserve->back.prefetch = plan->problem.prefetch;
   if (in_tiles(&plan->problem)) return HEED_OK;
   HEED__TRY(check_transposed(mask, transposed, pairs));
@@ -309,6 +310,13 @@ static heed_status check_gradients(const heed__problem *problem, const heed_atte
   HEED__TRY(check_shared(to->query, to->key, in->query == in->key, "query and key"));
   HEED__TRY(check_shared(to->query, to->value, in->query == in->value, "query and value"));
   HEED__TRY(check_shared(to->key, to->value, in->key == in->value, "key and value"));
+  const heed_attention_spec *spec = &problem->spec;
+  bool alike = spec->key_dim == spec->value_dim, shared = to->value == to->query || to->value == to->key;
+  if (to->value != NULL && shared && !alike) {
+    return heed__fail(HEED_SHAPE,
+                      "one array for the gradients of values of %d numbers and of queries or keys of %d",
+                      spec->value_dim, spec->key_dim);
+  }
   return check_shared(to->a_query, to->a_key, in->a_query == in->a_key, "a_query and a_key");
 }
 

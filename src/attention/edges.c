@@ -71,6 +71,11 @@ typedef struct sizes {
   size_t groups;
 } sizes;
 
+static int64_t groups_of(const heed_mask *mask) {
+  int64_t groups = mask->n_queries / ROWS_OF_GROUP + 1;
+  return groups < MOST_GROUPS ? groups : MOST_GROUPS;
+}
+
 static size_t whole(size_t n) { return (n + WIDEST - 1) / WIDEST * WIDEST; }
 
 static bool streams(const heed_attention_spec *spec, const heed_mask *mask) {
@@ -100,8 +105,7 @@ static heed_status sizes_of(const heed_attention_spec *spec, const heed_mask *ma
   }
   s->sums = s->by_head + s->key_turned + s->value_turned + s->wide;
   s->room = 3 * s->by_rows + s->flat + s->by_head + s->by_feature + s->heads_row + 2 * WIDEST + 3 * s->wide + s->sums;
-  size_t groups = (size_t)mask->n_queries / ROWS_OF_GROUP + 1;
-  s->groups = groups < MOST_GROUPS ? groups : MOST_GROUPS;
+  s->groups = (size_t)groups_of(mask);
   return HEED_OK;
 }
 
@@ -171,6 +175,13 @@ heed_status heed__edges_new(heed_attention *plan) {
   return HEED_OK;
 }
 
+void heed__edges_rebind(heed_attention *plan) {
+  heed__edges *edges = plan->edges;
+  if (edges == NULL) return;
+  int64_t groups = groups_of(plan->problem.mask);
+  edges->groups = groups < edges->most_groups ? groups : edges->most_groups;
+}
+
 heed_status heed__edges_reserve(heed_attention *plan) {
   heed__edges *edges = plan->edges;
   if (edges == NULL) return HEED_OK;
@@ -181,7 +192,7 @@ heed_status heed__edges_reserve(heed_attention *plan) {
   if (!heed__multiply(s.groups, s.sums, &sums)) {
     return heed__fail(HEED_OVERFLOW, "%zu sums of %zu groups do not fit", s.sums, s.groups);
   }
-  edges->groups = (int64_t)s.groups;
+  edges->groups = edges->most_groups = (int64_t)s.groups;
   edges->products = heed__alloc(2 * s.pairs, sizeof(float));
   edges->sums = heed__alloc(sums, sizeof *edges->sums);
   if (edges->products == NULL || edges->sums == NULL) return HEED_NOMEM;

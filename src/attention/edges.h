@@ -23,6 +23,9 @@ heed_status heed__edges_new(heed_attention *plan);
 /* What backward calls need in addition; replaces what was reserved before. */
 heed_status heed__edges_reserve(heed_attention *plan);
 
+/* The groups of the mask that a reserved plan is bound to: a plan of its own would have as many. */
+void heed__edges_rebind(heed_attention *plan);
+
 /* Ends the latter, or everything. */
 void heed__edges_release(heed_attention *plan);
 void heed__edges_free(heed_attention *plan);

@@ -37,7 +37,8 @@ heed_status heed__check_inputs(const heed__problem *problem, const heed_attentio
 }
 
 int heed__threads_for_tasks(const heed_attention *plan, int64_t tasks) {
-  int64_t most = heed_threads() < plan->threads ? heed_threads() : plan->threads;
+  int64_t most = heed_threads(); /* read once: another thread may set it */
+  if (most > plan->threads) most = plan->threads;
   return heed__threads_worth(&plan->problem.spec, plan->problem.mask, most < tasks ? most : tasks);
 }
 

@@ -209,7 +209,11 @@ static int64_t row_end(const heed_mask *mask, int64_t i) {
 static heed__counts walk_rows(const heed_mask *mask, bool whole_rows, heed__task *tasks,
                               heed__cut *cuts) {
   heed__counts d = {0, 0, 0};
-  int64_t work = mask->n_pairs + ROW_WORK * mask->n_queries;
+  int64_t work;
+  if (__builtin_mul_overflow(mask->n_queries, (int64_t)ROW_WORK, &work) ||
+      __builtin_add_overflow(work, mask->n_pairs, &work)) {
+    work = INT64_MAX;
+  }
   int64_t target = work / TASKS_WANTED;
   target = target < LEAST_TASK_WORK ? LEAST_TASK_WORK : target > TASK_WORK ? TASK_WORK : target;
   /* Rows of a full mask are all alike: where they are many they need not be cut. */
@@ -323,6 +327,12 @@ static heed_status node_score_floats(const heed_attention_spec *spec, const heed
   return HEED_OK;
 }
 
+/* The dense kernel has no use for keys pair by pair, but features of pairs have. */
+static bool needs_all_keys(const heed_attention_spec *spec, heed_kernel kernel,
+                           const heed_mask *mask) {
+  return mask->indices == NULL && (kernel != HEED_KERNEL_DENSE || spec->edge_dim > 0);
+}
+
 heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *mask,
                              heed_kernel kernel, int threads, size_t *bytes) {
   heed_attention_spec with = *spec;
@@ -349,7 +359,7 @@ heed_status heed__plan_bytes(const heed_attention_spec *spec, const heed_mask *m
     *bytes += (size_t)(heed__diagonals_most(mask) + 1) * sizeof(heed__diagonal);
   }
   *bytes += heed__linear_bytes(spec, kernel, threads);
-  if (kernel != HEED_KERNEL_DENSE && mask->indices == NULL) *bytes += 4 * (size_t)mask->n_keys;
+  if (needs_all_keys(spec, kernel, mask)) *bytes += 4 * (size_t)mask->n_keys;
   size_t edge_bytes;
   HEED__TRY(heed__edges_bytes(&with, mask, threads, &edge_bytes));
   *bytes += edge_bytes;
@@ -489,7 +499,7 @@ static heed_status plan_fill(heed_attention *plan) {
   heed_kernel kernel = problem->spec.kernel;
   if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
   if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
-  if (kernel != HEED_KERNEL_DENSE && problem->mask->indices == NULL && !plan_all_keys(plan)) {
+  if (needs_all_keys(&problem->spec, kernel, problem->mask) && !plan_all_keys(plan)) {
     return HEED_NOMEM;
   }
   if (kernel == HEED_KERNEL_DENSE) {

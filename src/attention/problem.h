@@ -58,7 +58,8 @@ typedef struct heed__diagonal {
 typedef struct heed__problem {
   heed_attention_spec spec; /* scale filled in, kernel chosen */
   const heed_mask *mask;
-  const int32_t *all_keys;  /* 0, 1, 2, ... for a mask that does not list its keys: full or of runs */
+  const int32_t *all_keys;  /* 0, 1, 2, ... for a mask that does not list its keys: full or of runs; NULL in the
+                               dense kernel without features of pairs */
   int32_t padded;           /* heads in the flat logits */
   int32_t period;           /* floats after which those come back to the first head */
   int64_t key_stride;       /* H * D */
@@ -165,7 +166,8 @@ typedef struct heed__edges {
   void *memory;                /* what all of these but products and d_logits point into */
   float *own_d_logits;         /* where d_logits points otherwise */
   double *sums;                /* [groups, sums of a room] backward */
-  int64_t groups;
+  int64_t groups;              /* of the mask, at most as many as are reserved: */
+  int64_t most_groups;
 } heed__edges;
 
 /* What one thread works in. */
@@ -371,7 +373,8 @@ static inline bool heed__is_small(const heed__problem *problem, int64_t d) {
   return problem->n_diagonals > 1 && rows * (diagonal->end_key - diagonal->first_key) <= MOST_CELLS;
 }
 
-/* Pairs of a row: where they start, how many there are and their keys. */
+/* Pairs of a row: where they start, how many there are and their keys; NULL where the plan has no numbers of
+ * keys for a mask that does not list them. */
 static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, int64_t *first,
                                        int64_t *count) {
   const heed_mask *mask = problem->mask;
@@ -382,7 +385,8 @@ static inline const int32_t *heed__row(const heed__problem *problem, int64_t i, 
   }
   *first = mask->indptr[i];
   *count = mask->indptr[i + 1] - *first;
-  return mask->starts != NULL ? problem->all_keys + mask->starts[i] : mask->indices + *first;
+  if (mask->starts == NULL) return mask->indices + *first;
+  return problem->all_keys == NULL ? NULL : problem->all_keys + mask->starts[i];
 }
 
 /* The same for the rows of a pass. */

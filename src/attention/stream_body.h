@@ -305,11 +305,11 @@ static void stream_shifted(stream_function run, const heed__problem *problem,
   float largest[LANES];
   v_store(largest, v_all(-INFINITY));
   (void)run(problem, task, segment, scratch, NULL, largest);
-  vf most = fold_max(v_load(largest), heads);
-  most = v_where_less(most, v_all(-FLT_MAX), v_zero(), most); /* a row that is all shut out */
-  v_store(largest, most);
+  vf most = fold_max(v_load(largest), heads), least = v_all(-FLT_MAX);
+  vf shift = v_where_less(most, least, v_zero(), most); /* a row or segment that is all shut out */
+  v_store(largest, shift);
   (void)run(problem, task, segment, scratch, largest, NULL);
-  v_store(scratch->maximum, most);
+  v_store(scratch->maximum, v_where_less(most, least, least, most)); /* of a segment: nothing beside others */
   if (segment || problem->to.log_sum_exp == NULL) return;
   float *log_sum = problem->to.log_sum_exp + task->first_row * heads;
   for (int h = 0; h < heads; h++) log_sum[h] += largest[h];

@@ -124,6 +124,42 @@ START_TEST(large_biases_are_right) {
 }
 END_TEST
 
+/* A row cut in two, of whose halves one head is shut out of one and sees the other only by logits whose
+ * exponentials are 0. */
+START_TEST(a_segment_may_be_shut_out) {
+  static const int32_t sizes[][2] = {{4, 16}, {8, 8}, {4, 8}, {1, 16}, {1, 7}, {8, 16}, {3, 5}};
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    recipe r = star((heed_score)_i, 0);
+    r.heads = r.bias_heads = sizes[s][0];
+    r.key_dim = r.value_dim = sizes[s][1];
+    r.n_queries = 3;
+    r.hub = 1;
+    r.n_keys = 2 * SEGMENT_PAIRS;
+    trial t;
+    trial_make(&t, &r);
+    float *bias = t.bias + t.indptr[r.hub] * r.heads;
+    for (int64_t k = 0; k < r.n_keys * r.heads; k++) {
+      int64_t head = k % r.heads, half = k / r.heads / SEGMENT_PAIRS;
+      if (head < 2) bias[k] = half == head ? -INFINITY : -200;
+    }
+    int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
+    double *out = malloc((size_t)(n_out + n_weights + r.n_queries * r.heads) * sizeof *out);
+    trial_oracle(&t, out, out + n_out, out + n_out + n_weights);
+    for (int i = 0; i < ISAS; i++) {
+      if (kernels_for(HEED_KERNEL_SPARSE, i) == NULL) continue;
+      trial_run(&t, HEED_KERNEL_SPARSE, 2);
+      double error = relative_error(t.out, out, n_out);
+      error = fmax(error, relative_error(t.weights, out + n_out, n_weights));
+      error = fmax(error, relative_error(t.log_sum_exp, out + n_out + n_weights,
+                                         r.n_queries * r.heads));
+      ck_assert_msg(error < 1e-4, "%s, size %zu: %g", isas[i], s, error);
+    }
+    free(out);
+    trial_free(&t);
+  }
+}
+END_TEST
+
 /* Copies of the results of one run. */
 static char *results(const trial *t, size_t *bytes) {
   size_t out = (size_t)(t->mask.n_queries * t->spec.heads * t->spec.value_dim) * sizeof(float);
@@ -599,6 +635,7 @@ int main(void) {
   tcase_add_loop_test(oracle, other_normalizers_are_right, 0, 3 * SHAPES_HERE);
   tcase_add_loop_test(oracle, long_rows_are_joined, 0, 32);
   tcase_add_loop_test(oracle, large_biases_are_right, 0, 4);
+  tcase_add_loop_test(oracle, a_segment_may_be_shut_out, 0, 4);
   suite_add_tcase(suite, oracle);
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 300);

@@ -7,6 +7,7 @@
 
 #include "attention/linear.h"
 #include "attention/oracle.h"
+#include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/random.h"
 #include "expect.h"
@@ -805,6 +806,49 @@ START_TEST(dropout_can_be_changed) {
 }
 END_TEST
 
+/* A plan with room for larger masks, bound to one and then to another, has the bits of one for that mask alone. */
+START_TEST(plans_that_are_bound_have_the_same_bits) {
+  recipe r = {.score = (heed_score)(_i % 4), .edge_dim = _i < 4 ? 5 : 65, .heads = 4, .key_dim = 8,
+              .value_dim = 8, .n_queries = 700, .n_keys = 320, .density = 0.02, .hub = 4,
+              .bias_heads = 4, .seed = 8};
+  task other, k;
+  task_make(&other, &r);
+  r.n_queries = 300;
+  task_make(&k, &r);
+  const task *both[] = {&other, &k};
+  for (int kernel = 0; kernel < 2; kernel++) {
+    heed_kernel name = kernel == 0 ? HEED_KERNEL_SPARSE : HEED_KERNEL_DENSE;
+    task_run(&k, name, 1);
+    double *expected[ARRAYS];
+    copy_gradients(&k, expected);
+    heed_mask bound = {.n_queries = 5000, .n_keys = 400, .n_pairs = 1 << 16};
+    heed_attention *plan;
+    ck_assert_int_eq(heed__plan_reserve(&plan, &k.t.spec, &bound, false), HEED_OK);
+    ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+    for (int time = 0; time < 2; time++) {
+      bound = both[time]->t.mask;
+      heed_mask transposed;
+      int64_t *pairs = malloc((size_t)bound.n_pairs * sizeof *pairs);
+      ck_assert_int_eq(heed_mask_transpose(&transposed, &bound, pairs), HEED_OK);
+      ck_assert_int_eq(heed__plan_rebind(plan, &transposed, pairs), HEED_OK);
+      ck_assert_int_eq(backward(time == 0 ? &other : &k, plan), HEED_OK);
+      heed_mask_free(&transposed);
+      free(pairs);
+    }
+    for (int a = 0; a < ARRAYS; a++) {
+      for (int64_t i = 0; expected[a] != NULL && i < k.count[a]; i++) {
+        ck_assert_msg((double)k.gradient[a][i] == expected[a][i], "kernel %d, %s, number %lld: %a, not %a",
+                      name, names[a], (long long)i, (double)k.gradient[a][i], expected[a][i]);
+      }
+      free(expected[a]);
+    }
+    heed_attention_free(plan);
+  }
+  task_free(&other);
+  task_free(&k);
+}
+END_TEST
+
 START_TEST(transpose_may_be_shared) {
   recipe r = {.score = (heed_score)(_i % 4), .edge_dim = 5 * (_i / 4), .heads = 2, .key_dim = 8, .value_dim = 8, .n_queries = 40,
               .n_keys = 50, .density = 0.3, .hub = 4, .bias_heads = 1, .seed = 8};
@@ -931,8 +975,15 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.query, "query and value");
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.key, "key and value");
   REFUSED(HEED_SHAPE, k.t.in.bias_heads = 3, "bias of 3 heads");
+  heed_attention_free(plan);
+  const heed_attention_spec spec = k.t.spec;
+  k.t.spec.key_dim = 2; /* of rows of other sizes no gradients are one array, though the inputs may be */
+  ck_assert_int_eq(heed_attention_new(&plan, &k.t.spec, &k.t.mask), HEED_OK);
+  ck_assert_int_eq(heed_attention_prepare_backward(plan, NULL, NULL), HEED_OK);
+  REFUSED(HEED_SHAPE, (k.t.in.value = k.t.in.key, k.to.value = k.to.key), "values of 4 numbers");
+  REFUSED(HEED_SHAPE, (k.t.in.value = k.t.in.query, k.to.value = k.to.query), "queries or keys of 2");
 #undef REFUSED
-  k.t.in = in, k.to = to;
+  k.t.in = in, k.to = to, k.t.spec = spec;
   heed_attention_free(plan);
   task_free(&k);
 }
@@ -1021,6 +1072,7 @@ int main(void) {
   tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 12);
   tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 8);
   tcase_add_loop_test(rules, dropout_can_be_changed, 0, 8);
+  tcase_add_loop_test(rules, plans_that_are_bound_have_the_same_bits, 0, 8);
   tcase_add_loop_test(rules, transpose_may_be_shared, 0, 8);
   tcase_add_loop_test(rules, failed_allocations_leave_nothing, 0, 8);
   tcase_add_loop_test(rules, memory_is_linear, 0, 4);

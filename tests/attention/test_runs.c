@@ -27,8 +27,9 @@ static void tear_down(void) {
 }
 
 /* Everything of one call forward and one backward; arrays in the order of the enumeration. */
-enum { QUERY, KEY, VALUE, A_QUERY, A_KEY, BIAS, D_OUT, INPUTS };
-enum { OUT, LOG_SUM, WEIGHTS, G_QUERY, G_KEY, G_VALUE, G_A, G_A_KEY, G_BIAS, RESULTS };
+enum { QUERY, KEY, VALUE, A_QUERY, A_KEY, BIAS, D_OUT, EDGES, EDGE_BIAS, EDGE_KEY, EDGE_VALUE, INPUTS };
+enum { OUT, LOG_SUM, WEIGHTS, G_QUERY, G_KEY, G_VALUE, G_A, G_A_KEY, G_BIAS, G_EDGE_BIAS, G_EDGE_KEY,
+       G_EDGE_VALUE, RESULTS };
 
 typedef struct call {
   heed_attention_spec spec;
@@ -50,7 +51,9 @@ static void inputs_new(call *c, const heed_mask *mask) {
   int64_t value_row = (int64_t)c->spec.heads * c->spec.value_dim;
   int64_t most = mask->n_queries > mask->n_keys ? mask->n_queries : mask->n_keys;
   int64_t n[INPUTS] = {most * row,        mask->n_keys * row, mask->n_keys * value_row, row, row,
-                       mask->n_pairs * c->bias_heads, mask->n_queries * value_row};
+                       mask->n_pairs * c->bias_heads, mask->n_queries * value_row,
+                       mask->n_pairs * c->spec.edge_dim, (int64_t)c->spec.edge_dim * c->spec.heads,
+                       c->spec.edge_dim * row, c->spec.edge_dim * value_row};
   for (int i = 0; i < INPUTS; i++) c->in[i] = numbers(n[i], (uint64_t)i);
 }
 
@@ -59,7 +62,8 @@ static void results_new(call *c, const heed_mask *mask) {
   int64_t most = mask->n_queries > mask->n_keys ? mask->n_queries : mask->n_keys;
   int64_t n[RESULTS] = {mask->n_queries * value_row, mask->n_queries * heads, mask->n_pairs * heads,
                         (c->shares ? most : mask->n_queries) * row, mask->n_keys * row,
-                        mask->n_keys * value_row, row, row, mask->n_pairs * c->bias_heads};
+                        mask->n_keys * value_row, row, row, mask->n_pairs * c->bias_heads,
+                        c->spec.edge_dim * heads, c->spec.edge_dim * row, c->spec.edge_dim * value_row};
   for (int i = 0; i < RESULTS; i++) {
     c->n[i] = n[i];
     c->to[i] = malloc((size_t)(n[i] + 1) * sizeof(float));
@@ -73,6 +77,7 @@ static void free_all(float **arrays, int n) {
 
 static heed_attention_inputs inputs_of(const call *c) {
   bool gat = c->spec.score == HEED_SCORE_GAT, dot = c->spec.score == HEED_SCORE_DOT;
+  bool featured = c->spec.edge_dim > 0;
   return (heed_attention_inputs){.query = c->in[QUERY],
                                  .key = c->shares ? c->in[QUERY] : c->in[KEY],
                                  .value = c->shares ? NULL : c->in[VALUE],
@@ -80,11 +85,16 @@ static heed_attention_inputs inputs_of(const call *c) {
                                  .a_key = gat ? c->in[A_KEY] : NULL,
                                  .a = gat || dot ? NULL : c->in[A_QUERY],
                                  .bias = c->bias_heads > 0 ? c->in[BIAS] : NULL,
-                                 .bias_heads = c->bias_heads};
+                                 .bias_heads = c->bias_heads,
+                                 .edges = featured ? c->in[EDGES] : NULL,
+                                 .edge_bias = featured ? c->in[EDGE_BIAS] : NULL,
+                                 .edge_key = featured && !gat ? c->in[EDGE_KEY] : NULL,
+                                 .edge_value = featured ? c->in[EDGE_VALUE] : NULL};
 }
 
 static heed_status compute(call *c, const heed_mask *mask, bool weights) {
   bool gat = c->spec.score == HEED_SCORE_GAT, dot = c->spec.score == HEED_SCORE_DOT;
+  bool featured = c->spec.edge_dim > 0;
   const heed_attention_inputs in = inputs_of(c);
   const heed_attention_outputs out = {
       .out = c->to[OUT], .log_sum_exp = c->to[LOG_SUM], .weights = weights ? c->to[WEIGHTS] : NULL};
@@ -97,7 +107,10 @@ static heed_status compute(call *c, const heed_mask *mask, bool weights) {
                                        .a_query = gat ? c->to[G_A] : NULL,
                                        .a_key = gat ? c->to[G_A_KEY] : NULL,
                                        .a = gat || dot ? NULL : c->to[G_A],
-                                       .bias = c->bias_heads > 0 ? c->to[G_BIAS] : NULL};
+                                       .bias = c->bias_heads > 0 ? c->to[G_BIAS] : NULL,
+                                       .edge_bias = featured ? c->to[G_EDGE_BIAS] : NULL,
+                                       .edge_key = featured && !gat ? c->to[G_EDGE_KEY] : NULL,
+                                       .edge_value = featured ? c->to[G_EDGE_VALUE] : NULL};
   heed_attention *plan;
   heed_status status = heed_attention_new(&plan, &c->spec, mask);
   if (status != HEED_OK) return status;
@@ -166,7 +179,7 @@ static const struct {
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static call call_of(int score, int kernel, int shape, const heed_mask *mask, int bias_heads,
-                    float dropout) {
+                    float dropout, int edge_dim) {
   call c = {.spec = heed_attention_spec_default(shapes[shape].heads, shapes[shape].dim)};
   c.spec.value_dim = shapes[shape].value_dim;
   c.spec.score = (heed_score)score;
@@ -174,6 +187,7 @@ static call call_of(int score, int kernel, int shape, const heed_mask *mask, int
   c.spec.kernel = (heed_kernel)kernel;
   c.spec.dropout = dropout;
   c.spec.seed = 9;
+  c.spec.edge_dim = edge_dim;
   c.bias_heads = bias_heads == 2 ? c.spec.heads : bias_heads;
   inputs_new(&c, mask);
   return c;
@@ -181,14 +195,15 @@ static call call_of(int score, int kernel, int shape, const heed_mask *mask, int
 
 /* One case: runs against pairs, against the plain version, by other threads. */
 static void check_case(int score, int kernel, int shape, const heed_mask *mask, int bias_heads,
-                       float dropout, bool weights, bool shares) {
+                       float dropout, bool weights, bool shares, int edge_dim) {
   char what[120];
-  snprintf(what, sizeof what, "score %d, kernel %d, shape %d, %lld x %lld, bias %d, dropout %g", score,
-           kernel, shape, (long long)mask->n_queries, (long long)mask->n_keys, bias_heads,
-           (double)dropout);
+  snprintf(what, sizeof what,
+           "score %d, kernel %d, shape %d, %lld x %lld, bias %d, dropout %g, features %d", score, kernel,
+           shape, (long long)mask->n_queries, (long long)mask->n_keys, bias_heads, (double)dropout,
+           edge_dim);
   heed_mask pairs;
   ok(heed_mask_explicit(&pairs, mask));
-  call c = call_of(score, kernel, shape, mask, bias_heads, dropout);
+  call c = call_of(score, kernel, shape, mask, bias_heads, dropout, edge_dim);
   c.shares = shares;
   call listed = c, plain = c, threads = c;
   plain.spec.kernel = HEED_KERNEL_REFERENCE;
@@ -238,9 +253,10 @@ START_TEST(runs_are_their_pairs) {
           int variant = (score + kernel + shape + which) % 3;
           if (large ? score > 0 || kernel == HEED_KERNEL_REFERENCE : shape > 5) continue;
           bool alike = shapes[shape].dim == shapes[shape].value_dim;
-          check_case(score, kernel, shape, &mask, variant, 0.3f, shape % 2 == 0, false);
+          check_case(score, kernel, shape, &mask, variant, 0.3f, shape % 2 == 0, false, 0);
           if (large && score > 0) continue;
-          check_case(score, kernel, shape, &mask, 0, 0, shape % 2 == 1, alike && which % 2 == 0);
+          check_case(score, kernel, shape, &mask, 0, 0, shape % 2 == 1, alike && which % 2 == 0, 0);
+          check_case(score, kernel, shape, &mask, variant, 0, shape % 2 == 0, false, large ? 2 : 5);
         }
       }
     }
@@ -317,8 +333,8 @@ static void check_batch(int score, int kernel, int shape, const heed_mask *graph
            shape, (long long)graph->n_queries, (long long)graph->n_keys, (long long)before,
            graph->starts != NULL ? ", runs" : "");
   heed_mask batch = graph_in_batch(graph, before, after, graph->starts != NULL);
-  call alone = call_of(score, kernel, shape, graph, bias_heads, 0);
-  call whole = call_of(score, kernel, shape, &batch, bias_heads, 0);
+  call alone = call_of(score, kernel, shape, graph, bias_heads, 0, 0);
+  call whole = call_of(score, kernel, shape, &batch, bias_heads, 0, 0);
   alone.shares = whole.shares = shares;
   call part = alone;
   results_new(&alone, graph);
@@ -410,7 +426,7 @@ START_TEST(a_window_long_enough_is_the_full_mask) {
   ok(heed_mask_window(&window, 50, 50, 50));
   ok(heed_mask_full(&full, 50, 50));
   for (int kernel = HEED_KERNEL_SPARSE; kernel <= HEED_KERNEL_REFERENCE; kernel++) {
-    call c = call_of(HEED_SCORE_DOT, kernel, 0, &full, 2, 0.2f), other = c;
+    call c = call_of(HEED_SCORE_DOT, kernel, 0, &full, 2, 0.2f, 0), other = c;
     results_new(&c, &full);
     results_new(&other, &full);
     ok(compute(&c, &window, true));
@@ -432,7 +448,7 @@ START_TEST(transposes_may_be_given) {
     make_mask(&mask, which);
     int64_t *pairs = malloc((size_t)(mask.n_pairs + 1) * sizeof *pairs);
     ok(heed_mask_transpose(&transposed, &mask, pairs));
-    call c = call_of(HEED_SCORE_GATV2, HEED_KERNEL_SPARSE, 1, &mask, 1, 0.5f), other = c;
+    call c = call_of(HEED_SCORE_GATV2, HEED_KERNEL_SPARSE, 1, &mask, 1, 0.5f, 0), other = c;
     results_new(&c, &mask);
     ok(compute(&c, &mask, false));
     for (int numbered = 0; numbered < 2; numbered++) {
@@ -501,7 +517,7 @@ START_TEST(failed_allocations_leave_nothing) {
   heed_mask mask;
   make_mask(&mask, _i % MASKS);
   for (int kernel = HEED_KERNEL_AUTO; kernel <= HEED_KERNEL_REFERENCE; kernel++) {
-    call c = call_of(HEED_SCORE_DOT, kernel, 4, &mask, 0, 0);
+    call c = call_of(HEED_SCORE_DOT, kernel, 4, &mask, 0, 0, 0);
     results_new(&c, &mask);
     ok(compute(&c, &mask, false)); /* what is measured once stays */
     size_t held = heed_memory_held();
