@@ -319,6 +319,7 @@ static int take_over(draw *run) {
   if (cli_as_trained(run->file, options->model, graph, &options->mask, options->mask_given)) {
     return CLI_FAILED;
   }
+  cli_seed_as_trained(run->file, options->global, graph);
   if (!graph->collection.edge_set) return CLI_OK;
   return cli_fail("%s: its nodes are the edges, which no drawing shows", options->model);
 }
