@@ -317,6 +317,7 @@ HEED_API HEED_CHECKED heed_status heed_collection_line_graphs(heed_collection **
                                                               const heed_collection *collection);
 
 /** Puts columns beside the features of the nodes, named "encoding0", ...: those of heed_encode_nodes(), say.
+ *  Features and names of them that the collection gave before are no longer there afterwards.
  *  @param columns [nodes, C], C at least 1, copied
  *  @return HEED_SHAPE, HEED_OVERFLOW, HEED_NOMEM; the collection is then as it was */
 HEED_API HEED_CHECKED heed_status heed_collection_widen(heed_collection *collection,

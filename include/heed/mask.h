@@ -319,7 +319,8 @@ typedef struct heed_mask_context {
   int64_t n_sets;              /**< node sets that see nothing of each other, such as the graphs of a collection;
                                     every formula holds within each, from its first node on. 0: one set */
   const int64_t *set_ptr;      /**< [n_sets + 1]: set s has the nodes set_ptr[s] .. set_ptr[s + 1]) */
-  bool drop_loops;             /**< `full` is to be without the pairs (i, i) */
+  bool drop_loops;             /**< `full` is to be without the pairs (i, i); where n_queries is not n_keys
+                                    there are none, and this says nothing */
   uint64_t seed;               /**< of random: each such term of an expression draws numbers of its own */
 } heed_mask_context;
 

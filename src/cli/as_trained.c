@@ -42,6 +42,13 @@ int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *g
   return cli_fail("%s: heed.mask: %s", model, mask->why);
 }
 
+void cli_seed_as_trained(const heed_safetensors *file, const cli_global *global, cli_graph *graph) {
+  const char *seed = cli_metadata(file, "heed.seed");
+  bool known = seed != NULL && cli_metadata(file, "heed.graphs") == NULL;
+  graph->options.seed =
+      known && !global->seed_given ? strtoull(seed, NULL, 10) : global->seed;
+}
+
 int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,
                           const char *model) {
   const char *text = cli_metadata(file, "heed.encoding");

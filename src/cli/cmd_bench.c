@@ -117,7 +117,10 @@ static void parse_graphs(struct argp_state *state, const char *text, bench_input
     if (input->n_graphs == BENCH_MOST_GRAPHS) {
       argp_error(state, "--graph takes at most %d graphs", BENCH_MOST_GRAPHS);
     }
-    input->graphs[input->n_graphs++] = strndup(at, (size_t)(end - at));
+    input->graphs[input->n_graphs] = strndup(at, (size_t)(end - at));
+    if (input->graphs[input->n_graphs++] == NULL) {
+      argp_failure(state, CLI_FAILED, 0, "out of memory for --graph");
+    }
     at = end;
     if (*at == '\0') return;
   }
@@ -310,7 +313,7 @@ int bench_add_cases(const bench_input *input, const bench_graph *graph, double a
           for (int k = 0; k < input->kernels.n; k++)
             for (int b = 0; b < input->storages.n; b++)
               for (int t = 0; t < input->threads.n; t++) {
-                if (n == BENCH_MOST_CASES) return n + 1;
+                if (n >= BENCH_MOST_CASES) return BENCH_MOST_CASES + 1;
                 cases[n++] = (bench_case){.graph = graph,
                                           .score = (heed_score)input->scores.at[s],
                                           .heads = input->heads.at[h],
@@ -352,8 +355,8 @@ static int run_list(bench_input *input, heed_report *report, bench_case *cases) 
     const char *name = input->n_graphs > 0 ? input->graphs[opened] : default_graphs[opened];
     failed = bench_graph_open(graphs + opened, name, input->global->seed);
     if (!failed) n = bench_add_cases(input, graphs + opened, 0, cases, n);
+    if (n > BENCH_MOST_CASES) failed = cli_fail("more than %d cases", BENCH_MOST_CASES);
   }
-  if (!failed && n > BENCH_MOST_CASES) failed = cli_fail("more than %d cases", BENCH_MOST_CASES);
   if (!failed) failed = bench_run(cases, n, &input->limits);
   for (int i = 0; i < n && !failed; i++) bench_report_case(report, cases + i, NULL, storages);
   if (!failed && input->figure != NULL) {

@@ -285,11 +285,39 @@ static void name_atoms(draw *run) {
     for (int64_t c = 0; run->molecule == NULL && c < features->cols; c++) {
       const char *name = heed_collection_feature_name(collection, false, c);
       if (strncmp(name, prefix, sizeof prefix - 1) != 0) continue;
-      if (is_one(features, run->first + i, c)) run->labels[i] = name + sizeof prefix - 1;
+      if (!is_one(features, run->first + i, c)) continue;
+      snprintf(run->symbols[i], sizeof run->symbols[i], "%s", name + sizeof prefix - 1);
     }
-    if (run->molecule != NULL) run->labels[i] = run->symbols[i];
-    if (run->labels[i] == NULL || strcmp(run->labels[i], "C") == 0) run->labels[i] = "";
+    run->labels[i] = strcmp(run->symbols[i], "C") == 0 ? "" : run->symbols[i];
   }
+}
+
+static bool has_edge(const draw *run, int64_t i, int64_t j) {
+  for (int64_t e = 0; e < run->n_edges; e++) {
+    const int64_t *ends = run->edges + 2 * e;
+    if ((ends[0] == i && ends[1] == j) || (ends[0] == j && ends[1] == i)) return true;
+  }
+  return false;
+}
+
+/* Whether a SMILES has these very atoms in this order: that of an SDF may have another. */
+static bool in_order(const draw *run, const char *smiles) {
+  heed_collection *molecule;
+  if (heed_molecule_read(&molecule, smiles) != HEED_OK) return false;
+  const heed_matrix *there = heed_collection_node_matrix(molecule);
+  const heed_matrix *here = heed_collection_node_matrix(run->task.collection);
+  const int64_t *edges = heed_collection_edges(molecule);
+  bool same = heed_collection_nodes(molecule) == run->n_nodes && there->cols == here->cols &&
+              heed_collection_edge_count(molecule) == run->n_edges;
+  for (int64_t i = 0; same && i < run->n_nodes; i++) {
+    same = memcmp(there->data + i * there->stride, here->data + (run->first + i) * here->stride,
+                  (size_t)there->cols * sizeof *there->data) == 0;
+  }
+  for (int64_t e = 0; same && e < run->n_edges; e++) {
+    same = has_edge(run, edges[2 * e], edges[2 * e + 1]);
+  }
+  heed_collection_free(molecule);
+  return same;
 }
 
 static int take_from_collection(draw *run) {
@@ -304,10 +332,14 @@ static int take_from_collection(draw *run) {
   run->labels = calloc((size_t)run->n_nodes + 1, sizeof *run->labels);
   if (run->symbols == NULL || run->labels == NULL) return no_memory(run);
   const char *smiles = heed_collection_name(collection, run->graph);
-  heed_status status = heed_molecule_layout(smiles, run->n_nodes, run->xy, run->symbols);
-  if (status == HEED_OK) run->molecule = smiles;
+  if (in_order(run, smiles) &&
+      heed_molecule_layout(smiles, run->n_nodes, run->xy, run->symbols) == HEED_OK) {
+    run->molecule = smiles;
+  } else {
+    memset(run->symbols, 0, (size_t)run->n_nodes * sizeof *run->symbols);
+  }
   name_atoms(run);
-  return status == HEED_OK ? CLI_OK : lay_out(run); /* its name is no SMILES: one of an SDF */
+  return run->molecule != NULL ? CLI_OK : lay_out(run);
 }
 
 /* --- The model ------------------------------------------------------------------------------ */
@@ -319,6 +351,7 @@ static int take_over(draw *run) {
   if (cli_as_trained(run->file, options->model, graph, &options->mask, options->mask_given)) {
     return CLI_FAILED;
   }
+  cli_seed_as_trained(run->file, options->global, graph);
   if (!graph->collection.edge_set) return CLI_OK;
   return cli_fail("%s: its nodes are the edges, which no drawing shows", options->model);
 }

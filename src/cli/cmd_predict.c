@@ -105,15 +105,12 @@ typedef struct predict {
 static int take_over(predict *run) {
   predict_input *options = run->options;
   cli_graph *graph = &options->graph;
-  const char *seed = cli_metadata(run->file, "heed.seed");
   if (cli_metadata(run->file, "heed.graphs") != NULL) {
     return cli_fail("%s: was trained on a collection, but %s is one graph", options->model,
                     graph->source);
   }
-  if (seed != NULL && !options->global->seed_given) {
-    options->global->seed = strtoull(seed, NULL, 10);
-  }
-  graph->options.seed = options->global->seed;
+  cli_seed_as_trained(run->file, options->global, graph);
+  options->global->seed = graph->options.seed; /* the splits are drawn by it too */
   return cli_as_trained(run->file, options->model, graph, &options->mask, options->mask_given);
 }
 

@@ -338,6 +338,9 @@ const char *cli_metadata(const heed_safetensors *file, const char *key);
 int cli_as_trained(const heed_safetensors *file, const char *model, cli_graph *graph,
                    cli_mask *mask, bool mask_given);
 
+/* The seed of the graph that a recipe makes: the one given, else that of the training, if that was on one graph. */
+void cli_seed_as_trained(const heed_safetensors *file, const cli_global *global, cli_graph *graph);
+
 /* The columns that the model was trained with beside the features of the task, which are counted in
  * recipe->model.features then. */
 int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,

@@ -61,6 +61,15 @@ static heed_status read_graph(reader *r, heed_collection *c, const char *path, c
   return status;
 }
 
+/* A blank is no number and no mistake. */
+static heed_status read_number(const reader *r, int64_t row, double *number) {
+  const char *label = r->labels[row];
+  *number = NAN;
+  if (label[0] == '\0' || heed__data_number(label, strlen(label), number)) return HEED_OK;
+  return heed__fail(HEED_FORMAT, "%s: row %lld: '%.60s' where a number should be", r->path,
+                    (long long)row + 1, label);
+}
+
 /* One line: a file, and a label behind the first tab. */
 static heed_status read_line(reader *r, heed_collection *c, char *start, char *stop) {
   while (stop > start && heed__is_blank(stop[-1])) stop--;
@@ -74,7 +83,8 @@ static heed_status read_line(reader *r, heed_collection *c, char *start, char *s
     return heed__fail(HEED_FORMAT, "%s: row %lld: no file before the tab", r->path,
                       (long long)r->rows);
   }
-  r->labelled = r->labelled || *label != '\0';
+  double number;
+  if (r->options->kind > HEED_TARGET_CLASS) HEED__TRY(read_number(r, r->rows - 1, &number));
   const char *slash = start[0] == '/' ? NULL : strrchr(r->path, '/');
   size_t in = slash == NULL ? 0 : (size_t)(slash + 1 - r->path), n = strlen(start);
   char *path = heed__alloc(in + n + 1, 1);
@@ -83,6 +93,7 @@ static heed_status read_line(reader *r, heed_collection *c, char *start, char *s
   memcpy(path + in, start, n + 1);
   heed_status status = read_graph(r, c, path, start);
   heed__free(path);
+  r->labelled = r->labelled || (status == HEED_OK && *label != '\0');
   if (status == HEED_OK || status == HEED_NOMEM) return status;
   return heed__fail(status, "%s: row %lld: %s", r->path, (long long)r->rows, heed_message());
 }
@@ -103,7 +114,9 @@ static heed_status read_lines(reader *r, heed_collection *c, const heed__text *t
     }
     heed_status status = read_line(r, c, (char *)lines.at, (char *)lines.stop);
     if (status != HEED_OK && (status == HEED_NOMEM || !r->options->skip_bad)) return status;
-    if (status != HEED_OK) HEED__TRY(heed__collection_skip(c));
+    if (status == HEED_OK) continue;
+    labels[r->rows - 1] = ""; /* of a row left out nobody asks */
+    HEED__TRY(heed__collection_skip(c));
   }
   if (c->graphs > 0) return HEED_OK;
   return heed__fail(HEED_FORMAT, "%s: no graph in the list%s%s", r->path,
@@ -121,12 +134,7 @@ static heed_status put_targets(reader *r, heed_collection *c) {
   if (numbers == NULL) return HEED_NOMEM;
   heed_status status = HEED_OK;
   for (int64_t i = 0; i < r->rows && status == HEED_OK; i++) {
-    numbers[i] = NAN;
-    if (r->labels[i][0] != '\0' &&
-        !heed__data_number(r->labels[i], strlen(r->labels[i]), &numbers[i])) {
-      status = heed__fail(HEED_FORMAT, "%s: row %lld: '%.60s' where a number should be", r->path,
-                          (long long)i + 1, r->labels[i]);
-    }
+    status = read_number(r, i, &numbers[i]);
   }
   if (status == HEED_OK) status = heed__strings_add(&c->target_names, "label", 5);
   if (status == HEED_OK) status = heed__collection_numbers(c, r->path, kind, 1, numbers);

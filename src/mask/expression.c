@@ -445,7 +445,8 @@ static heed_status make_rule(heed_mask *mask, const step *s, const heed_mask_con
     set_shape(&rule, context->grid_axes, context->grid);
   }
   HEED__TRY(heed__mask_from_rule(mask, &rule, &sets));
-  if (rule.kind != HEED__RULE_FULL || !context->drop_loops) return HEED_OK;
+  bool loops = context->n_queries == context->n_keys; /* two sets of nodes have none */
+  if (rule.kind != HEED__RULE_FULL || !context->drop_loops || !loops) return HEED_OK;
   heed_mask full = *mask, self;
   heed__rule alone = {.kind = HEED__RULE_WINDOW};
   *mask = (heed_mask){0};

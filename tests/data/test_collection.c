@@ -861,6 +861,33 @@ START_TEST(lists_of_graphs) {
 }
 END_TEST
 
+/* What is wrong in a row that is left out is nobody's business: neither its label nor its being one. */
+START_TEST(rows_left_out_have_no_labels) {
+  heed_collection *c;
+  char path[100];
+  heed_collection_options options = {.kind = HEED_TARGET_NUMBER};
+  snprintf(path, sizeof path, "%s/list.tsv", folder);
+  put("a.edges", "0 1\n1 2\n");
+  put("list.tsv", "a.edges\t1.5\nb.edges\tfive\na.edges\tthree\na.edges\na.edges\t-2\n");
+  fails(heed_collection_open(&c, path, &options), HEED_FORMAT, "row 2: 'five' where a number");
+  options.skip_bad = true;
+  ok(heed_collection_open(&c, path, &options));
+  ck_assert_int_eq(heed_collection_graphs(c), 3);
+  ck_assert_int_eq(heed_collection_skipped(c), 2);
+  ck_assert_ptr_nonnull(strstr(heed_collection_skip(c, 1), "row 3: 'three' where a number"));
+  const heed_matrix *numbers = heed_collection_values(c);
+  ck_assert_float_eq(numbers->data[0], 1.5f);
+  ck_assert_float_nan(numbers->data[numbers->stride]);
+  ck_assert_float_eq(numbers->data[2 * numbers->stride], -2);
+  heed_collection_free(c);
+  put("list.tsv", "a.edges\nb.edges\tfive\n");
+  options.kind = HEED_TARGET_NONE;
+  ok(heed_collection_open(&c, path, &options));
+  ck_assert_int_eq(heed_collection_kind(c), HEED_TARGET_NONE);
+  heed_collection_free(c);
+}
+END_TEST
+
 /* Edges that share an end, by trying all. */
 START_TEST(edges_become_nodes) {
   made m;
@@ -976,6 +1003,7 @@ int main(void) {
   tcase_add_loop_test(folders, bad_sources_are_refused, 0,
                       sizeof bad_sources / sizeof *bad_sources);
   tcase_add_test(folders, lists_of_graphs);
+  tcase_add_test(folders, rows_left_out_have_no_labels);
   tcase_add_test(folders, numbers_in_files);
   suite_add_tcase(suite, folders);
   return run_suite(suite);

@@ -338,6 +338,10 @@ START_TEST(queries_and_keys) {
   heed_mask_free(&mask);
   ck_assert_int_eq(heed_mask_from_expression(&mask, "full&window:3", &context), HEED_SHAPE);
   ck_assert_ptr_nonnull(strstr(heed_message(), "column 6: mask: window of 5 queries but 9 keys"));
+  context.drop_loops = true; /* of which two sets have none */
+  ok(heed_mask_from_expression(&mask, "full", &context));
+  ck_assert(heed_mask_is_full(&mask));
+  heed_mask_free(&mask);
 }
 END_TEST
 

@@ -378,6 +378,23 @@ START_TEST(sets) {
 }
 END_TEST
 
+/* Counting takes no time for pairs that stay, of which there may be far too many to be written out. */
+START_TEST(too_many_pairs_are_counted) {
+  int64_t indptr[65];
+  int32_t indices[64];
+  heed_mask graph, mask, full;
+  for (int i = 0; i <= 64; i++) indptr[i] = i;
+  for (int i = 0; i < 64; i++) indices[i] = 1000 * i;
+  ok(heed_mask_view(&graph, 64, INT32_MAX, indptr, indices));
+  ok(heed_mask_full(&full, 64, INT32_MAX));
+  heed__alloc_fail_after(2); /* after those for counting */
+  heed_status status = heed_mask_difference(&mask, &full, &graph);
+  heed__alloc_fail_after(-1);
+  ck_assert_int_eq(status, HEED_NOMEM);
+  ck_assert_ptr_null(mask.owned);
+}
+END_TEST
+
 START_TEST(edges_of_both) {
   /* Row 0 has keys 0 and 1 in both; pair (0, 1) stands for edges 4 and 6 in one, 5 and 6 in the other. */
   static const int64_t indptr[] = {0, 2}, a_ptr[] = {0, 1, 3}, b_ptr[] = {0, 1, 3};
@@ -535,6 +552,7 @@ int main(void) {
   tcase_add_test(c, nearest);
   tcase_add_test(c, pairs_in_any_order);
   tcase_add_test(c, sets);
+  tcase_add_test(c, too_many_pairs_are_counted);
   tcase_add_test(c, edges_of_both);
   tcase_add_test(c, refusals);
   tcase_add_test(c, failing_allocations);

@@ -22,6 +22,8 @@ try bench --curve heads --heads 8
 try bench --curve density --kernel dense
 try bench --most-pairs 5
 try bench --machine --score dot
+many=$(awk 'BEGIN { for (i = 1; i < 32; i++) printf "%d,", i; print i }')
+try bench --graph full:4,full:5,full:6 --heads "$many" --size "$many"
 try bench --graph random:n=10,degree=11
 try bench --graph random:n=10
 try bench --graph window:n=0,width=1

@@ -18,6 +18,14 @@ grep -o '"\(nodes\|edges\)": [0-9]*' c.json
 [ "$(grep -c 'penwidth=7.00' dot)" -ge 2 ] && echo 'one as wide as the legend says'
 "$HEED" draw karate --model k/model.safetensors --layer 0 --mask none --loops keep --output d.svg |
   grep width
+# A recipe gives the graph of the training, unless the seed is another.
+sbm=sbm:n=40,blocks=2,in=0.3,out=0.05,features=6
+"$HEED" train $sbm --seed 7 --model gat --hidden 8 --epochs 2 --output s > text
+"$HEED" info $sbm --seed 7 --json i.json > text
+"$HEED" draw $sbm --model s/model.safetensors --output d.svg --json s.json > text
+[ "$(key edges < s.json)" = "$(key edges < i.json)" ] && echo 'as trained'
+"$HEED" draw $sbm --seed 8 --model s/model.safetensors --output d.svg --json s.json > text
+[ "$(key edges < s.json)" = "$(key edges < i.json)" ] || echo 'another'
 # The same seed, the same drawing.
 "$HEED" draw karate --model k/model.safetensors --layer 0 --head 0 --output e.svg > text
 cp dot again
