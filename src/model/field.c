@@ -162,12 +162,12 @@ static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t ro
     qsort(row, (size_t)(end - from), sizeof *row, ascending);
     indptr[r + 1] = indptr[r] + (end - from);
   }
-  pass->mask = (heed_mask){.n_queries = rows,
+  pass->groups->mask = (heed_mask){.n_queries = rows,
                            .n_keys = pass->n_nodes,
                            .n_pairs = pairs,
                            .indptr = indptr,
                            .indices = indices};
-  return order_pairs(pass, mask, &pass->mask);
+  return order_pairs(pass, mask, &pass->groups->mask);
 }
 
 static heed_status order_dense(heed_pass *pass, int64_t rows) {
