@@ -372,6 +372,10 @@ static heed_status check(const heed__minibatches *b) {
     return heed__fail(HEED_ARGUMENT, "mini-batches: of nodes of one graph, not of %lld graphs",
                       (long long)in->n_graphs);
   }
+  if (in->n_head_masks > 0) {
+    return heed__fail(HEED_ARGUMENT, "mini-batches: of one mask, not of %d masks of heads",
+                      in->n_head_masks);
+  }
   if (in->n_context > 0) {
     return heed__fail(HEED_ARGUMENT, "mini-batches: not with a context, of %lld nodes",
                       (long long)in->n_context);
