@@ -421,7 +421,7 @@ typedef struct heed_model_inputs {
   int n_head_masks;  /**< 0, or in place of `mask` one for each group of heads, see heed_heads_new(): mask_heads[0]
                           heads of every masked layer among the nodes attend over head_masks[0], and so on. `edges`
                           and `pair_classes` are those of the pairs of one mask after the other; `wanted` is then
-                          without meaning, and `n_wanted` is 0 */
+                          without meaning, `n_wanted` is not */
   const heed_mask *const *head_masks; /**< [n_head_masks], N x N each */
   const int32_t *mask_heads;          /**< [n_head_masks], together the heads of each such layer */
 } heed_model_inputs;
@@ -442,7 +442,7 @@ typedef struct heed_model_capacity {
   int hops;          /**< 0: all nodes are wanted; else some may be, heed_model_inputs.n_wanted, of which */
   int64_t ends[HEED_MAX_HOPS + 1]; /**< so many nodes are within 0, 1, ..., hops steps of attention, as
                                         heed_sample.ends; n_nodes beyond */
-  int n_head_masks;  /**< 0, or inputs have so many masks of heads, in place of a mask; not with `hops`. Then: */
+  int n_head_masks;  /**< 0, or inputs have so many masks of heads, in place of a mask. Then: */
   int32_t mask_heads[HEED_MAX_HEAD_MASKS]; /**< the heads of each, as those of the inputs will be */
   int64_t head_pairs[HEED_MAX_HEAD_MASKS]; /**< and its pairs */
 } heed_model_capacity;

@@ -33,6 +33,7 @@ typedef struct group {
   heed_attention *plan;
   int64_t pairs;      /* of its mask */
   int64_t first_pair; /* pairs of the groups before it */
+  int64_t first_edge; /* where the features of its pairs begin: there too, or elsewhere */
   int32_t first;      /* head */
   int32_t heads;
 } group;
@@ -150,6 +151,7 @@ static heed_status count_pairs(heed_heads *heads, int g, const heed_mask *mask) 
   group *one = heads->groups + g;
   int64_t end;
   one->first_pair = g == 0 ? 0 : one[-1].first_pair + one[-1].pairs;
+  one->first_edge = one->first_pair;
   one->pairs = mask->n_pairs;
   if (!__builtin_add_overflow(one->first_pair, one->pairs, &end)) return HEED_OK;
   return heed__fail(HEED_OVERFLOW, "heads: the masks have more than 2^63 - 1 pairs");
@@ -221,6 +223,10 @@ heed_status heed__heads_rebind(heed_heads *heads, int g, const heed_mask *mask,
   heads->n_keys = mask->n_keys;
   HEED__TRY(count_pairs(heads, g, mask));
   return heed__plan_rebind(heads->groups[g].plan, transposed, pairs);
+}
+
+void heed__heads_edges_from(heed_heads *heads, int g, int64_t first) {
+  heads->groups[g].first_edge = first;
 }
 
 heed_status heed__heads_prepare(heed_heads *heads, int g, const heed_mask *transposed,
@@ -305,7 +311,7 @@ static heed_attention_inputs inputs_of(const heed_heads *heads, const group *one
     own.bias = in->bias + by_pair(heads, one, shared);
     own.bias_heads = shared ? 1 : one->heads;
   }
-  if (in->edges != NULL) own.edges = in->edges + one->first_pair * heads->spec.edge_dim;
+  if (in->edges != NULL) own.edges = in->edges + one->first_edge * heads->spec.edge_dim;
   own.edge_bias = take(heads, one, EDGE_BIAS, in->edge_bias);
   own.edge_key = take(heads, one, EDGE_KEY, in->edge_key);
   own.edge_value = take(heads, one, EDGE_VALUE, in->edge_value);

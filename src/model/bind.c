@@ -235,8 +235,10 @@ static heed_status make_attention(heed_pass *pass, const heed__layer *layer, hee
   }
   heed_status status = heed__heads_new(&step->heads, &step->spec, step->n_views, groups.masks,
                                        groups.heads, kernels);
-  for (int g = 0; status == HEED_OK && step->backward && g < step->n_views; g++) {
+  for (int g = 0; status == HEED_OK && g < step->n_views; g++) {
     const heed__view *view = step->views + g;
+    heed__heads_edges_from(step->heads, g, pass->groups[g].first_pair);
+    if (!step->backward) continue;
     status = heed__heads_prepare(step->heads, g,
                                  view->transposed.indptr == NULL ? NULL : &view->transposed,
                                  view->pairs);
@@ -353,7 +355,7 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   if (in->wanted != NULL && in->n_head_masks == 0) {
     HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   }
-  if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->mask, in->n_wanted));
+  if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->n_wanted));
   HEED__TRY(heed__positions_take(pass, in));
   HEED__TRY(heed__flip_reserve(pass));
   heed__flip_take(pass);
@@ -457,7 +459,7 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   }
   HEED__TRY(heed__pass_take_mask(pass, in));
   if (pass->capacity.hops > 0) {
-    HEED__TRY(heed__field_bind(pass, in->mask, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
+    HEED__TRY(heed__field_bind(pass, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
   }
   HEED__TRY(heed__positions_take(pass, in));
   heed__flip_take(pass);
@@ -471,6 +473,7 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
     for (int g = 0; step->heads != NULL && g < step->n_views; g++) {
       const heed__view *view = step->views + g;
       HEED__TRY(heed__heads_rebind(step->heads, g, &view->mask, &view->transposed, view->pairs));
+      heed__heads_edges_from(step->heads, g, pass->groups[g].first_pair);
     }
   }
   pass->bound = true;

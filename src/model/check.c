@@ -81,10 +81,7 @@ static heed_status check_head_masks(const heed_model_inputs *in) {
     return heed__fail(HEED_RANGE, "pass: %d masks of heads, above %d", in->n_head_masks,
                       HEED_MAX_HEAD_MASKS);
   }
-  if (in->mask != NULL || in->n_wanted > 0) {
-    return heed__fail(HEED_ARGUMENT, "pass: masks of heads beside %s",
-                      in->mask != NULL ? "a mask of all heads" : "first nodes that are wanted");
-  }
+  if (in->mask != NULL) return heed__fail(HEED_ARGUMENT, "pass: masks of heads beside a mask of all heads");
   int64_t pairs = 0;
   for (int g = 0; g < in->n_head_masks; g++) {
     if (in->head_masks[g] == NULL) {
@@ -133,11 +130,9 @@ heed_status heed__capacity_check(const heed_model *model, const heed_model_capac
     return heed__fail(HEED_RANGE, "pass: a capacity of %d hops, not 0 to %d", capacity->hops,
                       HEED_MAX_HOPS);
   }
-  if (capacity->n_head_masks < 0 || capacity->n_head_masks > HEED_MAX_HEAD_MASKS ||
-      (capacity->n_head_masks > 0 && capacity->hops > 0)) {
-    return heed__fail(capacity->hops > 0 ? HEED_ARGUMENT : HEED_RANGE,
-                      "pass: a capacity of %d masks of heads and %d hops, not of 0 to %d, or without hops",
-                      capacity->n_head_masks, capacity->hops, HEED_MAX_HEAD_MASKS);
+  if (capacity->n_head_masks < 0 || capacity->n_head_masks > HEED_MAX_HEAD_MASKS) {
+    return heed__fail(HEED_RANGE, "pass: a capacity of %d masks of heads, not 0 to %d",
+                      capacity->n_head_masks, HEED_MAX_HEAD_MASKS);
   }
   for (int g = 0; g < capacity->n_head_masks; g++) {
     if (capacity->head_pairs[g] >= 0 && capacity->mask_heads[g] >= 1) continue;

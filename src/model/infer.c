@@ -146,7 +146,6 @@ static heed_status place(inference *f, int l) {
 /* Rows [first, first + count) of the mask of a group of a layer's heads. */
 static void cut_mask(inference *f, const heed__layer *layer, int group, int64_t first, int64_t count) {
   const heed_mask *from = &f->pass->groups[group].mask;
-  heed_pass *pass = f->pass;
   int64_t *indptr = f->indptr + group * (f->rows + 1);
   if (layer->scope == HEED_SCOPE_FULL || from->indptr == NULL) {
     f->masks[group] = (heed_mask){.n_queries = count, .n_keys = f->n, .n_pairs = count * f->n};
@@ -160,7 +159,6 @@ static void cut_mask(inference *f, const heed__layer *layer, int group, int64_t 
                                 .indptr = indptr,
                                 .indices = from->indices == NULL ? NULL : from->indices + begin,
                                 .starts = from->starts == NULL ? NULL : from->starts + first};
-  if (f->in->edges != NULL) pass->edges = f->in->edges->data + begin * f->in->edges->stride;
 }
 
 static heed_status run_attention(inference *f, int l, int64_t first, int64_t count) {
@@ -180,6 +178,11 @@ static heed_status run_attention(inference *f, int l, int64_t first, int64_t cou
   }
   step->mask = f->masks;
   HEED__TRY(heed__heads_new(&step->heads, &step->spec, n, masks, heads, kernels));
+  for (int g = 0; g < n; g++) {
+    const heed__group *group = f->pass->groups + g;
+    int64_t begin = group->mask.indptr == NULL ? 0 : group->mask.indptr[first];
+    heed__heads_edges_from(step->heads, g, group->first_pair + begin);
+  }
   heed_status status = heed__layer_forward(f->pass, l, HEED_MODE_EVALUATE);
   heed_heads_free(step->heads);
   step->heads = NULL;
@@ -447,7 +450,7 @@ heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs
   *bytes = 0;
   if (rows < 0) return heed__fail(HEED_RANGE, "inference: blocks of %lld rows", (long long)rows);
   HEED__TRY(heed__pass_check(model, &in));
-  bool plain = in.n_graphs > 1 || (in.n_head_masks > 1 && in.edges != NULL); /* these lie by group */
+  bool plain = in.n_graphs > 1;
   for (int l = 0; l < model->n_layers; l++) { /* what goes by the numbers of rows */
     const heed__layer *layer = model->layers + l;
     plain = plain || layer->kind == HEED__POSITIONS || layer->kind == HEED__ROTARY || layer->relative >= 0;

@@ -72,11 +72,11 @@ heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint
 
 /* The same for the first n_wanted nodes, which keep their order: every value needs a number of first rows.
  * Only the features change, to as many of their rows. */
-heed_status heed__field_first(heed_pass *pass, const heed_mask *mask, int64_t n_wanted);
+heed_status heed__field_first(heed_pass *pass, int64_t n_wanted);
 
 /* What of it does not depend on inputs, in a reserved pass of `hops`, for its capacity; and the rows for inputs:
  * HEED_SHAPE where they need more than the capacity. */
 heed_status heed__field_reserve(heed_pass *pass);
-heed_status heed__field_bind(heed_pass *pass, const heed_mask *mask, int64_t n_wanted);
+heed_status heed__field_bind(heed_pass *pass, int64_t n_wanted);
 
 #endif

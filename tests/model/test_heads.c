@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "expect.h"
+#include "model/pass.h"
 
 enum { N = 21, FEATURES = 5, OUTPUTS = 3, MASKS = 4 };
 
@@ -440,6 +441,81 @@ START_TEST(inference) {
 }
 END_TEST
 
+/* The same with features of pairs, which lie mask after mask. */
+START_TEST(inference_with_edges) {
+  static const int64_t order[1] = {4};
+  heed_model_spec spec;
+  heed_model *model;
+  heed_pass *pass;
+  heed_matrix y;
+  many *b = many_new(order, 1, 1, true, false);
+  float output[MOST * OUTPUTS];
+  ok(heed_model_spec_read(&spec, "kind=transformer features=5 outputs=3 hidden=12 heads=4 blocks=MM edges=add "
+                                 "edge-features=2"));
+  ok(heed_model_build(&model, &spec, 1));
+  ok(heed_pass_new(&pass, model, &b->in, false));
+  ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &y));
+  for (int rows = 1; rows <= 13; rows += 4) {
+    ok(heed_model_infer(model, &b->in, rows, output));
+    for (int i = 0; i < b->n * OUTPUTS; i++) ck_assert_float_lt(fabsf(output[i] - y.data[i]), 1e-5f);
+  }
+  heed_pass_free(pass);
+  heed_model_free(model);
+  free(b);
+}
+END_TEST
+
+/* Where the first nodes are wanted, what any head sees of them counts: their bits are those of the whole. */
+START_TEST(first_nodes) {
+  static const int32_t heads[] = {3, 1};
+  world w;
+  heed_pass *pass, *first;
+  heed_matrix y, z;
+  set_up_world(&w, "MM", HEED_KERNEL_SPARSE);
+  heed_mask shift, window;
+  ok(heed_mask_from_expression(&window, "window:1,0", &(heed_mask_context){.n_queries = N, .n_keys = N}));
+  ok(heed_mask_from_expression(&shift, "shift:2|self", &(heed_mask_context){.n_queries = N, .n_keys = N}));
+  const heed_mask *masks[] = {&window, &shift};
+  heed_model_inputs in = w.in;
+  in.n_head_masks = 2;
+  in.head_masks = masks;
+  in.mask_heads = heads;
+  ok(heed_pass_new(&pass, w.model, &in, false));
+  ok(heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &y));
+  heed_model_capacity most = {.n_nodes = N, .hops = 2, .ends = {5, 7, 9}, .n_head_masks = 2,
+                              .mask_heads = {3, 1}, .head_pairs = {window.n_pairs, shift.n_pairs}};
+  for (int n = 1; n <= 5; n++) {
+    in.n_wanted = n;
+    ok(heed_pass_new(&first, w.model, &in, true));
+    ok(heed_pass_forward(first, HEED_MODE_EVALUATE, 0, 0, &z));
+    ck_assert_int_eq(z.rows, n);
+    for (int i = 0; i < n * OUTPUTS; i++) ck_assert_float_lt(fabsf(z.data[i] - y.data[i]), 1e-5f);
+    ck_assert_int_eq(first->slots[0].rows, n + 4); /* two steps of shift:2 */
+    heed_pass_free(first);
+    ok(heed_pass_reserve(&first, w.model, &most, true));
+    ok(heed_pass_bind(first, &in));
+    ok(heed_pass_forward(first, HEED_MODE_TRAIN, 0, 0, &z));
+    for (int i = 0; i < n * OUTPUTS; i++) ck_assert_float_lt(fabsf(z.data[i] - y.data[i]), 1e-5f);
+    ok(heed_pass_backward(first, w.d_output));
+    heed_pass_free(first);
+  }
+  in.n_wanted = 6;
+  ok(heed_pass_reserve(&first, w.model, &most, true));
+  fails(heed_pass_bind(first, &in), HEED_SHAPE, "6 nodes within 0 steps");
+  masks[1] = &w.masks[1];
+  most.head_pairs[1] = N * N;
+  in.n_wanted = 2;
+  heed_pass_free(first);
+  ok(heed_pass_reserve(&first, w.model, &most, true));
+  fails(heed_pass_bind(first, &in), HEED_ARGUMENT, "under a full mask");
+  heed_pass_free(first);
+  heed_pass_free(pass);
+  heed_mask_free(&window);
+  heed_mask_free(&shift);
+  tear_down_world(&w);
+}
+END_TEST
+
 START_TEST(refusals) {
   static const int32_t heads[] = {2, 1, 1}, wrong[] = {2, 1, 2};
   world w;
@@ -497,17 +573,11 @@ START_TEST(refusals) {
   capacity.head_pairs[1] = -1;
   fails(heed_pass_reserve(&pass, w.model, &capacity, true), HEED_RANGE, "group 1");
   capacity.head_pairs[1] = 1;
-  capacity.hops = 1;
-  fails(heed_pass_reserve(&pass, w.model, &capacity, true), HEED_ARGUMENT, "hops");
-  capacity.hops = 0;
   capacity.n_head_masks = HEED_MAX_HEAD_MASKS + 1;
   fails(heed_pass_reserve(&pass, w.model, &capacity, true), HEED_RANGE, "65");
   in = good;
   in.n_head_masks = HEED_MAX_HEAD_MASKS + 1;
   fails(heed_pass_new(&pass, w.model, &in, false), HEED_RANGE, "65");
-  in = good;
-  in.n_wanted = 2;
-  fails(heed_pass_new(&pass, w.model, &in, false), HEED_ARGUMENT, "first nodes");
   for (int n = 0;; n++) {
     size_t held = heed_memory_held();
     heed__alloc_fail_after(n);
@@ -532,6 +602,8 @@ int main(void) {
   tcase_add_loop_test(c, batch_gradients, 0, 4);
   tcase_add_test(c, classes_of_groups);
   tcase_add_test(c, inference);
+  tcase_add_test(c, inference_with_edges);
+  tcase_add_test(c, first_nodes);
   tcase_add_test(c, refusals);
   suite_add_tcase(suite, c);
   return run_suite(suite);
