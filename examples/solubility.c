@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
   check(heed_collection_mask(molecules, &bonds));
   const heed_matrix *values = heed_collection_values(molecules);
   heed_task task = {.collection = molecules,
-                    .mask = &bonds,
+                    .inputs = {.mask = &bonds},
                     .targets = {.values = values->data},
                     .train = heed_collection_split_part(molecules, 0, HEED_PART_TRAIN),
                     .validation = heed_collection_split_part(molecules, 0, HEED_PART_VALIDATION),

@@ -425,13 +425,16 @@ HEED_API HEED_CHECKED heed_status heed_molecule_find(const char *name, char *smi
 typedef struct heed_batch heed_batch;
 
 /** Room for any `most` graphs of the collection at once.
- *  @param collection must outlive the batch, as must the arrays of `mask`
- *  @param mask of the whole collection, heed_collection_mask() or made from it by the algebra; NULL: none. Features of a
- *         pair are those of its first edge; pairs without an edge have zeros; with a mask that knows of no edges at all
- *         (runs, full) heed_model_inputs.edges is NULL
- *  @return HEED_SHAPE if a pair leads from one graph to another, HEED_NOMEM */
+ *  @param collection must outlive the batch, as must the arrays of `pairs`
+ *  @param pairs what is known of the pairs of the whole collection; NULL: there are none. Read are `mask`,
+ *         heed_collection_mask() or made from it by the algebra, or in its place masks of heads (`head_masks` and
+ *         the next); and of their pairs `pair_classes` and `edges`. Without `edges` the features of a pair are those of
+ *         its first edge; pairs without an edge have zeros; with a mask that knows of no edges at all (runs, full)
+ *         there are none
+ *  @return HEED_SHAPE if a pair leads from one graph to another, or there are features of other pairs; HEED_RANGE,
+ *          HEED_ARGUMENT for masks of heads that are none; HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_batch_new(heed_batch **batch, const heed_collection *collection,
-                                                 const heed_mask *mask, int64_t most);
+                                                 const heed_model_inputs *pairs, int64_t most);
 HEED_API void heed_batch_free(heed_batch *batch);
 /** What a pass for any such batch has to hold. */
 HEED_API heed_model_capacity heed_batch_capacity(const heed_batch *batch);

@@ -201,15 +201,21 @@ HEED_API HEED_CHECKED heed_status heed_encode_nodes(const heed_encodings *encodi
                                                     const int64_t *graph_ptr, const heed_matrix *to);
 
 /** Fills the classes of the pairs of `mask`, distances being those over `graph`.
- *  @param classes [n_pairs of mask] */
+ *  @param n_graphs, graph_ptr places of a grid begin anew with each graph, none of whose nodes sees another's; 0 and
+ *         NULL: one graph
+ *  @param classes [n_pairs of mask]
+ *  @return HEED_SHAPE where a grid has not as many places as a graph has nodes, and as the functions above */
 HEED_API HEED_CHECKED heed_status heed_encode_classes(const heed_encodings *encodings,
                                                       const heed_mask *mask, const heed_mask *graph,
+                                                      int64_t n_graphs, const int64_t *graph_ptr,
                                                       int32_t *classes);
 
 /** Fills the features of the pairs of `mask`.
+ *  @param n_graphs, graph_ptr as those of heed_encode_classes()
  *  @param features [n_pairs, heed_encodings_pair_features()] */
 HEED_API HEED_CHECKED heed_status heed_encode_features(const heed_encodings *encodings,
-                                                       const heed_mask *mask, float *features);
+                                                       const heed_mask *mask, int64_t n_graphs,
+                                                       const int64_t *graph_ptr, float *features);
 
 /** @} */
 

@@ -419,12 +419,15 @@ typedef struct heed_model_inputs {
   const heed_mask *cross_mask;    /**< N x n_context; NULL: a node sees all of its graph's context */
   const heed_mask *context_mask;  /**< n_context x n_context; NULL: full within each graph */
   int n_head_masks;  /**< 0, or in place of `mask` one for each group of heads, see heed_heads_new(): mask_heads[0]
-                          heads of every masked layer among the nodes attend over head_masks[0], and so on. Not
-                          with `edges` and `pair_classes`, nor in a reserved pass; `wanted` is then without meaning,
-                          and the weights of those layers are not told */
+                          heads of every masked layer among the nodes attend over head_masks[0], and so on. `edges`
+                          and `pair_classes` are those of the pairs of one mask after the other; `wanted` is then
+                          without meaning, `n_wanted` is not */
   const heed_mask *const *head_masks; /**< [n_head_masks], N x N each */
   const int32_t *mask_heads;          /**< [n_head_masks], together the heads of each such layer */
 } heed_model_inputs;
+
+/** Groups of heads with masks of their own, at most. */
+enum { HEED_MAX_HEAD_MASKS = 64 };
 
 /** The most that a pass is to be bound to; all at least 0. */
 typedef struct heed_model_capacity {
@@ -439,6 +442,9 @@ typedef struct heed_model_capacity {
   int hops;          /**< 0: all nodes are wanted; else some may be, heed_model_inputs.n_wanted, of which */
   int64_t ends[HEED_MAX_HOPS + 1]; /**< so many nodes are within 0, 1, ..., hops steps of attention, as
                                         heed_sample.ends; n_nodes beyond */
+  int n_head_masks;  /**< 0, or inputs have so many masks of heads, in place of a mask. Then: */
+  int32_t mask_heads[HEED_MAX_HEAD_MASKS]; /**< the heads of each, as those of the inputs will be */
+  int64_t head_pairs[HEED_MAX_HEAD_MASKS]; /**< and its pairs */
 } heed_model_capacity;
 
 /** Modes of a forward call. */
@@ -510,7 +516,9 @@ HEED_API size_t heed_pass_bytes(const heed_pass *pass);
 HEED_API HEED_CHECKED heed_status heed_model_infer(heed_model *model, const heed_model_inputs *inputs,
                                                    int64_t rows, float *output);
 
-/** How many attention layers there are; of number `index` its name, spec and mask. */
+/** How many attention layers there are; of number `index` its name, spec and mask. Where heads have masks of their own
+ *  each group of a layer's heads is one, one after the other, of the layer's name: the spec's heads are those of the
+ *  group, the mask is the one they see. NULL where there is no such layer. */
 HEED_API int heed_pass_attentions(const heed_pass *pass);
 HEED_API const char *heed_pass_attention(const heed_pass *pass, int index, heed_attention_spec *spec,
                                          const heed_mask **mask);

@@ -162,10 +162,9 @@ HEED_API heed_fit_spec heed_fit_spec_default(void);
 
 /** What is to be learnt: inputs, targets and which rows are for what. All the caller's. */
 typedef struct heed_task {
-  heed_model_inputs inputs;  /**< not read where there is a collection */
+  heed_model_inputs inputs;  /**< where there is a collection only what is of its pairs, as heed_batch_new() takes it */
   const heed_collection *collection; /**< rows are its graphs, taken in batches; NULL: rows are nodes, or, of a
                                           model that pools, the graphs of `inputs` */
-  const heed_mask *mask;     /**< of the collection, as heed_batch_new() takes it; may be NULL */
   heed_targets targets;
   const uint8_t *train;      /**< [rows] */
   const uint8_t *validation; /**< [rows] */
@@ -238,12 +237,12 @@ HEED_API HEED_CHECKED heed_status heed_fit(heed_trainer *trainer, heed_watcher *
                                            void *context, heed_run *run);
 
 /** The output of a model for every graph of a collection, in batches of at most `batch` (0: 64), in EVALUATE mode.
- *  @param mask as in heed_task; NULL where no layer is masked
+ *  @param pairs as heed_batch_new() takes them; NULL where no layer is masked
  *  @param output [graphs, outputs], the caller's
  *  @return any status of heed_batch_new(), heed_pass_reserve() and heed_pass_bind() */
 HEED_API HEED_CHECKED heed_status heed_predict_collection(heed_model *model,
                                                           const heed_collection *collection,
-                                                          const heed_mask *mask, int batch,
+                                                          const heed_model_inputs *pairs, int batch,
                                                           float *output);
 
 /** @}
@@ -287,8 +286,7 @@ typedef struct heed_experiment {
   const heed_model_spec *model;
   const heed_fit_spec *fit;
   heed_model_inputs inputs;
-  const heed_collection *collection; /**< as in heed_task, as is the next */
-  const heed_mask *mask;
+  const heed_collection *collection; /**< as in heed_task */
   heed_targets targets;
   const uint64_t *seeds;
   int n_seeds;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
@@ -32,6 +33,7 @@ typedef struct group {
   heed_attention *plan;
   int64_t pairs;      /* of its mask */
   int64_t first_pair; /* pairs of the groups before it */
+  int64_t first_edge; /* where the features of its pairs begin: there too, or elsewhere */
   int32_t first;      /* head */
   int32_t heads;
 } group;
@@ -41,6 +43,7 @@ struct heed_heads {
   int64_t n_queries, n_keys;
   int n;
   bool backward;
+  bool reserved; /* bound again and again, see heed__heads_reserve() */
   int32_t most; /* heads of the largest group */
   group *groups;
   float *rooms[ROOMS];
@@ -143,45 +146,52 @@ static heed_status check(const heed_attention_spec *spec, int n, const heed_mask
                     (long long)sum, (int)spec->heads);
 }
 
+/* Takes over the pairs of group g; those of the groups before are known. */
+static heed_status count_pairs(heed_heads *heads, int g, const heed_mask *mask) {
+  group *one = heads->groups + g;
+  int64_t end;
+  one->first_pair = g == 0 ? 0 : one[-1].first_pair + one[-1].pairs;
+  one->first_edge = one->first_pair;
+  one->pairs = mask->n_pairs;
+  if (!__builtin_add_overflow(one->first_pair, one->pairs, &end)) return HEED_OK;
+  return heed__fail(HEED_OVERFLOW, "heads: the masks have more than 2^63 - 1 pairs");
+}
+
 static heed_status make_groups(heed_heads *heads, const heed_mask *const *masks,
-                               const int32_t *counts, const heed_kernel *kernels) {
+                               const int32_t *counts, const heed_kernel *kernels, bool whole_rows) {
   int32_t first = 0;
-  int64_t pairs = 0;
   for (int g = 0; g < heads->n; g++) {
     group *one = heads->groups + g;
     heed_attention_spec spec = heads->spec;
-    *one = (group){.pairs = masks[g]->n_pairs, .first_pair = pairs, .first = first, .heads = counts[g]};
+    *one = (group){.first = first, .heads = counts[g]};
     spec.heads = counts[g];
     if (kernels != NULL) spec.kernel = kernels[g];
     spec.seed = seed_of(spec.seed, g);
-    HEED__TRY(heed_attention_new(&one->plan, &spec, masks[g]));
+    HEED__TRY(heads->reserved ? heed__plan_reserve(&one->plan, &spec, masks[g], whole_rows)
+                              : heed_attention_new(&one->plan, &spec, masks[g]));
     if (counts[g] > heads->most) heads->most = counts[g];
     first += counts[g];
-    if (__builtin_add_overflow(pairs, one->pairs, &pairs)) {
-      return heed__fail(HEED_OVERFLOW, "heads: the masks have more than 2^63 - 1 pairs");
-    }
+    HEED__TRY(count_pairs(heads, g, masks[g]));
   }
   return make_rooms(heads, 0, D_OUT);
 }
 
-heed_status heed_heads_new(heed_heads **result, const heed_attention_spec *spec, int groups,
-                           const heed_mask *const *masks, const int32_t *counts) {
-  return heed__heads_new(result, spec, groups, masks, counts, NULL);
-}
-
-heed_status heed__heads_new(heed_heads **result, const heed_attention_spec *spec, int groups,
-                            const heed_mask *const *masks, const int32_t *counts,
-                            const heed_kernel *kernels) {
+static heed_status make(heed_heads **result, const heed_attention_spec *spec, int groups,
+                        const heed_mask *const *masks, const int32_t *counts,
+                        const heed_kernel *kernels, bool reserved, bool whole_rows) {
   *result = NULL;
   HEED__TRY(check(spec, groups, masks, counts));
   heed_heads *heads = heed__alloc_zero(1, sizeof *heads);
   if (heads == NULL) return HEED_NOMEM;
   heads->spec = *spec;
   heads->n = groups;
+  heads->reserved = reserved;
   heads->n_queries = masks[0]->n_queries;
   heads->n_keys = masks[0]->n_keys;
   heads->groups = heed__alloc_zero((size_t)groups, sizeof *heads->groups);
-  heed_status status = heads->groups == NULL ? HEED_NOMEM : make_groups(heads, masks, counts, kernels);
+  heed_status status = heads->groups == NULL
+                           ? HEED_NOMEM
+                           : make_groups(heads, masks, counts, kernels, whole_rows);
   if (status != HEED_OK) {
     heed_heads_free(heads);
     return status;
@@ -190,17 +200,51 @@ heed_status heed__heads_new(heed_heads **result, const heed_attention_spec *spec
   return HEED_OK;
 }
 
-heed_status heed_heads_prepare_backward(heed_heads *heads) {
-  if (heads->backward) return HEED_OK;
-  for (int g = 0; g < heads->n; g++) {
-    HEED__TRY(heed_attention_prepare_backward(heads->groups[g].plan, NULL, NULL));
-  }
+heed_status heed_heads_new(heed_heads **result, const heed_attention_spec *spec, int groups,
+                           const heed_mask *const *masks, const int32_t *counts) {
+  return make(result, spec, groups, masks, counts, NULL, false, false);
+}
+
+heed_status heed__heads_new(heed_heads **result, const heed_attention_spec *spec, int groups,
+                            const heed_mask *const *masks, const int32_t *counts,
+                            const heed_kernel *kernels) {
+  return make(result, spec, groups, masks, counts, kernels, false, false);
+}
+
+heed_status heed__heads_reserve(heed_heads **result, const heed_attention_spec *spec, int groups,
+                                const heed_mask *const *masks, const int32_t *counts,
+                                bool whole_rows) {
+  return make(result, spec, groups, masks, counts, NULL, true, whole_rows);
+}
+
+heed_status heed__heads_rebind(heed_heads *heads, int g, const heed_mask *mask,
+                               const heed_mask *transposed, const int64_t *pairs) {
+  heads->n_queries = mask->n_queries;
+  heads->n_keys = mask->n_keys;
+  HEED__TRY(count_pairs(heads, g, mask));
+  return heed__plan_rebind(heads->groups[g].plan, transposed, pairs);
+}
+
+void heed__heads_edges_from(heed_heads *heads, int g, int64_t first) {
+  heads->groups[g].first_edge = first;
+}
+
+heed_status heed__heads_prepare(heed_heads *heads, int g, const heed_mask *transposed,
+                                const int64_t *pairs) {
+  HEED__TRY(heed_attention_prepare_backward(heads->groups[g].plan, transposed, pairs));
+  if (g + 1 < heads->n) return HEED_OK;
   heed_status status = make_rooms(heads, D_OUT, ROOMS);
   if (status != HEED_OK) {
     free_rooms(heads, D_OUT, ROOMS);
     return status;
   }
   heads->backward = true;
+  return HEED_OK;
+}
+
+heed_status heed_heads_prepare_backward(heed_heads *heads) {
+  if (heads->backward) return HEED_OK;
+  for (int g = 0; g < heads->n; g++) HEED__TRY(heed__heads_prepare(heads, g, NULL, NULL));
   return HEED_OK;
 }
 
@@ -267,7 +311,7 @@ static heed_attention_inputs inputs_of(const heed_heads *heads, const group *one
     own.bias = in->bias + by_pair(heads, one, shared);
     own.bias_heads = shared ? 1 : one->heads;
   }
-  if (in->edges != NULL) own.edges = in->edges + one->first_pair * heads->spec.edge_dim;
+  if (in->edges != NULL) own.edges = in->edges + one->first_edge * heads->spec.edge_dim;
   own.edge_bias = take(heads, one, EDGE_BIAS, in->edge_bias);
   own.edge_key = take(heads, one, EDGE_KEY, in->edge_key);
   own.edge_value = take(heads, one, EDGE_VALUE, in->edge_value);
@@ -287,6 +331,11 @@ static heed_status check_inputs(const heed_heads *heads, const heed_attention_in
 
 heed_status heed_heads_forward(heed_heads *heads, const heed_attention_inputs *inputs,
                                const heed_attention_outputs *outputs) {
+  return heed__heads_forward(heads, inputs, outputs, -1);
+}
+
+heed_status heed__heads_forward(heed_heads *heads, const heed_attention_inputs *inputs,
+                                const heed_attention_outputs *outputs, int only) {
   HEED__TRY(check_inputs(heads, inputs));
   if (outputs->out == NULL) return heed__fail(HEED_ARGUMENT, "heads: out is missing");
   for (int g = 0; g < heads->n; g++) {
@@ -294,7 +343,11 @@ heed_status heed_heads_forward(heed_heads *heads, const heed_attention_inputs *i
     heed_attention_inputs in = inputs_of(heads, one, inputs);
     heed_attention_outputs out = {.out = place(heads, OUT, outputs->out),
                                   .log_sum_exp = place(heads, LOG_SUM_EXP, outputs->log_sum_exp)};
-    if (outputs->weights != NULL) out.weights = outputs->weights + by_pair(heads, one, false);
+    if (only < 0 && outputs->weights != NULL) {
+      out.weights = outputs->weights + by_pair(heads, one, false);
+    } else if (only == g) {
+      out.weights = outputs->weights;
+    }
     HEED__TRY(heed_attention_forward(one->plan, &in, &out));
     put_back(heads, one, OUT, outputs->out);
     put_back(heads, one, LOG_SUM_EXP, outputs->log_sum_exp);

@@ -186,6 +186,9 @@ bool cli_read_mask(const char *text, size_t n, cli_mask *mask);
 /* The mask of a group of heads. */
 cli_mask cli_mask_of_group(const cli_mask *mask, int g);
 
+/* "graph*4", as it stands in the name; the whole name of a mask without groups. */
+void cli_mask_group_name(char name[256], const cli_mask *mask, int g);
+
 /* The mask of a name that is one. */
 cli_mask cli_mask_named(const char *name);
 
@@ -203,6 +206,68 @@ int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph
 int cli_mask_alone(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                    int64_t n_queries, int64_t n_keys);
 
+/* --- Masks of heads (heads.c) --------------------------------------------------------------- */
+
+/* The masks of one attention: of each group of its heads, or one for all. */
+typedef struct cli_masks {
+  int n;
+  heed_mask at[CLI_MOST_GROUPS];
+  int32_t heads[CLI_MOST_GROUPS];
+} cli_masks;
+
+/* What masks are about: a graph, or a collection, or else so many queries and keys. */
+typedef struct cli_mask_source {
+  const heed_data *data;
+  const heed_collection *collection;
+  int64_t n_queries, n_keys;
+} cli_mask_source;
+
+/* Those that `which` names, for the heads of `whose` ("model", "attention"): a group each, or one. What is there is for
+ * cli_masks_free() after failure too. */
+int cli_masks_make(cli_masks *masks, const cli_mask *which, int32_t heads, const char *whose,
+                   const cli_graph *graph, const cli_mask_source *of);
+void cli_masks_free(cli_masks *masks);
+/* One mask as such; it then belongs to them. */
+void cli_masks_take(cli_masks *masks, const heed_mask *mask, int32_t heads);
+
+/* Pairs of all masks; weights, one a pair and head; pairs of the mean head. */
+int64_t cli_masks_pairs(const cli_masks *masks);
+int64_t cli_masks_weights(const cli_masks *masks);
+double cli_masks_mean_pairs(const cli_masks *masks);
+
+/* The pairs that any head sees, of two masks or more; and weights, group after group as the library has them, on those pairs:
+ * [pairs, heads] for free(), 0 where a head does not see a pair. */
+int cli_masks_union(heed_mask *pairs, const cli_masks *masks);
+float *cli_masks_spread(const cli_masks *masks, const heed_mask *pairs, int32_t heads,
+                        const float *weights);
+
+/* What heads `first` and following are computed from, without a bias; for cli_inputs_free(). */
+int cli_inputs_of_heads(cli_inputs *own, const heed_attention_inputs *in,
+                        const heed_attention_spec *spec, int64_t n_queries, int64_t n_keys,
+                        int32_t first, int32_t heads);
+
+/* What they should cost together, and the kernel that AUTO would choose for each. */
+int cli_masks_predict(const cli_masks *masks, const heed_attention_spec *spec,
+                      heed_attention_cost *cost, heed_kernel kernels[CLI_MOST_GROUPS]);
+
+/* "sparse", or "sparse/dense" where groups have others. */
+const char *cli_kernel_names(char *text, size_t size, const heed_kernel *kernels, int n);
+enum { CLI_KERNEL_NAMES = 16 * CLI_MOST_GROUPS };
+
+/* One layer of a pass and its weights [pairs of mask, heads]; where its heads have masks of their own the mask has the
+ * pairs that any of them sees. */
+typedef struct cli_layer {
+  const char *name;
+  heed_attention_spec spec; /* of all its heads */
+  const heed_mask *mask;
+  float *weights;
+  heed_mask own; /* what `mask` is then */
+} cli_layer;
+
+int cli_layers(const heed_pass *pass);
+int cli_layer_take(cli_layer *layer, heed_pass *pass, int number);
+void cli_layer_free(cli_layer *layer);
+
 /* Lets a mask say of every pair which edges stand behind it, if only that there is none: for models that take
  * features of edges. One of none, all zero, stays so. */
 int cli_mask_know_edges(heed_mask *mask);
@@ -214,7 +279,8 @@ int cli_mask_read(heed_mask *mask, cli_inputs *inputs, heed_npz *npz, const char
 /* --- Runs (measure.c) ---------------------------------------------------------------------- */
 
 typedef struct cli_times {
-  heed_attention_cost cost; /* the kernel; and, where AUTO chose it, what was predicted */
+  heed_attention_cost cost; /* where AUTO chose the kernel, what was predicted */
+  heed_kernel kernels[CLI_MOST_GROUPS]; /* of each mask */
   double median;
   double least;
   int64_t peak_extra; /* bytes the library held beyond what it held before: not inputs, outputs */
@@ -224,7 +290,7 @@ typedef struct cli_times {
 void cli_sort_times(double *seconds, int n, double *median);
 
 /* Prepares the attention, computes it once to warm up and `repeat` times by the clock. */
-int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *mask,
+int cli_run(cli_times *times, const heed_attention_spec *spec, const cli_masks *masks,
             const heed_attention_inputs *in, const heed_attention_outputs *out, int repeat);
 
 /* Gets the weights of rows [first, first + block->n_queries) of a mask: pair p of the block has
@@ -258,9 +324,9 @@ void cli_reorder_free(cli_reorder *reorder);
 /* What a forward pass reads of a key. */
 int64_t cli_row_bytes(const heed_attention_spec *spec);
 
-/* As cli_run() on `mask`, computed in the other order; inputs and outputs have the caller's. */
+/* As cli_run() on `masks`, of which one alone may have another order; inputs and outputs have the caller's. */
 int cli_run_reordered(cli_times *times, const cli_reorder *reorder, const heed_attention_spec *spec,
-                      const heed_mask *mask, const heed_attention_inputs *in,
+                      const cli_masks *masks, const heed_attention_inputs *in,
                       const heed_attention_outputs *out, int repeat);
 
 /* Adds which order it was and how long it took. */

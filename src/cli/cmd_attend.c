@@ -164,7 +164,9 @@ typedef struct attend {
   heed_data *data; /* NULL for GRAPH '-' */
   heed_npz *npz;   /* NULL without --input */
   heed_attention_spec spec;
-  heed_mask mask;
+  cli_masks masks;
+  heed_mask together;    /* the pairs that any head sees, where there are several masks */
+  const heed_mask *mask; /* these, or the only mask */
   bool mask_from_input;
   cli_inputs inputs;
   cli_reorder reorder;
@@ -199,6 +201,24 @@ static int check_mask_options(const attend *run) {
   return CLI_OK;
 }
 
+static int make_masks(attend *run, int64_t n_queries, int64_t n_keys) {
+  const attend_input *options = run->options;
+  run->mask = &run->masks.at[0];
+  if (run->mask_from_input) {
+    heed_mask mask;
+    if (cli_mask_read(&mask, &run->inputs, run->npz, options->input, n_queries, n_keys)) return CLI_FAILED;
+    cli_masks_take(&run->masks, &mask, run->spec.heads);
+    return CLI_OK;
+  }
+  const cli_mask_source of = {.data = run->data, .n_queries = n_queries, .n_keys = n_keys};
+  if (cli_masks_make(&run->masks, &options->mask, run->spec.heads, "attention", &options->graph, &of)) {
+    return CLI_FAILED;
+  }
+  if (run->masks.n == 1) return CLI_OK;
+  run->mask = &run->together;
+  return cli_masks_union(&run->together, &run->masks);
+}
+
 static int open_inputs(attend *run) {
   const attend_input *options = run->options;
   int64_t n_queries = -1, n_keys = -1;
@@ -223,34 +243,35 @@ static int open_inputs(attend *run) {
       return CLI_FAILED;
     }
   }
-  if (run->mask_from_input) {
-    return cli_mask_read(&run->mask, &run->inputs, run->npz, options->input, n_queries, n_keys);
-  }
-  if (run->data == NULL) {
-    return cli_mask_alone(&run->mask, &options->mask, &options->graph, n_queries, n_keys);
-  }
-  return cli_mask_make(&run->mask, &options->mask, &options->graph, run->data);
+  return make_masks(run, n_queries, n_keys);
 }
 
 static int make_bias(attend *run) {
   const attend_input *options = run->options;
   cli_inputs *inputs = &run->inputs;
+  if (run->npz != NULL && run->masks.n > 1 && heed_npz_find(run->npz, "bias") != NULL) {
+    return cli_fail("%s: a bias of pairs, but the mask %s has pairs of its own for %d groups of heads",
+                    options->input, options->mask.name, run->masks.n);
+  }
   if (run->npz != NULL &&
-      cli_inputs_read_bias(inputs, run->npz, run->spec.heads, run->mask.n_pairs)) {
+      cli_inputs_read_bias(inputs, run->npz, run->spec.heads, run->mask->n_pairs)) {
     return CLI_FAILED;
   }
   if (options->edge_weight == NULL) return CLI_OK;
   if (inputs->in.bias != NULL) {
     return cli_fail("%s has a bias, and --edge-weight asks for another", options->input);
   }
-  float *bias = cli_floats(run->mask.n_pairs, 1, 1);
+  float *bias = cli_floats(cli_masks_pairs(&run->masks), 1, 1);
   if (bias == NULL) return CLI_FAILED;
   inputs->made[inputs->n_made++] = bias;
   inputs->in.bias = bias;
   inputs->in.bias_heads = 1;
-  heed_status status = heed_graph_bias(heed_data_graph(run->data), &run->mask,
-                                       options->edge_weight, options->edge_weight_kind, bias);
-  return cli_check(status, options->graph.source);
+  for (int g = 0; g < run->masks.n; bias += run->masks.at[g++].n_pairs) {
+    heed_status status = heed_graph_bias(heed_data_graph(run->data), &run->masks.at[g],
+                                         options->edge_weight, options->edge_weight_kind, bias);
+    if (cli_check(status, options->graph.source)) return CLI_FAILED;
+  }
+  return CLI_OK;
 }
 
 /* Dense tiles read all keys in turn; and what dropout drops goes by the numbers of pairs, which only
@@ -258,23 +279,34 @@ static int make_bias(attend *run) {
 static int make_order(attend *run) {
   const attend_input *options = run->options;
   heed_order asked = options->reorder;
-  bool fixed = run->spec.kernel == HEED_KERNEL_DENSE || run->spec.dropout > 0;
+  bool fixed = run->spec.kernel == HEED_KERNEL_DENSE || run->spec.dropout > 0 || run->masks.n > 1;
   if (asked == HEED_ORDER_AUTO && fixed) asked = HEED_ORDER_NONE;
-  return cli_reorder_make(&run->reorder, asked, &run->mask, cli_row_bytes(&run->spec),
+  if (asked != HEED_ORDER_NONE && run->masks.n > 1) {
+    return cli_fail("--reorder %s: of one mask, not of %d masks of heads", heed_order_name(asked),
+                    run->masks.n);
+  }
+  return cli_reorder_make(&run->reorder, asked, run->mask, cli_row_bytes(&run->spec),
                           1.0 + options->repeat);
 }
 
 static int compute(attend *run) {
   const heed_attention_spec *spec = &run->spec;
-  run->out = cli_floats(run->mask.n_queries, spec->heads, spec->value_dim);
+  run->out = cli_floats(run->mask->n_queries, spec->heads, spec->value_dim);
   if (run->out == NULL) return CLI_FAILED;
   if (run->options->weights || run->options->graphml != NULL) {
-    run->weights = cli_floats(run->mask.n_pairs, spec->heads, 1);
+    run->weights = cli_floats(cli_masks_weights(&run->masks), 1, 1);
     if (run->weights == NULL) return CLI_FAILED;
   }
   heed_attention_outputs outputs = {.out = run->out, .weights = run->weights};
-  return cli_run_reordered(&run->times, &run->reorder, spec, &run->mask, &run->inputs.in, &outputs,
-                           run->options->repeat);
+  if (cli_run_reordered(&run->times, &run->reorder, spec, &run->masks, &run->inputs.in, &outputs,
+                        run->options->repeat)) {
+    return CLI_FAILED;
+  }
+  if (run->weights == NULL || run->masks.n == 1) return CLI_OK;
+  float *all = cli_masks_spread(&run->masks, run->mask, spec->heads, run->weights);
+  free(run->weights);
+  run->weights = all;
+  return all != NULL ? CLI_OK : CLI_FAILED;
 }
 
 /* --- The archive --------------------------------------------------------------------------- */
@@ -303,7 +335,7 @@ static int64_t *first_edges(const heed_mask *mask) {
 
 static int write_output(const attend *run) {
   const heed_attention_spec *spec = &run->spec;
-  const heed_mask *mask = &run->mask;
+  const heed_mask *mask = run->mask;
   heed_array arrays[7];
   int n = 0;
   arrays[n++] = array("out", HEED_DTYPE_FLOAT32, 3, mask->n_queries, spec->heads, spec->value_dim,
@@ -375,7 +407,7 @@ static int fill_columns(const attend *run, double *const columns[N_COLUMNS], int
   /* MEAN holds the number of pairs behind an edge until the end. */
   for (int64_t i = 0; i < edges.n_queries; i++) {
     for (int64_t p = edges.indptr[i]; p < edges.indptr[i + 1]; p++) {
-      int64_t pair = find_pair(&run->mask, i, edges.indices[p]);
+      int64_t pair = find_pair(run->mask, i, edges.indices[p]);
       const int64_t *ids;
       const uint8_t *origins;
       int64_t count;
@@ -420,7 +452,8 @@ static int fill_report(heed_report *report, const attend *run) {
   const cli_times *times = &run->times;
   bool automatic = options->kernel == HEED_KERNEL_AUTO;
   heed_mask_stats stats;
-  if (cli_check(heed_mask_statistics(&run->mask, &stats), NULL)) return CLI_FAILED;
+  char kernels[CLI_KERNEL_NAMES];
+  if (cli_check(heed_mask_statistics(run->mask, &stats), NULL)) return CLI_FAILED;
   heed_report_text(report, "graph", "graph", options->graph.source);
   heed_report_text(report, "input", options->input ? "input" : NULL,
                    options->input ? options->input : "projected");
@@ -430,9 +463,9 @@ static int fill_report(heed_report *report, const attend *run) {
     heed_report_text(report, "direction", NULL, cli_direction_name(options->graph.direction));
     heed_report_text(report, "loops", NULL, cli_loops_name(options->graph.loops));
   }
-  heed_report_integer(report, "queries", "queries", run->mask.n_queries);
-  heed_report_integer(report, "keys", "keys", run->mask.n_keys);
-  heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
+  heed_report_integer(report, "queries", "queries", run->mask->n_queries);
+  heed_report_integer(report, "keys", "keys", run->mask->n_keys);
+  heed_report_integer(report, "pairs", "pairs", cli_masks_pairs(&run->masks));
   heed_report_integer(report, "empty_rows", "empty rows", stats.empty_rows);
   heed_report_text(report, "score", "score", heed_score_name(spec->score));
   cli_report_normalizer(report, spec->normalizer);
@@ -440,7 +473,8 @@ static int fill_report(heed_report *report, const attend *run) {
   heed_report_integer(report, "key_dim", "key size", spec->key_dim);
   heed_report_integer(report, "value_dim", "value size", spec->value_dim);
   heed_report_number(report, "dropout", NULL, spec->dropout, 4);
-  heed_report_text(report, "kernel", "kernel", heed_kernel_name(times->cost.kernel));
+  heed_report_text(report, "kernel", "kernel",
+                   cli_kernel_names(kernels, sizeof kernels, times->kernels, run->masks.n));
   heed_report_text(report, "kernel_asked", automatic ? "chosen by" : NULL,
                    heed_kernel_name(options->kernel));
   if (automatic && spec->storage == HEED_STORAGE_FLOAT) { /* else there is no choice */
@@ -451,6 +485,14 @@ static int fill_report(heed_report *report, const attend *run) {
   }
   heed_report_text(report, "storage", spec->storage == HEED_STORAGE_FLOAT ? NULL : "keys and values as",
                    heed_storage_name(spec->storage));
+  for (int g = 0; run->masks.n > 1 && g < run->masks.n; g++) {
+    cli_mask group = cli_mask_of_group(&options->mask, g);
+    heed_report *row = heed_report_row(report, "groups", "groups of heads");
+    heed_report_text(row, "mask", "mask", group.name);
+    heed_report_integer(row, "heads", "heads", run->masks.heads[g]);
+    heed_report_integer(row, "pairs", "pairs", run->masks.at[g].n_pairs);
+    heed_report_text(row, "kernel", "kernel", heed_kernel_name(times->kernels[g]));
+  }
   cli_reorder_report(report, &run->reorder);
   heed_report_integer(report, "repeat", "repeats", options->repeat);
   heed_report_seconds(report, "seconds_median", "time, median", times->median);
@@ -514,7 +556,8 @@ int cmd_attend(cli_global *global, int argc, char **argv) {
   free(run.weights);
   heed_report_free(report);
   cli_reorder_free(&run.reorder);
-  heed_mask_free(&run.mask);
+  cli_masks_free(&run.masks);
+  heed_mask_free(&run.together);
   cli_inputs_free(&run.inputs);
   heed_npz_close(run.npz);
   heed_data_free(run.data);

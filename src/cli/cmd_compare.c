@@ -176,7 +176,7 @@ typedef struct compare {
   heed_attention_spec spec;
   cli_inputs inputs;
   int64_t n_nodes;
-  heed_mask masks[CLI_MOST_MASKS];
+  cli_masks masks[CLI_MOST_MASKS];
   heed_mask edges;          /* the graph's own pairs, without added self-loops */
   heed_attention_cost full; /* of full attention */
   float *first;             /* the output under the first mask... */
@@ -221,22 +221,23 @@ static double largest_difference(const float *x, const float *y, int64_t n) {
   return most;
 }
 
-static bool wanted(const compare *run, heed_kernel kernel, const heed_mask *mask) {
+static bool wanted(const compare *run, heed_kernel kernel, const cli_masks *masks) {
   if (kernel != HEED_KERNEL_REFERENCE || run->options->kernels_given) return true;
-  double work = (double)mask->n_pairs * run->spec.heads;
+  double work = (double)cli_masks_weights(masks);
   return work * (run->spec.key_dim + run->spec.value_dim) <= SMALL_WORK;
 }
 
 /* Runs the kernels on one mask, a row of the report each. *ran says whether run->out holds the
  * output of one of them. */
 static int compare_kernels(compare *run, heed_report *report, const char *name,
-                           const heed_mask *mask, const heed_attention_cost *cost, bool *ran) {
+                           const cli_masks *masks, const heed_attention_cost *cost, bool *ran) {
   const compare_input *options = run->options;
   heed_kernel baseline = HEED_KERNEL_AUTO;
   const cli_reorder as_it_is = {.order = HEED_ORDER_NONE};
   cli_reorder reorder;
+  heed_order asked = masks->n > 1 ? HEED_ORDER_NONE : options->reorder; /* of one mask alone */
   *ran = false;
-  if (cli_reorder_make(&reorder, options->reorder, mask, cli_row_bytes(&run->spec),
+  if (cli_reorder_make(&reorder, asked, &masks->at[0], cli_row_bytes(&run->spec),
                        1.0 + options->repeat)) {
     return CLI_FAILED;
   }
@@ -247,11 +248,11 @@ static int compare_kernels(compare *run, heed_report *report, const char *name,
     double difference = NAN, relative = NAN;
     char note[96];
     spec.kernel = options->kernels[k];
-    if (!wanted(run, spec.kernel, mask)) continue;
+    if (!wanted(run, spec.kernel, masks)) continue;
     int repeats = allowed_repeats(run, predicted(cost, spec.kernel), note, sizeof note);
     if (repeats > 0) {
       if (cli_run_reordered(&times, spec.kernel == HEED_KERNEL_SPARSE ? &reorder : &as_it_is, &spec,
-                            mask, &run->inputs.in, &outputs, repeats)) {
+                            masks, &run->inputs.in, &outputs, repeats)) {
         cli_reorder_free(&reorder);
         return CLI_FAILED;
       }
@@ -267,7 +268,7 @@ static int compare_kernels(compare *run, heed_report *report, const char *name,
     heed_report *row = heed_report_row(report, "runs", "kernels");
     heed_report_text(row, "mask", "mask", name);
     heed_report_text(row, "kernel", "kernel", heed_kernel_name(spec.kernel));
-    heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
+    heed_report_integer(row, "pairs", "pairs", cli_masks_pairs(masks));
     heed_report_integer(row, "repeats", "repeats", repeats);
     heed_report_seconds(row, "seconds_median", "time, median", times.median);
     heed_report_seconds(row, "seconds_min", "time, least", times.least);
@@ -291,11 +292,11 @@ static int compare_kernels(compare *run, heed_report *report, const char *name,
 
 /* --- Weights ------------------------------------------------------------------------------- */
 
-/* Sums over the rows of a mask, in the order of the rows. */
+/* Sums over the rows of masks, in the order of the rows, and over the heads that see each. */
 typedef struct weight_sums {
-  int64_t heads;
+  int64_t heads;       /* of the mask at hand */
   double *row_entropy; /* [n_queries] scratch: mean over the heads */
-  int64_t rows;        /* with two keys or more: the others have no entropy */
+  double rows;         /* with two keys or more: the others have no entropy */
   double entropy;
   double log_degree;
   double ratio;        /* of entropy to log(degree) */
@@ -320,17 +321,27 @@ static double row_entropy(const float *weights, int64_t degree, int64_t heads) {
   return sum / (double)heads;
 }
 
-/* The weight that query i gives to the keys of `mask`, mean over the heads; `weights` is its row
- * under the full mask. */
-static double row_share(const heed_mask *mask, int64_t i, const float *weights, int64_t heads) {
-  if (mask->indptr == NULL) return 1;
+/* The weight that `count` heads of query i, from `first` on, give to the keys of `mask`, as a part of what all heads
+ * have to give; `weights` is its row under the full mask. */
+static double row_share(const heed_mask *mask, int64_t i, const float *weights, int64_t heads,
+                        int64_t first, int64_t count) {
+  if (mask->indptr == NULL) return (double)count / (double)heads;
   double sum = 0;
   for (int64_t p = mask->indptr[i]; p < mask->indptr[i + 1]; p++) {
     int64_t j = mask->starts != NULL ? mask->starts[i] + p - mask->indptr[i] : mask->indices[p];
     const float *w = weights + j * heads;
-    for (int64_t h = 0; h < heads; h++) sum += w[h];
+    for (int64_t h = first; h < first + count; h++) sum += w[h];
   }
   return sum / (double)heads;
+}
+
+/* That of heads which see different masks. */
+static double row_shares(const cli_masks *masks, int64_t i, const float *weights, int64_t heads) {
+  double sum = 0;
+  for (int64_t g = 0, first = 0; g < masks->n; first += masks->heads[g++]) {
+    sum += row_share(&masks->at[g], i, weights, heads, first, masks->heads[g]);
+  }
+  return sum;
 }
 
 static void visit_rows(void *context, int64_t first, const heed_mask *block,
@@ -346,16 +357,17 @@ static void visit_rows(void *context, int64_t first, const heed_mask *block,
   for (int64_t i = 0; i < block->n_queries; i++) {
     int64_t degree = block_degree(block, i);
     if (degree > 1) {
-      sums->rows++;
-      sums->entropy += sums->row_entropy[i];
-      sums->log_degree += log((double)degree);
-      sums->ratio += sums->row_entropy[i] / log((double)degree);
+      double heads = (double)sums->heads;
+      sums->rows += heads;
+      sums->entropy += heads * sums->row_entropy[i];
+      sums->log_degree += heads * log((double)degree);
+      sums->ratio += heads * sums->row_entropy[i] / log((double)degree);
     }
     if (sums->run == NULL) continue;
     const float *w = weights + i * block->n_keys * sums->heads;
-    sums->share_edges += row_share(&sums->run->edges, first + i, w, sums->heads);
+    sums->share_edges += row_share(&sums->run->edges, first + i, w, sums->heads, 0, sums->heads);
     for (int m = 0; m < sums->run->options->masks.n; m++) {
-      sums->share[m] += row_share(&sums->run->masks[m], first + i, w, sums->heads);
+      sums->share[m] += row_shares(&sums->run->masks[m], first + i, w, sums->heads);
     }
   }
 }
@@ -368,25 +380,30 @@ static bool affordable(const compare *run, const heed_attention_cost *cost, heed
   return cost->dense_seconds <= run->options->budget;
 }
 
-/* Walks the weights of a mask. Leaves NAN where there is nothing to tell. */
-static int sum_weights(const compare *run, const heed_mask *mask, heed_kernel kernel, bool full,
+/* Walks the weights of each group of heads under its mask. Leaves NAN where there is nothing to tell. */
+static int sum_weights(const compare *run, const cli_masks *masks, heed_kernel kernel, bool full,
                        weight_sums *sums) {
-  heed_attention_spec spec = run->spec;
-  spec.kernel = kernel;
-  *sums = (weight_sums){.heads = spec.heads, .run = full ? run : NULL};
-  sums->row_entropy = malloc(((size_t)mask->n_queries + 1) * sizeof(double));
-  if (sums->row_entropy == NULL) {
-    return cli_fail("out of memory for %lld rows", (long long)mask->n_queries);
+  int64_t n = run->n_nodes;
+  int failed = CLI_OK;
+  *sums = (weight_sums){.run = full ? run : NULL};
+  sums->row_entropy = malloc(((size_t)n + 1) * sizeof(double));
+  if (sums->row_entropy == NULL) return cli_fail("out of memory for %lld rows", (long long)n);
+  for (int32_t g = 0, first = 0; g < masks->n && !failed; first += masks->heads[g++]) {
+    heed_attention_spec spec = run->spec;
+    cli_inputs own;
+    failed = cli_inputs_of_heads(&own, &run->inputs.in, &run->spec, n, n, first, masks->heads[g]);
+    spec.kernel = kernel;
+    sums->heads = spec.heads = masks->heads[g];
+    if (!failed) failed = cli_walk_weights(&spec, &masks->at[g], &own.in, visit_rows, sums);
+    cli_inputs_free(&own);
   }
-  int failed = cli_walk_weights(&spec, mask, &run->inputs.in, visit_rows, sums);
   free(sums->row_entropy);
-  double rows = (double)sums->rows, n = (double)mask->n_queries;
-  sums->entropy = sums->rows ? sums->entropy / rows : NAN;
-  sums->log_degree = sums->rows ? sums->log_degree / rows : NAN;
-  sums->ratio = sums->rows ? sums->ratio / rows : NAN;
-  sums->share_edges = full && n > 0 ? sums->share_edges / n : NAN;
+  sums->entropy = sums->rows > 0 ? sums->entropy / sums->rows : NAN;
+  sums->log_degree = sums->rows > 0 ? sums->log_degree / sums->rows : NAN;
+  sums->ratio = sums->rows > 0 ? sums->ratio / sums->rows : NAN;
+  sums->share_edges = full && n > 0 ? sums->share_edges / (double)n : NAN;
   for (int m = 0; m < CLI_MOST_MASKS; m++) {
-    sums->share[m] = full && n > 0 ? sums->share[m] / n : NAN;
+    sums->share[m] = full && n > 0 ? sums->share[m] / (double)n : NAN;
   }
   return failed;
 }
@@ -426,7 +443,10 @@ static int open_all(compare *run) {
   run->other = cli_floats(run->n_nodes, run->spec.heads, run->spec.value_dim);
   if (run->first == NULL || run->out == NULL || run->other == NULL) return CLI_FAILED;
   for (int m = 0; m < options->masks.n; m++) {
-    if (cli_mask_make(&run->masks[m], &options->masks.at[m], graph, run->data)) return CLI_FAILED;
+    const cli_mask_source of = {.data = run->data};
+    if (cli_masks_make(&run->masks[m], &options->masks.at[m], run->spec.heads, "attention", graph, &of)) {
+      return CLI_FAILED;
+    }
   }
   heed_status status = heed_mask_from_graph(&run->edges, heed_data_graph(run->data),
                                             graph->direction, HEED_LOOPS_KEEP);
@@ -446,21 +466,25 @@ static int walk_full(const compare *run, weight_sums *sums, bool *walked) {
   for (int m = 0; m < CLI_MOST_MASKS; m++) sums->share[m] = NAN;
   if (!*walked) return CLI_OK;
   if (cli_check(heed_mask_full(&full, run->n_nodes, run->n_nodes), NULL)) return CLI_FAILED;
-  int failed = sum_weights(run, &full, kernel, true, sums);
-  heed_mask_free(&full);
+  cli_masks masks;
+  cli_masks_take(&masks, &full, run->spec.heads);
+  int failed = sum_weights(run, &masks, kernel, true, sums);
+  cli_masks_free(&masks);
   return failed;
 }
 
 static int compare_mask(compare *run, heed_report *report, int m, const weight_sums *full) {
   const char *name = run->options->masks.at[m].name;
-  const heed_mask *mask = &run->masks[m];
+  const cli_masks *masks = &run->masks[m];
   heed_attention_cost cost;
+  heed_kernel kernels[CLI_MOST_GROUPS];
+  char names[CLI_KERNEL_NAMES];
   weight_sums sums = {.entropy = NAN, .log_degree = NAN, .ratio = NAN};
   double agreement = NAN, n = (double)run->n_nodes;
   heed_kernel kernel;
   bool ran;
-  if (cli_check(heed_attention_predict(&run->spec, mask, &cost), name)) return CLI_FAILED;
-  if (compare_kernels(run, report, name, mask, &cost, &ran)) return CLI_FAILED;
+  if (cli_masks_predict(masks, &run->spec, &cost, kernels)) return CLI_FAILED;
+  if (compare_kernels(run, report, name, masks, &cost, &ran)) return CLI_FAILED;
   if (ran && m == 0) {
     memcpy(run->first, run->out, (size_t)out_size(run) * sizeof(float));
     run->first_there = true;
@@ -469,24 +493,24 @@ static int compare_mask(compare *run, heed_report *report, int m, const weight_s
     agreement = mean_cosine(run->first, run->out, run->n_nodes,
                             (int64_t)run->spec.heads * run->spec.value_dim);
   }
-  if (heed_mask_is_full(mask)) {
+  if (masks->n == 1 && heed_mask_is_full(&masks->at[0])) {
     sums = *full;
   } else if (affordable(run, &cost, &kernel)) {
-    if (sum_weights(run, mask, kernel, false, &sums)) return CLI_FAILED;
+    if (sum_weights(run, masks, kernel, false, &sums)) return CLI_FAILED;
   }
   heed_report *row = heed_report_row(report, "masks", "weights and outputs");
   heed_report_text(row, "mask", "mask", name);
-  heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
-  heed_report_number(row, "mean_degree", "mean degree", n > 0 ? (double)mask->n_pairs / n : NAN,
-                     4);
+  double pairs = cli_masks_mean_pairs(masks);
+  heed_report_integer(row, "pairs", "pairs", cli_masks_pairs(masks));
+  heed_report_number(row, "mean_degree", "mean degree", n > 0 ? pairs / n : NAN, 4);
   heed_report_number(row, "entropy", "entropy", sums.entropy, 4);
   heed_report_number(row, "log_degree", "log(degree)", sums.log_degree, 4);
   heed_report_number(row, "entropy_ratio", "ratio", sums.ratio, 4);
   heed_report_number(row, "full_share", "share of full", full->share[m], 4);
   heed_report_number(row, "uniform_share", "if uniform",
-                     n > 0 ? (double)mask->n_pairs / (n * n) : NAN, 4);
+                     n > 0 ? pairs / (n * n) : NAN, 4);
   heed_report_number(row, "agreement", "agreement", agreement, 4);
-  heed_report_text(row, "auto", "auto", heed_kernel_name(cost.kernel));
+  heed_report_text(row, "auto", "auto", cli_kernel_names(names, sizeof names, kernels, masks->n));
   return CLI_OK;
 }
 
@@ -570,7 +594,7 @@ int cmd_compare(cli_global *global, int argc, char **argv) {
   int failed = cli_check(heed_report_new(&report), NULL);
   if (!failed) failed = compare_all(&run, report);
   if (!failed) failed = cli_report(report, global, NULL);
-  for (int m = 0; m < options.masks.n; m++) heed_mask_free(&run.masks[m]);
+  for (int m = 0; m < options.masks.n; m++) cli_masks_free(&run.masks[m]);
   heed_mask_free(&run.edges);
   cli_inputs_free(&run.inputs);
   free(run.first);

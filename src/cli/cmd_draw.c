@@ -371,7 +371,7 @@ static int open_model(draw *run) {
 /* The layer asked for, or the last masked one, or the last; before pooling. -1: none. */
 static int choose_layer(const draw *run) {
   const heed_model_spec *spec = run->spec;
-  int n = heed_pass_attentions(run->pass), chosen = run->options->layer;
+  int n = cli_layers(run->pass), chosen = run->options->layer;
   if (spec->kind == HEED_MODEL_TRANSFORMER) {
     const char *pooled = strchr(spec->blocks, 'P');
     int before = pooled != NULL ? (int)(pooled - spec->blocks) : (int)strlen(spec->blocks);
@@ -396,29 +396,28 @@ static int make_pass(draw *run) {
     return cli_fail("%s: %lld features a node, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)run->spec->features);
   }
-  there = collection != NULL ? heed_collection_edge_features(collection)
-                             : heed_encodings_pair_features(&recipe.encodings);
+  bool quadratic = heed_encodings_pair_features(&recipe.encodings) > 0;
+  there = quadratic ? heed_encodings_pair_features(&recipe.encodings)
+                    : collection != NULL ? heed_collection_edge_features(collection) : 0;
   if (run->spec->edges != HEED_EDGES_NONE && there != run->spec->edge_features) {
     return cli_fail("%s: %lld features an edge, but %s takes %lld", options->graph.source,
                     (long long)there, options->model, (long long)run->spec->edge_features);
   }
-  if (collection == NULL) {
-    if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task) ||
-        cli_encode_pairs(&run->task, &recipe, &run->mask)) {
-      return CLI_FAILED;
-    }
-    heed_model_inputs inputs =
-        cli_task_inputs(&run->task, run->mask.n_queries > 0 ? &run->mask : NULL);
-    return cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), options->model);
-  }
-  if (cli_collection_mask(&run->mask, &recipe, &options->graph, collection)) return CLI_FAILED;
-  if (run->spec->edges != HEED_EDGES_NONE && cli_mask_know_edges(&run->mask)) return CLI_FAILED;
-  const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
-  if (cli_check(heed_batch_new(&run->batch, collection, mask, 1), NULL) ||
-      cli_check(heed_batch_take(run->batch, &run->graph, 1), NULL)) {
+  if (quadratic) recipe.edges = HEED_EDGES_NONE; /* those of the edges */
+  if (cli_recipe_mask(&run->mask, &recipe, &options->graph, &run->task) ||
+      cli_encode_pairs(&run->task, &recipe, &run->mask)) {
     return CLI_FAILED;
   }
-  const heed_model_inputs *inputs = heed_batch_inputs(run->batch);
+  bool by_edges = run->spec->edges != HEED_EDGES_NONE && !quadratic;
+  if (by_edges && cli_task_know_edges(&run->task, &run->mask)) return CLI_FAILED;
+  heed_model_inputs whole = cli_task_inputs(&run->task, &run->mask), *inputs = &whole;
+  if (collection != NULL) {
+    if (cli_check(heed_batch_new(&run->batch, collection, &whole, 1), NULL) ||
+        cli_check(heed_batch_take(run->batch, &run->graph, 1), NULL)) {
+      return CLI_FAILED;
+    }
+    whole = *heed_batch_inputs(run->batch);
+  }
   return cli_check(heed_pass_new(&run->pass, run->model, inputs, false), options->model);
 }
 
@@ -426,26 +425,25 @@ static int make_pass(draw *run) {
 
 /* The attention of one layer by pair: of one head, or the mean. For free(); `pairs` for
  * heed_mask_free(). */
-static int weights_of(const draw *run, int layer, int head, heed_mask *pairs, double **result) {
-  heed_attention_spec spec;
-  const heed_mask *mask;
-  (void)heed_pass_attention(run->pass, layer, &spec, &mask);
-  if (head >= spec.heads) {
-    return cli_fail("%s: head %d of layer %d, which has %d", run->options->model, head, layer,
-                    (int)spec.heads);
+static int weights_of(const draw *run, int number, int head, heed_mask *pairs, double **result,
+                      int32_t *n_heads) {
+  cli_layer layer;
+  int failed = cli_layer_take(&layer, run->pass, number);
+  int32_t heads = *n_heads = layer.spec.heads;
+  if (!failed && head >= heads) {
+    failed = cli_fail("%s: head %d of layer %d, which has %d", run->options->model, head, number,
+                      (int)heads);
   }
-  float *weights = cli_floats(mask->n_pairs, spec.heads, 1);
-  *result = calloc((size_t)mask->n_pairs + 1, sizeof **result);
-  int failed = weights == NULL || *result == NULL ? CLI_FAILED : CLI_OK;
-  if (!failed) failed = cli_check(heed_pass_attention_weights(run->pass, layer, weights), NULL);
-  if (!failed) failed = cli_check(heed_mask_explicit(pairs, mask), NULL);
-  for (int64_t p = 0; !failed && p < mask->n_pairs; p++) {
-    for (int32_t h = 0; h < spec.heads; h++) {
-      if (head == MEAN || head == h) (*result)[p] += weights[p * spec.heads + h];
+  *result = failed ? NULL : calloc((size_t)layer.mask->n_pairs + 1, sizeof **result);
+  if (!failed && *result == NULL) failed = no_memory(run);
+  if (!failed) failed = cli_check(heed_mask_explicit(pairs, layer.mask), NULL);
+  for (int64_t p = 0; !failed && p < layer.mask->n_pairs; p++) {
+    for (int32_t h = 0; h < heads; h++) {
+      if (head == MEAN || head == h) (*result)[p] += layer.weights[p * heads + h];
     }
-    if (head == MEAN) (*result)[p] /= spec.heads;
+    if (head == MEAN) (*result)[p] /= heads;
   }
-  free(weights);
+  cli_layer_free(&layer);
   return failed;
 }
 
@@ -517,11 +515,7 @@ static int take_weights(draw *run) {
   }
   int failed = CLI_OK;
   if (run->layer >= 0) {
-    heed_attention_spec layer;
-    const heed_mask *mask;
-    (void)heed_pass_attention(run->pass, run->layer, &layer, &mask);
-    run->heads = layer.heads;
-    failed = weights_of(run, run->layer, run->options->head, &pairs, &weights);
+    failed = weights_of(run, run->layer, run->options->head, &pairs, &weights, &run->heads);
     if (!failed) show_edges(run, &pairs, weights);
     if (!failed && pooled == NULL) show_nodes(run, &pairs, weights, 1, "attention received");
   }
@@ -529,7 +523,8 @@ static int take_weights(draw *run) {
     heed_mask_free(&pairs);
     free(weights);
     weights = NULL;
-    failed = weights_of(run, (int)(pooled - spec->blocks), MEAN, &pairs, &weights);
+    int32_t heads;
+    failed = weights_of(run, (int)(pooled - spec->blocks), MEAN, &pairs, &weights, &heads);
     if (!failed) {
       show_nodes(run, &pairs, weights, (double)pairs.n_queries, "weight in the pooling");
     }

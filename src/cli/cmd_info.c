@@ -111,19 +111,19 @@ static void report_attention(heed_report *report, const info_input *input) {
   heed_report_text(attention, "loops", "loops", cli_loops_name(input->graph.loops));
 }
 
-static int report_mask(heed_report *report, const info_input *input, const heed_data *data,
-                       const cli_mask *which) {
+/* A mask, or that of a group of heads. */
+static int report_mask(heed_report *report, const info_input *input, const char *name,
+                       const heed_mask *mask, int32_t heads) {
   heed_attention_spec spec = cli_spec(&input->shape, input->global->seed);
   heed_attention_cost cost;
   heed_mask_stats stats;
-  heed_mask mask;
-  if (cli_mask_make(&mask, which, &input->graph, data)) return CLI_FAILED;
-  int failed = cli_check(heed_mask_statistics(&mask, &stats), which->name);
-  if (!failed) failed = cli_check(heed_attention_predict(&spec, &mask, &cost), which->name);
-  heed_mask_free(&mask);
-  if (failed) return failed;
+  spec.heads = heads;
+  if (cli_check(heed_mask_statistics(mask, &stats), name) ||
+      cli_check(heed_attention_predict(&spec, mask, &cost), name)) {
+    return CLI_FAILED;
+  }
   heed_report *row = heed_report_row(report, "masks", "masks");
-  heed_report_text(row, "mask", "mask", which->name);
+  heed_report_text(row, "mask", "mask", name);
   heed_report_integer(row, "pairs", "pairs", stats.pairs);
   heed_report_number(row, "density", "density", stats.density, 3);
   heed_report_integer(row, "self_pairs", NULL, stats.self_pairs);
@@ -138,6 +138,20 @@ static int report_mask(heed_report *report, const info_input *input, const heed_
   heed_report_bytes(row, "dense_bytes", "dense memory", (int64_t)cost.dense_bytes);
   heed_report_text(row, "auto", "auto", heed_kernel_name(cost.kernel));
   return CLI_OK;
+}
+
+static int report_masks(heed_report *report, const info_input *input, const heed_data *data,
+                        const cli_mask *which) {
+  const cli_mask_source of = {.data = data};
+  cli_masks masks;
+  int failed = cli_masks_make(&masks, which, input->shape.heads, "attention", &input->graph, &of);
+  for (int g = 0; !failed && g < masks.n; g++) {
+    char name[sizeof which->name];
+    cli_mask_group_name(name, which, g);
+    failed = report_mask(report, input, name, &masks.at[g], masks.heads[g]);
+  }
+  cli_masks_free(&masks);
+  return failed;
 }
 
 static int report_machine(heed_report *report) {
@@ -180,7 +194,7 @@ int cmd_info(cli_global *global, int argc, char **argv) {
   if (!failed) failed = report_graph(report, &input, data);
   if (!failed) report_attention(report, &input);
   for (int i = 0; i < input.masks.n && !failed; i++) {
-    failed = report_mask(report, &input, data, &input.masks.at[i]);
+    failed = report_masks(report, &input, data, &input.masks.at[i]);
   }
   if (!failed && input.machine) failed = report_machine(report);
   if (!failed) {

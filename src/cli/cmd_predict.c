@@ -95,8 +95,8 @@ typedef struct predict {
   float *output;
   int32_t *labels;    /* predicted */
   float *probabilities;
-  float **weights; /* of every attention layer */
-  int n_attentions;
+  cli_layer *layers; /* of attention: [n_layers] */
+  int n_layers;
 } predict;
 
 /* --- As it was in training ----------------------------------------------------------------- */
@@ -141,8 +141,7 @@ static int open_all(predict *run) {
 /* --- Predicting ---------------------------------------------------------------------------- */
 
 static int compute(predict *run) {
-  const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
-  heed_model_inputs inputs = cli_task_inputs(&run->task, mask);
+  heed_model_inputs inputs = cli_task_inputs(&run->task, &run->mask);
   if (!run->options->weights) { /* in bounded memory */
     int64_t outputs = heed_model_output_count(run->model);
     run->output = cli_floats(inputs.n_nodes, outputs, 1);
@@ -153,16 +152,13 @@ static int compute(predict *run) {
   if (cli_check(heed_pass_new(&run->pass, run->model, &inputs, false), NULL)) return CLI_FAILED;
   heed_status status = heed_pass_forward(run->pass, HEED_MODE_EVALUATE, 0, 0, &run->logits);
   if (cli_check(status, NULL)) return CLI_FAILED;
-  run->n_attentions = heed_pass_attentions(run->pass);
-  run->weights = calloc((size_t)run->n_attentions + 1, sizeof *run->weights);
-  if (run->weights == NULL) return cli_fail("out of memory for the attention");
-  for (int a = 0; a < run->n_attentions; a++) {
-    heed_attention_spec spec;
-    const heed_mask *of;
-    (void)heed_pass_attention(run->pass, a, &spec, &of);
-    run->weights[a] = cli_floats(of->n_pairs, spec.heads, 1);
-    if (run->weights[a] == NULL ||
-        cli_check(heed_pass_attention_weights(run->pass, a, run->weights[a]), NULL)) {
+  int n = cli_layers(run->pass);
+  run->layers = calloc((size_t)n + 1, sizeof *run->layers);
+  if (run->layers == NULL) return cli_fail("out of memory for the attention");
+  for (run->n_layers = 0; run->n_layers < n; run->n_layers++) {
+    cli_layer *layer = &run->layers[run->n_layers];
+    if (cli_layer_take(layer, run->pass, run->n_layers)) {
+      cli_layer_free(layer);
       return CLI_FAILED;
     }
   }
@@ -201,19 +197,17 @@ static heed_array matrix(const char *name, const heed_matrix *x, const float *da
   return (heed_array){name, HEED_DTYPE_FLOAT32, 2, {x->rows, x->cols}, data};
 }
 
-/* The attention of layer `a`: [pairs, H], or [N, N, H] where every node sees every node. */
-static heed_array attention(const predict *run, int a, char *name, size_t size,
-                            const heed_mask **mask) {
-  heed_attention_spec spec;
-  (void)heed_pass_attention(run->pass, a, &spec, mask);
-  snprintf(name, size, "attention_%d", a);
+/* The attention of a layer: [pairs, H], or [N, N, H] where every node sees every node. */
+static heed_array attention(const cli_layer *layer, int number, char *name, size_t size) {
+  const heed_mask *mask = layer->mask;
+  snprintf(name, size, "attention_%d", number);
   heed_array result = {
-      name, HEED_DTYPE_FLOAT32, 2, {(*mask)->n_pairs, spec.heads}, run->weights[a]};
-  if ((*mask)->indptr == NULL) {
+      name, HEED_DTYPE_FLOAT32, 2, {mask->n_pairs, layer->spec.heads}, layer->weights};
+  if (mask->indptr == NULL) {
     result.n_dims = 3;
-    result.shape[0] = (*mask)->n_queries;
-    result.shape[1] = (*mask)->n_keys;
-    result.shape[2] = spec.heads;
+    result.shape[0] = mask->n_queries;
+    result.shape[1] = mask->n_keys;
+    result.shape[2] = layer->spec.heads;
   }
   return result;
 }
@@ -238,10 +232,9 @@ static int write_output(const predict *run) {
   arrays[n++] = (heed_array){"labels", HEED_DTYPE_INT32, 1, {x->rows}, run->labels};
   arrays[n++] = matrix("probabilities", x, run->probabilities);
   const heed_mask *pairs = NULL;
-  for (int a = 0; a < run->n_attentions && a < MOST; a++) {
-    const heed_mask *mask;
-    arrays[n++] = attention(run, a, names[a], sizeof names[a], &mask);
-    if (mask->indptr != NULL) pairs = mask;
+  for (int a = 0; a < run->n_layers && a < MOST; a++) {
+    arrays[n++] = attention(&run->layers[a], a, names[a], sizeof names[a]);
+    if (run->layers[a].mask->indptr != NULL) pairs = run->layers[a].mask;
   }
   heed_mask listed = {0}; /* one of runs has its keys written out */
   int failed = CLI_OK;
@@ -309,26 +302,24 @@ static int fill_report(heed_report *report, predict *run) {
   heed_report_text(report, "model", "kind", heed_model_kind_name(spec->kind));
   heed_report_integer(report, "nodes", "nodes", run->task.n_nodes);
   heed_report_integer(report, "outputs", "outputs", run->logits.cols);
-  if (run->mask.n_queries > 0 || run->task.n_head_masks > 0) {
+  if (cli_task_masked(&run->task, &run->mask)) {
     heed_report_text(report, "mask", "mask", options->mask.name);
     heed_report_integer(report, "pairs", "pairs", cli_task_pairs(&run->task, &run->mask));
   }
   heed_report_integer(report, "parameters", "parameters", heed_model_parameter_count(run->model));
   if (report_quality(report, run)) return CLI_FAILED;
-  for (int a = 0; a < run->n_attentions; a++) {
-    heed_attention_spec layer;
-    const heed_mask *mask;
+  for (int a = 0; a < run->n_layers; a++) {
+    const cli_layer *layer = &run->layers[a];
     char name[24];
-    const char *of = heed_pass_attention(run->pass, a, &layer, &mask);
     snprintf(name, sizeof name, "attention_%d", a);
     heed_report *row = heed_report_row(report, "attention", "attention");
     heed_report_text(row, "array", "array", name);
-    heed_report_text(row, "layer", "layer", of);
-    heed_report_text(row, "score", "score", heed_score_name(layer.score));
-    cli_report_normalizer(row, layer.normalizer);
-    heed_report_integer(row, "heads", "heads", layer.heads);
-    heed_report_integer(row, "pairs", "pairs", mask->n_pairs);
-    heed_report_flag(row, "full", "full", mask->indptr == NULL);
+    heed_report_text(row, "layer", "layer", layer->name);
+    heed_report_text(row, "score", "score", heed_score_name(layer->spec.score));
+    cli_report_normalizer(row, layer->spec.normalizer);
+    heed_report_integer(row, "heads", "heads", layer->spec.heads);
+    heed_report_integer(row, "pairs", "pairs", layer->mask->n_pairs);
+    heed_report_flag(row, "full", "full", layer->mask->indptr == NULL);
   }
   cli_report_machine(report);
   if (options->output) heed_report_text(report, "output", "written", options->output);
@@ -359,8 +350,8 @@ int cmd_predict(cli_global *global, int argc, char **argv) {
   if (!failed && options.output != NULL) failed = write_output(&run);
   if (!failed) failed = cli_report(report, global, options.output);
   heed_report_free(report);
-  for (int a = 0; run.weights != NULL && a < run.n_attentions; a++) free(run.weights[a]);
-  free(run.weights);
+  for (int a = 0; a < run.n_layers; a++) cli_layer_free(&run.layers[a]);
+  free(run.layers);
   free(run.labels);
   free(run.probabilities);
   heed_pass_free(run.pass);

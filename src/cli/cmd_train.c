@@ -305,7 +305,7 @@ static int fill_report(heed_report *report, const train *run) {
   heed_report_text(report, "model", "model", heed_model_kind_name(options->recipe.model.kind));
   if (report_config(report, run)) return CLI_FAILED;
   cli_task_report(report, &run->task, &options->recipe);
-  if (run->mask.n_queries > 0 || run->task.n_head_masks > 0) {
+  if (cli_task_masked(&run->task, &run->mask)) {
     heed_report_text(report, "mask", "mask", options->recipe.mask.name);
     heed_report_integer(report, "pairs", "pairs", cli_task_pairs(&run->task, &run->mask));
     if (run->task.collection == NULL) {

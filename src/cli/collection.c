@@ -199,8 +199,7 @@ int cli_collection_redraw(cli_task *task, const char *source, const char *kind, 
 
 /* --- Masks --------------------------------------------------------------------------------- */
 
-int cli_collection_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
-                        const heed_collection *collection) {
+int cli_collection_edges(cli_recipe *recipe, const cli_graph *graph, const heed_collection *collection) {
   heed_model_spec *model = &recipe->model;
   int64_t there = heed_collection_edge_features(collection);
   bool masked = model->kind != HEED_MODEL_MLP &&
@@ -210,12 +209,18 @@ int cli_collection_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *gr
     return cli_fail("%s: --edges %s, but there are no edge features", graph->source,
                     heed_edge_use_name((heed_edge_use)recipe->edges));
   }
+  if (heed_encodings_pair_features(&recipe->encodings) > 0 && recipe->edges < 0) {
+    if (there > 0 && masked && by_edges) {
+      return cli_fail("%s: --encoding quadratic has no place beside the %lld features of an edge; --edges none leaves "
+                      "them out", graph->source, (long long)there);
+    }
+    recipe->edges = HEED_EDGES_NONE;
+  }
   if (recipe->edges < 0) recipe->edges = there > 0 ? HEED_EDGES_ADD : HEED_EDGES_NONE;
   if (!masked || !by_edges) recipe->edges = HEED_EDGES_NONE;
   model->edges = (heed_edge_use)recipe->edges;
   model->edge_features = recipe->edges > 0 ? there : 0;
-  *mask = (heed_mask){0};
-  return masked ? cli_collection_mask_make(mask, &recipe->mask, graph, collection) : CLI_OK;
+  return CLI_OK;
 }
 
 /* --- Telling it ---------------------------------------------------------------------------- */

@@ -43,8 +43,9 @@ void cli_encoding_check(const struct argp_state *state, const cli_recipe *recipe
     if (model->kind == HEED_MODEL_MLP) {
       argp_error(state, "--encoding %s is of pairs, and mlp looks at none", word);
     }
-    if (recipe->of_graphs) {
-      argp_error(state, "--encoding %s is of the pairs of one graph, not of a collection", word);
+    if (of_pairs[i] == HEED_ENCODING_QUADRATIC && recipe->edges > 0) {
+      argp_error(state, "--encoding %s has no place beside --edges %s: a pair has features of one kind", word,
+                 heed_edge_use_name((heed_edge_use)recipe->edges));
     }
     if (transformer && strchr(model->blocks, 'M') == NULL) {
       argp_error(state, "--encoding %s is for masked blocks, and --blocks %s has none", word, model->blocks);
@@ -54,17 +55,20 @@ void cli_encoding_check(const struct argp_state *state, const cli_recipe *recipe
 
 /* --- Nodes --------------------------------------------------------------------------------- */
 
-/* [n, C] of the graph, directions and loops left out; for free(). */
+/* The graph, or the graphs side by side, directions and loops left out. */
+static heed_status bare_graph(const cli_task *task, heed_mask *graph) {
+  if (task->collection != NULL) return heed_collection_mask(task->collection, graph);
+  return heed_mask_from_graph(graph, heed_data_graph(task->data), HEED_DIRECTION_ALL, HEED_LOOPS_DROP);
+}
+
+/* [n, C] of that; for free(). */
 static float *encode(const cli_recipe *recipe, const cli_task *task, int64_t columns) {
   const heed_collection *collection = task->collection;
   heed_mask graph;
   float *numbers = cli_floats(task->n_nodes, columns, 1);
   if (numbers == NULL) return NULL;
   heed_matrix to = heed_matrix_view(numbers, task->n_nodes, columns);
-  heed_status status = collection != NULL
-                           ? heed_collection_mask(collection, &graph)
-                           : heed_mask_from_graph(&graph, heed_data_graph(task->data),
-                                                  HEED_DIRECTION_ALL, HEED_LOOPS_DROP);
+  heed_status status = bare_graph(task, &graph);
   if (status == HEED_OK) {
     int64_t n_graphs = collection != NULL ? heed_collection_graphs(collection) : 0;
     const int64_t *ptr = collection != NULL ? heed_collection_graph_ptr(collection) : NULL;
@@ -151,37 +155,55 @@ int cli_encode_nodes(cli_task *task, cli_recipe *recipe) {
 
 /* --- Pairs --------------------------------------------------------------------------------- */
 
+/* What belongs to the pairs of one mask after the other is filled in by a mask at a time. */
+static int encode_masks(cli_task *task, const cli_recipe *recipe, const heed_mask *mask,
+                        const heed_mask *graph) {
+  const heed_collection *collection = task->collection;
+  int64_t n_graphs = collection != NULL ? heed_collection_graphs(collection) : 0, first = 0;
+  const int64_t *ptr = collection != NULL ? heed_collection_graph_ptr(collection) : NULL;
+  for (int g = 0; g < task->heads.n || g < 1; g++) {
+    const heed_mask *one = task->heads.n > 0 ? &task->heads.at[g] : mask;
+    heed_status status = HEED_OK;
+    if (task->pair_classes != NULL) {
+      status = heed_encode_classes(&recipe->encodings, one, graph, n_graphs, ptr,
+                                   task->pair_classes + first);
+    }
+    if (status == HEED_OK && task->edges.data != NULL) {
+      status = heed_encode_features(&recipe->encodings, one, n_graphs, ptr,
+                                    task->edges.data + first * task->edges.cols);
+    }
+    if (cli_check(status, "--encoding")) return CLI_FAILED;
+    first += one->n_pairs;
+  }
+  return CLI_OK;
+}
+
 int cli_encode_pairs(cli_task *task, cli_recipe *recipe, const heed_mask *mask) {
   heed_model_spec *model = &recipe->model;
-  int64_t classes = heed_encodings_classes(&recipe->encodings);
+  int64_t classes = heed_encodings_classes(&recipe->encodings), pairs = cli_task_pairs(task, mask);
   int64_t features = heed_encodings_pair_features(&recipe->encodings);
+  heed_mask graph;
   free(task->pair_classes);
   free(task->edges.data);
   task->pair_classes = NULL;
   task->edges = (heed_matrix){0};
-  if ((classes == 0 && features == 0) || mask->n_queries == 0) return CLI_OK;
+  if ((classes == 0 && features == 0) || !cli_task_masked(task, mask)) return CLI_OK;
   if (classes > 0) {
-    heed_mask graph;
-    task->pair_classes = malloc(((size_t)mask->n_pairs + 1) * sizeof *task->pair_classes);
+    task->pair_classes = malloc(((size_t)pairs + 1) * sizeof *task->pair_classes);
     if (task->pair_classes == NULL) {
-      return cli_fail("out of memory for the classes of %lld pairs", (long long)mask->n_pairs);
+      return cli_fail("out of memory for the classes of %lld pairs", (long long)pairs);
     }
-    heed_status status = heed_mask_from_graph(&graph, heed_data_graph(task->data), HEED_DIRECTION_ALL,
-                                              HEED_LOOPS_DROP);
-    if (status == HEED_OK) {
-      status = heed_encode_classes(&recipe->encodings, mask, &graph, task->pair_classes);
-      heed_mask_free(&graph);
-    }
-    if (cli_check(status, "--encoding")) return CLI_FAILED;
     model->pair_classes = classes;
   }
   if (features > 0) {
-    float *data = cli_floats(mask->n_pairs, features, 1);
+    float *data = cli_floats(pairs, features, 1);
     if (data == NULL) return CLI_FAILED;
-    task->edges = heed_matrix_view(data, mask->n_pairs, features);
-    if (cli_check(heed_encode_features(&recipe->encodings, mask, data), "--encoding")) return CLI_FAILED;
+    task->edges = heed_matrix_view(data, pairs, features);
     model->edge_features = features;
     model->edges = HEED_EDGES_QUADRATIC;
   }
-  return CLI_OK;
+  if (cli_check(bare_graph(task, &graph), "--encoding")) return CLI_FAILED;
+  int failed = encode_masks(task, recipe, mask, &graph);
+  heed_mask_free(&graph);
+  return failed;
 }

@@ -209,7 +209,7 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
       .model = &recipe->model,
       .fit = &recipe->fit,
       .collection = task->collection,
-      .mask = task->collection != NULL ? mask : NULL,
+      .inputs = cli_task_inputs(task, mask),
       .paired = task->paired,
       .targets = task->targets,
       .seeds = seeds,
@@ -220,7 +220,6 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
       .test = task->parts[HEED_PART_TEST],
       .n_splits = task->n_splits,
   };
-  if (task->collection == NULL) experiment.inputs = cli_task_inputs(task, mask);
   if (checkpoint != NULL) {
     experiment.checkpoint = checkpoint->path;
     experiment.checkpoint_every = checkpoint->every;

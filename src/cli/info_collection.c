@@ -130,22 +130,34 @@ static void report_targets(heed_report *report, const heed_collection *collectio
 
 /* --- All of it ----------------------------------------------------------------------------- */
 
-static int report_mask(heed_report *report, const cli_mask *which, const cli_graph *graph,
-                       const heed_collection *collection) {
-  heed_mask mask;
+static int report_mask(heed_report *report, const char *name, const heed_mask *mask) {
   heed_mask_stats stats;
-  if (cli_collection_mask_make(&mask, which, graph, collection)) return CLI_FAILED;
-  int failed = cli_check(heed_mask_statistics(&mask, &stats), which->name);
-  heed_mask_free(&mask);
-  if (failed) return failed;
+  if (cli_check(heed_mask_statistics(mask, &stats), name)) return CLI_FAILED;
   heed_report *row = heed_report_row(report, "masks", "masks");
-  heed_report_text(row, "mask", "mask", which->name);
+  heed_report_text(row, "mask", "mask", name);
   heed_report_integer(row, "pairs", "pairs", stats.pairs);
   heed_report_integer(row, "min_degree", "min degree", stats.min_degree);
   heed_report_number(row, "median_degree", "median degree", stats.median_degree, 4);
   heed_report_number(row, "mean_degree", "mean degree", stats.mean_degree, 4);
   heed_report_integer(row, "max_degree", "max degree", stats.max_degree);
   return CLI_OK;
+}
+
+/* Those of groups of heads one after the other; how many heads there are is the model's to say. */
+static int report_masks(heed_report *report, const cli_mask *which, const cli_graph *graph,
+                        const heed_collection *collection) {
+  const cli_mask_source of = {.collection = collection};
+  int32_t heads = which->n_groups == 0;
+  cli_masks masks;
+  for (int g = 0; g < which->n_groups; g++) heads += which->heads[g];
+  int failed = cli_masks_make(&masks, which, heads, "attention", graph, &of);
+  for (int g = 0; !failed && g < masks.n; g++) {
+    char name[sizeof which->name];
+    cli_mask_group_name(name, which, g);
+    failed = report_mask(report, name, &masks.at[g]);
+  }
+  cli_masks_free(&masks);
+  return failed;
 }
 
 static int fill(heed_report *report, const cli_graph *graph, const cli_mask_list *masks,
@@ -160,7 +172,7 @@ static int fill(heed_report *report, const cli_graph *graph, const cli_mask_list
   report_features(report, collection, false);
   report_features(report, collection, true);
   for (int m = 0; m < masks->n; m++) {
-    if (report_mask(report, &masks->at[m], graph, collection)) return CLI_FAILED;
+    if (report_masks(report, &masks->at[m], graph, collection)) return CLI_FAILED;
   }
   cli_report_machine(report);
   return CLI_OK;

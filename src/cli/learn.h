@@ -108,10 +108,8 @@ typedef struct cli_task {
   heed_matrix edges;
   void **made; /* [n_made] */
   int n_made;
-  int n_head_masks; /* of the last cli_recipe_mask(), where heads have masks of their own */
-  heed_mask head_masks[CLI_MOST_GROUPS];
+  cli_masks heads; /* of the last cli_recipe_mask(), where heads have masks of their own; else none */
   const heed_mask *of_heads[CLI_MOST_GROUPS];
-  int32_t mask_heads[CLI_MOST_GROUPS];
 } cli_task;
 
 /* Opens the data with features to learn from: its own, divided if asked for, or the nodes
@@ -152,6 +150,7 @@ void cli_task_close(cli_task *task);
 cli_task cli_task_variant(const cli_task *task);
 void cli_task_variant_close(cli_task *variant);
 
+/* The inputs, of a collection what is of its pairs; `mask` is that of cli_recipe_mask(). */
 heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask);
 
 /* --- Encodings (encoding.c) ----------------------------------------------------------------- */
@@ -181,10 +180,8 @@ int cli_collection_take(cli_task *task, heed_status status);
 int cli_collection_prepare(cli_task *task, cli_recipe *recipe, const char *source,
                            const cli_runs *runs);
 
-/* The mask a recipe asks for, of all graphs; and its model made to match: edge features where there are
- * pairs that have them. */
-int cli_collection_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
-                        const heed_collection *collection);
+/* Makes the model of a recipe match the pairs: edge features where there are pairs that have them. */
+int cli_collection_edges(cli_recipe *recipe, const cli_graph *graph, const heed_collection *collection);
 
 /* A mask of all graphs by itself. */
 int cli_collection_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
@@ -263,13 +260,17 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
                    const heed_mask *mask, const uint64_t *seeds, int n_seeds, const char *title,
                    cli_history *history, const cli_checkpoint *checkpoint);
 
-/* The mask a recipe asks for; none, all zero, where its model looks at none. A full mask without a
+/* The mask a recipe asks for; none, all zero, where its model looks at none. A full mask of one graph without a
  * kernel of its own gets the dense one. Where heads have masks of their own they are the task's, and
  * cli_task_inputs() has them; `mask` is none then. */
 int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph, cli_task *task);
 
-/* The pairs of the mask, or of those of heads. */
+/* The pairs of the mask, or of those of heads; and whether there is either. */
 int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask);
+bool cli_task_masked(const cli_task *task, const heed_mask *mask);
+
+/* cli_mask_know_edges() for all of them. */
+int cli_task_know_edges(cli_task *task, heed_mask *mask);
 
 /* Whether its splits are folds. */
 bool cli_folds(const cli_recipe *recipe);

@@ -2,7 +2,7 @@
 bin_PROGRAMS += heed
 heed_SOURCES = \
   src/cli/main.c src/cli/cli.h \
-  src/cli/options.c src/cli/inputs.c src/cli/mask.c src/cli/measure.c src/cli/output.c src/cli/reorder.c \
+  src/cli/options.c src/cli/inputs.c src/cli/mask.c src/cli/heads.c src/cli/measure.c src/cli/output.c src/cli/reorder.c \
   src/cli/learn.h src/cli/as_trained.c src/cli/settings.h src/cli/settings.c src/cli/training.c src/cli/presets.c \
   src/cli/task.c src/cli/encoding.c src/cli/collection.c src/cli/experiment.c \
   src/cli/cmd_info.c src/cli/cmd_attend.c src/cli/cmd_compare.c \

@@ -38,6 +38,7 @@ static bool read_groups(cli_mask *mask) {
     mask->needs.features = mask->needs.features || needs.features;
     mask->needs.grid = mask->needs.grid || needs.grid;
     mask->needs.random = mask->needs.random || needs.random;
+    mask->needs.edges = (mask->n_groups == 0 || mask->needs.edges) && needs.edges; /* of every group */
     mask->at[mask->n_groups] = (int)(part - mask->name);
     mask->length[mask->n_groups] = (int)expression;
     mask->heads[mask->n_groups++] = (int32_t)heads;
@@ -65,6 +66,11 @@ cli_mask cli_mask_of_group(const cli_mask *mask, int g) {
   cli_mask one;
   (void)cli_read_mask(mask->name + mask->at[g], (size_t)mask->length[g], &one);
   return one;
+}
+
+void cli_mask_group_name(char name[256], const cli_mask *mask, int g) {
+  const char *from = mask->name + (mask->n_groups > 0 ? mask->at[g] : 0);
+  snprintf(name, 256, "%.*s", (int)strcspn(from, mask->n_groups > 0 ? "/" : ""), from);
 }
 
 cli_mask cli_mask_named(const char *name) {
@@ -105,12 +111,6 @@ void cli_parse_masks(const struct argp_state *state, const char *option, const c
 }
 
 /* --- What they are about ------------------------------------------------------------------- */
-
-static int check_whole(const cli_mask *which, const char *source) {
-  if (which->n_groups == 0) return CLI_OK;
-  return cli_fail("%s: mask %s: heads with masks of their own are for training on one graph", source,
-                  which->name);
-}
 
 /* A source that is a recipe of a grid, such as grid:20x30, has one. The recipe's first side runs fastest. */
 static void find_grid(heed_mask_context *context, const char *source) {
@@ -158,7 +158,6 @@ static int dense_features(const heed_data *data, heed_matrix *features, float **
 
 int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                   const heed_data *data) {
-  if (check_whole(which, graph->source)) return CLI_FAILED;
   int64_t n = heed_data_nodes(data);
   heed_mask_context context = context_of(graph, n, n);
   heed_mask edges = {0};
@@ -186,14 +185,12 @@ int cli_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph
 
 int cli_mask_alone(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                    int64_t n_queries, int64_t n_keys) {
-  if (check_whole(which, graph->source)) return CLI_FAILED;
   heed_mask_context context = context_of(graph, n_queries, n_keys);
   return cli_check(heed_mask_from_expression(mask, which->name, &context), NULL);
 }
 
 int cli_collection_mask_make(heed_mask *mask, const cli_mask *which, const cli_graph *graph,
                              const heed_collection *collection) {
-  if (check_whole(which, graph->source)) return CLI_FAILED;
   int64_t n = heed_collection_nodes(collection);
   heed_mask_context context = context_of(graph, n, n);
   heed_mask edges = {0}, bare;

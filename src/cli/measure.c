@@ -13,34 +13,36 @@ void cli_sort_times(double *seconds, int n, double *median) {
   *median = 0.5 * (seconds[(n - 1) / 2] + seconds[n / 2]);
 }
 
-int cli_run(cli_times *times, const heed_attention_spec *spec, const heed_mask *mask,
+int cli_run(cli_times *times, const heed_attention_spec *spec, const cli_masks *masks,
             const heed_attention_inputs *in, const heed_attention_outputs *out, int repeat) {
   *times = (cli_times){0};
   double *seconds = malloc((size_t)repeat * sizeof *seconds);
   if (seconds == NULL) return cli_fail("out of memory for %d repeats", repeat);
-  heed_attention *plan = NULL;
+  heed_heads *plan = NULL;
+  const heed_mask *of[CLI_MOST_GROUPS];
   int failed = CLI_OK;
+  for (int g = 0; g < masks->n; g++) of[g] = &masks->at[g];
   if (spec->kernel == HEED_KERNEL_AUTO) {
     /* Before the run: measuring the machine needs memory of its own, once. */
-    failed = cli_check(heed_attention_predict(spec, mask, &times->cost), NULL);
+    failed = cli_masks_predict(masks, spec, &times->cost, times->kernels);
   }
   size_t held = heed_memory_held();
   heed_memory_peak_reset();
-  if (!failed) failed = cli_check(heed_attention_new(&plan, spec, mask), NULL);
-  if (!failed) failed = cli_check(heed_attention_forward(plan, in, out), NULL);
+  if (!failed) failed = cli_check(heed_heads_new(&plan, spec, masks->n, of, masks->heads), NULL);
+  if (!failed) failed = cli_check(heed_heads_forward(plan, in, out), NULL);
   for (int r = 0; r < repeat && !failed; r++) {
     double start = heed_seconds();
-    failed = cli_check(heed_attention_forward(plan, in, out), NULL);
+    failed = cli_check(heed_heads_forward(plan, in, out), NULL);
     seconds[r] = heed_seconds() - start;
   }
   if (!failed) {
     size_t peak = heed_memory_peak();
     times->peak_extra = peak > held ? (int64_t)(peak - held) : 0;
-    times->cost.kernel = heed_attention_plan_cost(plan).kernel;
+    for (int g = 0; g < masks->n; g++) times->kernels[g] = heed_heads_plan_cost(plan, g).kernel;
     cli_sort_times(seconds, repeat, &times->median);
     times->least = seconds[0];
   }
-  heed_attention_free(plan);
+  heed_heads_free(plan);
   free(seconds);
   return failed;
 }

@@ -99,13 +99,20 @@ static int open_all(prediction *run) {
                     options->model, (long long)spec->features);
   }
   there = heed_collection_edge_features(collection);
+  bool quadratic = heed_encodings_pair_features(&recipe.encodings) > 0;
+  if (quadratic) there = heed_encodings_pair_features(&recipe.encodings);
   if (spec->edges != HEED_EDGES_NONE && there != spec->edge_features) {
     return cli_fail("%s: %lld features an edge, but %s takes %lld", source, (long long)there,
                     options->model, (long long)spec->edge_features);
   }
   run->graphs = run->task.n_rows;
-  if (cli_collection_mask(&run->mask, &recipe, options->graph, collection)) return CLI_FAILED;
-  return spec->edges != HEED_EDGES_NONE ? cli_mask_know_edges(&run->mask) : CLI_OK;
+  if (quadratic) recipe.edges = HEED_EDGES_NONE; /* those of the edges */
+  if (cli_recipe_mask(&run->mask, &recipe, options->graph, &run->task) ||
+      cli_encode_pairs(&run->task, &recipe, &run->mask)) {
+    return CLI_FAILED;
+  }
+  bool by_edges = spec->edges != HEED_EDGES_NONE && !quadratic;
+  return by_edges ? cli_task_know_edges(&run->task, &run->mask) : CLI_OK;
 }
 
 /* --- Predicting ---------------------------------------------------------------------------- */
@@ -149,13 +156,13 @@ static int number_labels(prediction *run) {
 }
 
 static int compute(prediction *run) {
-  const heed_mask *mask = run->mask.n_queries > 0 ? &run->mask : NULL;
+  heed_model_inputs pairs = cli_task_inputs(&run->task, &run->mask);
   const heed_collection *collection = run->task.collection;
   int64_t outputs = heed_model_output_count(run->model);
   float *x = cli_floats(run->graphs, outputs, 1);
   if (x == NULL) return CLI_FAILED;
   run->outputs = heed_matrix_view(x, run->graphs, outputs);
-  if (cli_check(heed_predict_collection(run->model, collection, mask, 0, x), NULL)) {
+  if (cli_check(heed_predict_collection(run->model, collection, &pairs, 0, x), NULL)) {
     return CLI_FAILED;
   }
   if (run->kind != HEED_TARGET_NUMBER) {
@@ -339,9 +346,9 @@ static int fill_report(heed_report *report, prediction *run) {
   heed_report_text(report, "model", "kind", heed_model_kind_name(spec->kind));
   cli_collection_report(report, run->task.collection);
   heed_report_integer(report, "outputs", "outputs", run->outputs.cols);
-  if (run->mask.n_queries > 0) {
+  if (cli_task_masked(&run->task, &run->mask)) {
     heed_report_text(report, "mask", "mask", options->mask->name);
-    heed_report_integer(report, "pairs", "pairs", run->mask.n_pairs);
+    heed_report_integer(report, "pairs", "pairs", cli_task_pairs(&run->task, &run->mask));
   }
   heed_report_integer(report, "parameters", "parameters", heed_model_parameter_count(run->model));
   if (report_quality(report, run)) return CLI_FAILED;

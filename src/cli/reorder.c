@@ -96,9 +96,12 @@ static int gather_inputs(cli_inputs *inputs, const cli_reorder *reorder,
 }
 
 int cli_run_reordered(cli_times *times, const cli_reorder *reorder, const heed_attention_spec *spec,
-                      const heed_mask *mask, const heed_attention_inputs *in,
+                      const cli_masks *masks, const heed_attention_inputs *in,
                       const heed_attention_outputs *out, int repeat) {
-  if (reorder->order == HEED_ORDER_NONE) return cli_run(times, spec, mask, in, out, repeat);
+  if (reorder->order == HEED_ORDER_NONE) return cli_run(times, spec, masks, in, out, repeat);
+  const heed_mask *mask = &masks->at[0];
+  cli_masks ordered;
+  cli_masks_take(&ordered, &reorder->mask, spec->heads);
   cli_inputs inputs = {.in = *in};
   int64_t width = (int64_t)spec->heads * spec->value_dim;
   int failed = gather_inputs(&inputs, reorder, spec);
@@ -108,7 +111,7 @@ int cli_run_reordered(cli_times *times, const cli_reorder *reorder, const heed_a
                        : cli_floats(mask->n_pairs, spec->heads, 1);
   failed = failed || rows == NULL || (out->weights != NULL && weights == NULL);
   heed_attention_outputs outputs = {.out = rows, .weights = weights};
-  if (!failed) failed = cli_run(times, spec, &reorder->mask, &inputs.in, &outputs, repeat);
+  if (!failed) failed = cli_run(times, spec, &ordered, &inputs.in, &outputs, repeat);
   if (!failed) {
     size_t size = sizeof(float);
     heed_rows_scatter(out->out, rows, reorder->nodes, mask->n_queries, (size_t)width * size);

@@ -37,14 +37,9 @@ int cli_task_open(cli_task *task, const cli_graph *graph, bool normalize) {
   return open_features(task, graph->source, normalize);
 }
 
-static void free_head_masks(cli_task *task) {
-  for (int g = 0; g < task->n_head_masks; g++) heed_mask_free(&task->head_masks[g]);
-  task->n_head_masks = 0;
-}
-
 cli_task cli_task_variant(const cli_task *task) {
   cli_task variant = *task;
-  variant.n_head_masks = 0;
+  variant.heads.n = 0;
   variant.own_dense = (heed_matrix){0};
   variant.own_sparse = (heed_csr){0};
   variant.pair_classes = NULL;
@@ -53,7 +48,7 @@ cli_task cli_task_variant(const cli_task *task) {
 }
 
 void cli_task_variant_close(cli_task *task) {
-  free_head_masks(task);
+  cli_masks_free(&task->heads);
   free(task->own_dense.data);
   free((void *)task->own_sparse.indptr);
   free((void *)task->own_sparse.indices);
@@ -78,18 +73,27 @@ heed_model_inputs cli_task_inputs(const cli_task *task, const heed_mask *mask) {
   return (heed_model_inputs){.n_nodes = task->n_nodes,
                              .dense = task->dense,
                              .sparse = task->sparse,
-                             .mask = mask,
+                             .mask = mask != NULL && mask->n_queries > 0 ? mask : NULL,
                              .edges = task->edges.data != NULL ? &task->edges : NULL,
                              .pair_classes = task->pair_classes,
-                             .n_head_masks = mask == NULL ? task->n_head_masks : 0,
+                             .n_head_masks = task->heads.n,
                              .head_masks = task->of_heads,
-                             .mask_heads = task->mask_heads};
+                             .mask_heads = task->heads.heads};
+}
+
+bool cli_task_masked(const cli_task *task, const heed_mask *mask) {
+  return mask->n_queries > 0 || task->heads.n > 0;
+}
+
+int cli_task_know_edges(cli_task *task, heed_mask *mask) {
+  for (int g = 0; g < task->heads.n; g++) {
+    if (cli_mask_know_edges(&task->heads.at[g])) return CLI_FAILED;
+  }
+  return cli_mask_know_edges(mask);
 }
 
 int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask) {
-  int64_t pairs = mask->n_pairs;
-  for (int g = 0; g < task->n_head_masks; g++) pairs += task->head_masks[g].n_pairs;
-  return pairs;
+  return mask->n_pairs + cli_masks_pairs(&task->heads);
 }
 
 /* Labels as a target for every column. */
@@ -207,40 +211,33 @@ int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source,
 
 /* --- Masks and seeds ----------------------------------------------------------------------- */
 
-static int make_head_masks(cli_task *task, const cli_recipe *recipe, const cli_graph *graph) {
-  const cli_mask *which = &recipe->mask;
-  int64_t heads = 0;
-  for (int g = 0; g < which->n_groups; g++) heads += which->heads[g];
-  if (heads != recipe->model.heads) {
-    return cli_fail("%s: mask %s is for %lld heads, but the model has %d", graph->source, which->name,
-                    (long long)heads, (int)recipe->model.heads);
-  }
-  for (int g = 0; g < which->n_groups; g++) {
-    cli_mask one = cli_mask_of_group(which, g);
-    if (cli_mask_make(&task->head_masks[g], &one, graph, task->data)) return CLI_FAILED;
-    task->of_heads[g] = &task->head_masks[g];
-    task->mask_heads[g] = which->heads[g];
-    task->n_head_masks = g + 1;
-  }
-  return CLI_OK;
+/* Features of pairs need pairs that are written out. */
+static int write_out(heed_mask *mask) {
+  heed_mask full = *mask;
+  if (!heed_mask_is_full(mask)) return CLI_OK;
+  *mask = (heed_mask){0};
+  return cli_check(heed_mask_explicit(mask, &full), "--encoding");
 }
 
 int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
                     cli_task *task) {
   heed_model_spec *model = &recipe->model;
+  cli_masks *masks = &task->heads;
   *mask = (heed_mask){0};
-  free_head_masks(task);
-  if (task->collection != NULL) return cli_collection_mask(mask, recipe, graph, task->collection);
+  cli_masks_free(masks);
+  if (task->collection != NULL && cli_collection_edges(recipe, graph, task->collection)) return CLI_FAILED;
   if (model->kind == HEED_MODEL_MLP) return CLI_OK;
   if (model->kind == HEED_MODEL_TRANSFORMER && strchr(model->blocks, 'M') == NULL) return CLI_OK;
-  if (recipe->mask.n_groups > 0) return make_head_masks(task, recipe, graph);
-  if (cli_mask_make(mask, &recipe->mask, graph, task->data)) return CLI_FAILED;
-  if (heed_mask_is_full(mask) && heed_encodings_pair_features(&recipe->encodings) > 0) {
-    heed_mask full = *mask; /* features of pairs need pairs that are written out */
-    *mask = (heed_mask){0};
-    if (cli_check(heed_mask_explicit(mask, &full), "--encoding")) return CLI_FAILED;
+  const cli_mask_source of = {.data = task->data, .collection = task->collection};
+  if (cli_masks_make(masks, &recipe->mask, model->heads, "model", graph, &of)) return CLI_FAILED;
+  for (int g = 0; g < masks->n; g++) {
+    task->of_heads[g] = &masks->at[g];
+    if (heed_encodings_pair_features(&recipe->encodings) > 0 && write_out(&masks->at[g])) return CLI_FAILED;
   }
-  if (heed_mask_is_full(mask) && model->kernel == HEED_KERNEL_AUTO) {
+  if (recipe->mask.n_groups > 0) return CLI_OK;
+  *mask = masks->at[0]; /* the caller's from here on */
+  masks->n = 0;
+  if (task->collection == NULL && heed_mask_is_full(mask) && model->kernel == HEED_KERNEL_AUTO) {
     model->kernel = HEED_KERNEL_DENSE;
   }
   return CLI_OK;

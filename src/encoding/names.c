@@ -185,38 +185,46 @@ int64_t heed_encodings_pair_features(const heed_encodings *encodings) {
 
 /* --- Filling ------------------------------------------------------------------------------- */
 
-/* The places of the nodes of a word with a grid, for heed__free(); NULL of a line. */
-static heed_status places(const heed_encoding *e, int64_t n, int32_t **coordinates) {
+/* The places of the nodes of a word with a grid, which every graph has as many nodes as, for heed__free(); NULL of a
+ * line. */
+static heed_status places(const heed_encoding *e, int64_t n, int64_t n_graphs,
+                          const int64_t *graph_ptr, int32_t **coordinates) {
+  int64_t whole[2] = {0, n}, sizes[2] = {e->grid[0], e->grid[1]};
+  const int64_t *ptr = n_graphs > 0 ? graph_ptr : whole;
   *coordinates = NULL;
   if (e->grid[0] == 0) return HEED_OK;
-  int64_t sizes[2] = {e->grid[0], e->grid[1]};
-  if (sizes[0] * sizes[1] != n) {
-    return heed__fail(HEED_SHAPE, "encoding %s: a grid %lldx%lld has %lld places, not %lld nodes",
+  for (int64_t g = 0; g < (n_graphs > 0 ? n_graphs : 1); g++) {
+    char which[40] = "";
+    if (sizes[0] * sizes[1] == ptr[g + 1] - ptr[g]) continue;
+    if (n_graphs > 0) snprintf(which, sizeof which, ", as graph %lld has", (long long)g);
+    return heed__fail(HEED_SHAPE, "encoding %s: a grid %lldx%lld has %lld places, not %lld nodes%s",
                       words[e->kind].name, (long long)sizes[0], (long long)sizes[1],
-                      (long long)(sizes[0] * sizes[1]), (long long)n);
+                      (long long)(sizes[0] * sizes[1]), (long long)(ptr[g + 1] - ptr[g]), which);
   }
   *coordinates = heed__alloc((size_t)n, 2 * sizeof **coordinates);
   if (*coordinates == NULL) return HEED_NOMEM;
-  return heed_grid_coordinates(2, sizes, *coordinates);
+  for (int64_t g = 0; g < (n_graphs > 0 ? n_graphs : 1); g++) {
+    HEED__TRY(heed_grid_coordinates(2, sizes, *coordinates + 2 * ptr[g]));
+  }
+  return HEED_OK;
 }
 
 static heed_status sinusoidal(const heed_encoding *e, int64_t n_graphs, const int64_t *graph_ptr,
                               const heed_matrix *to) {
   int64_t whole[2] = {0, to->rows};
-  if (n_graphs == 0) graph_ptr = whole;
-  for (int64_t g = 0; g < (n_graphs > 0 ? n_graphs : 1); g++) {
+  const int64_t *ptr = n_graphs > 0 ? graph_ptr : whole;
+  int32_t *coordinates;
+  heed_status status = places(e, to->rows, n_graphs, graph_ptr, &coordinates);
+  for (int64_t g = 0; status == HEED_OK && g < (n_graphs > 0 ? n_graphs : 1); g++) {
     heed_matrix rows = *to;
-    int32_t *coordinates;
-    rows.rows = graph_ptr[g + 1] - graph_ptr[g];
-    rows.data = to->data + graph_ptr[g] * to->stride;
-    HEED__TRY(places(e, rows.rows, &coordinates));
-    heed_status status = coordinates == NULL
-                             ? heed_encode_sinusoidal(&rows, NULL, ROTARY_BASE)
-                             : heed_encode_sinusoidal_grid(&rows, coordinates, 2, ROTARY_BASE);
-    heed__free(coordinates);
-    HEED__TRY(status);
+    rows.rows = ptr[g + 1] - ptr[g];
+    rows.data = to->data + ptr[g] * to->stride;
+    status = coordinates == NULL
+                 ? heed_encode_sinusoidal(&rows, NULL, ROTARY_BASE)
+                 : heed_encode_sinusoidal_grid(&rows, coordinates + 2 * ptr[g], 2, ROTARY_BASE);
   }
-  return HEED_OK;
+  heed__free(coordinates);
+  return status;
 }
 
 heed_status heed_encode_nodes(const heed_encodings *encodings, const heed_mask *graph,
@@ -241,7 +249,8 @@ heed_status heed_encode_nodes(const heed_encodings *encodings, const heed_mask *
 }
 
 heed_status heed_encode_classes(const heed_encodings *encodings, const heed_mask *mask,
-                                const heed_mask *graph, int32_t *classes) {
+                                const heed_mask *graph, int64_t n_graphs, const int64_t *graph_ptr,
+                                int32_t *classes) {
   const heed_encoding *relative = heed_encodings_find(encodings, HEED_ENCODING_RELATIVE);
   const heed_encoding *distance = heed_encodings_find(encodings, HEED_ENCODING_DISTANCE);
   if (heed_encodings_classes(encodings) > INT32_MAX) {
@@ -251,7 +260,7 @@ heed_status heed_encode_classes(const heed_encodings *encodings, const heed_mask
   int32_t *coordinates = NULL, *second = NULL;
   heed_status status = HEED_OK;
   if (relative != NULL) {
-    status = places(relative, mask->n_queries, &coordinates);
+    status = places(relative, mask->n_queries, n_graphs, graph_ptr, &coordinates);
     if (status == HEED_OK) {
       status = heed_pairs_offset(mask, coordinates, axes_of(relative), relative->size, classes);
     }
@@ -270,11 +279,11 @@ heed_status heed_encode_classes(const heed_encodings *encodings, const heed_mask
 }
 
 heed_status heed_encode_features(const heed_encodings *encodings, const heed_mask *mask,
-                                 float *features) {
+                                 int64_t n_graphs, const int64_t *graph_ptr, float *features) {
   const heed_encoding *e = heed_encodings_find(encodings, HEED_ENCODING_QUADRATIC);
   int32_t *coordinates;
   if (e == NULL) return HEED_OK;
-  HEED__TRY(places(e, mask->n_queries, &coordinates));
+  HEED__TRY(places(e, mask->n_queries, n_graphs, graph_ptr, &coordinates));
   heed_status status = heed_pairs_quadratic(mask, coordinates, axes_of(e), features);
   heed__free(coordinates);
   return status;

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "attention/heads.h"
-#include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "mask/mask.h"
@@ -70,32 +69,6 @@ static void find_forms(heed__plan *p) {
   }
 }
 
-static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
-  const char *name = NULL;
-  for (int l = 0; l < pass->model->n_layers; l++) {
-    const heed__layer *layer = pass->model->layers + l;
-    if (pass->steps[l].live && layer->edges != HEED_EDGES_NONE) name = layer->name;
-  }
-  pass->edges = NULL;
-  if (name == NULL) return HEED_OK;
-  const heed_matrix *edges = in->edges;
-  if (edges == NULL || heed_mask_is_full(in->mask)) {
-    return heed__fail(HEED_ARGUMENT, "pass: layer %s takes the features of pairs: %s", name,
-                      edges == NULL ? "edges are not there" : "a full mask has none");
-  }
-  if (edges->rows != in->mask->n_pairs || edges->cols != pass->model->edge_features ||
-      (edges->stride != edges->cols && edges->rows > 1) ||
-      (edges->data == NULL && edges->rows > 0)) {
-    return heed__fail(HEED_SHAPE,
-                      "pass: edges [%lld, %lld] with stride %lld, but %lld pairs and a model of %lld "
-                      "features a pair",
-                      (long long)edges->rows, (long long)edges->cols, (long long)edges->stride,
-                      (long long)in->mask->n_pairs, (long long)pass->model->edge_features);
-  }
-  pass->edges = edges->data;
-  return HEED_OK;
-}
-
 /* The pairs of a mask alone. */
 static heed_mask pairs_of(const heed_mask *mask) {
   heed_mask pairs = {0};
@@ -105,6 +78,54 @@ static heed_mask pairs_of(const heed_mask *mask) {
   pairs.origins = NULL;
   pairs.owned = NULL;
   return pairs;
+}
+
+/* The masks of the inputs, as groups of heads. */
+static void take_groups(heed_pass *pass, const heed_model_inputs *in) {
+  int64_t first = 0;
+  for (int g = 0; g < pass->n_groups; g++) {
+    const heed_mask *mask = in->n_head_masks > 0 ? in->head_masks[g] : in->mask;
+    bool full = mask != NULL && heed_mask_is_full(mask);
+    pass->groups[g] = (heed__group){.mask = pairs_of(mask),
+                                    .heads = in->n_head_masks > 0 ? in->mask_heads[g] : 0,
+                                    .first_pair = first,
+                                    .full_nodes = full ? in->n_nodes : 0};
+    first += pass->groups[g].mask.n_pairs;
+  }
+}
+
+int64_t heed__pass_pairs(const heed_pass *pass) {
+  const heed__group *last = pass->groups + pass->n_groups - 1;
+  return last->first_pair + last->mask.n_pairs;
+}
+
+static heed_status take_edges(heed_pass *pass, const heed_model_inputs *in) {
+  const char *name = NULL;
+  bool full = false;
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    const heed__layer *layer = pass->model->layers + l;
+    if (pass->steps[l].live && layer->edges != HEED_EDGES_NONE) name = layer->name;
+  }
+  pass->edges = NULL;
+  if (name == NULL) return HEED_OK;
+  const heed_matrix *edges = in->edges;
+  for (int g = 0; g < pass->n_groups; g++) full = full || pass->groups[g].full_nodes > 0;
+  int64_t pairs = heed__pass_pairs(pass);
+  if (edges == NULL || full) {
+    return heed__fail(HEED_ARGUMENT, "pass: layer %s takes the features of pairs: %s", name,
+                      edges == NULL ? "edges are not there" : "a full mask has none");
+  }
+  if (edges->rows != pairs || edges->cols != pass->model->edge_features ||
+      (edges->stride != edges->cols && edges->rows > 1) ||
+      (edges->data == NULL && edges->rows > 0)) {
+    return heed__fail(HEED_SHAPE,
+                      "pass: edges [%lld, %lld] with stride %lld, but %lld pairs and a model of %lld "
+                      "features a pair",
+                      (long long)edges->rows, (long long)edges->cols, (long long)edges->stride,
+                      (long long)pairs, (long long)pass->model->edge_features);
+  }
+  pass->edges = edges->data;
+  return HEED_OK;
 }
 
 heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
@@ -118,10 +139,9 @@ heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in) {
                         layer->name);
     }
   }
+  take_groups(pass, in);
   HEED__TRY(take_edges(pass, in));
   HEED__TRY(heed__classes_take(pass, in));
-  /* Of masks of heads the first stands for the shape of all. */
-  pass->mask = pairs_of(in->n_head_masks > 0 ? in->head_masks[0] : in->mask);
   pass->context.cross = pairs_of(in->cross_mask);
   pass->context.own = pairs_of(in->context_mask);
   return HEED_OK;
@@ -157,24 +177,6 @@ heed_status heed__pass_ones(heed_pass *pass) {
   return HEED_OK;
 }
 
-static heed_status reserve_attentions(heed_pass *pass) {
-  for (int l = 0; l < pass->model->n_layers; l++) {
-    const heed__layer *layer = pass->model->layers + l;
-    heed__step *step = pass->steps + l;
-    if (!step->live || layer->kind != HEED__ATTENTION) continue;
-    heed__view *view;
-    HEED__TRY(heed__view_reserve(pass, layer, &view));
-    step->mask = &view->mask;
-    step->view = view;
-    step->spec = layer->spec;
-    /* Whatever graphs there will be: a graph has the same bits in every batch. */
-    if (step->spec.kernel == HEED_KERNEL_AUTO) step->spec.kernel = HEED_KERNEL_SPARSE;
-    HEED__TRY(heed__plan_reserve(&step->plan, &step->spec, step->mask, view->full));
-    if (step->backward) HEED__TRY(heed_attention_prepare_backward(step->plan, NULL, NULL));
-  }
-  return heed__pass_ones(pass);
-}
-
 heed_kernel heed__pass_kernel(const heed_attention_spec *spec, const heed_mask *mask) {
   if (spec->kernel != HEED_KERNEL_AUTO) return spec->kernel;
   if (heed_mask_is_full(mask)) return HEED_KERNEL_DENSE;
@@ -183,54 +185,75 @@ heed_kernel heed__pass_kernel(const heed_attention_spec *spec, const heed_mask *
   return tiles ? HEED_KERNEL_DENSE : HEED_KERNEL_SPARSE;
 }
 
-/* Whether the heads of a layer see different pairs. */
-static bool has_head_masks(const heed_pass *pass, const heed__layer *layer,
-                           const heed_model_inputs *in) {
-  const heed__value *values = pass->model->values;
-  return in->n_head_masks > 0 && layer->scope == HEED_SCOPE_MASKED &&
-         values[layer->inputs[0]].per_graph == 0 && values[layer->inputs[1]].per_graph == 0;
+/* What the groups of a layer's heads look at, and how many they are. */
+typedef struct grouped {
+  const heed_mask *masks[HEED_MAX_HEAD_MASKS];
+  int32_t heads[HEED_MAX_HEAD_MASKS];
+} grouped;
+
+static grouped groups_of(const heed_pass *pass, const heed__layer *layer, heed__step *step) {
+  grouped groups;
+  step->n_views = heed__groups_of(pass, layer);
+  step->mask = &step->views->mask;
+  step->spec = layer->spec;
+  for (int g = 0; g < step->n_views; g++) {
+    groups.masks[g] = &step->views[g].mask;
+    groups.heads[g] = heed__heads_of(pass, layer, g);
+  }
+  return groups;
 }
 
-static heed_status make_heads(heed__step *step, const heed__layer *layer,
-                              const heed_model_inputs *in) {
-  int n = in->n_head_masks;
-  if (layer->relative >= 0) {
-    return heed__fail(HEED_ARGUMENT, "pass: layer %s has a bias of pairs, and its heads masks of their own",
-                      layer->name);
-  }
-  heed_kernel *kernels = heed__alloc((size_t)n, sizeof *kernels);
-  if (kernels == NULL) return HEED_NOMEM;
-  for (int g = 0; g < n; g++) kernels[g] = heed__pass_kernel(&step->spec, in->head_masks[g]);
-  heed_status status =
-      heed__heads_new(&step->heads, &step->spec, n, in->head_masks, in->mask_heads, kernels);
-  heed__free(kernels);
-  if (status == HEED_OK && step->backward) status = heed_heads_prepare_backward(step->heads);
-  if (status == HEED_OK || status == HEED_NOMEM) return status;
+/* Says of which layer it was, where that is not plain. */
+static heed_status of_layer(const heed__layer *layer, const heed__step *step, heed_status status) {
+  if (status == HEED_OK || status == HEED_NOMEM || step->n_views == 1) return status;
   return heed__fail(status, "pass: layer %s: %s", layer->name, heed_message());
 }
 
-static heed_status make_attentions(heed__plan *p, const heed_model_inputs *in) {
-  heed_pass *pass = p->pass;
-  for (int l = 0; l < p->model->n_layers; l++) {
-    const heed__layer *layer = p->model->layers + l;
+static heed_status reserve_attentions(heed_pass *pass) {
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    const heed__layer *layer = pass->model->layers + l;
     heed__step *step = pass->steps + l;
     if (!step->live || layer->kind != HEED__ATTENTION) continue;
-    heed__view *view;
-    HEED__TRY(heed__view_find(pass, layer, &view));
-    step->mask = &view->mask;
-    step->spec = layer->spec;
-    if (has_head_masks(pass, layer, in)) {
-      HEED__TRY(make_heads(step, layer, in));
-      continue;
-    }
-    step->spec.kernel = heed__pass_kernel(&step->spec, step->mask);
-    HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
-    if (step->backward) {
-      HEED__TRY(heed_attention_prepare_backward(
-          step->plan, view->transposed.indptr == NULL ? NULL : &view->transposed, view->pairs));
-    }
+    HEED__TRY(heed__views_reserve(pass, layer, &step->views));
+    grouped groups = groups_of(pass, layer, step);
+    /* Whatever graphs there will be: a graph has the same bits in every batch. */
+    if (step->spec.kernel == HEED_KERNEL_AUTO) step->spec.kernel = HEED_KERNEL_SPARSE;
+    heed_status status = heed__heads_reserve(&step->heads, &step->spec, step->n_views, groups.masks,
+                                             groups.heads, step->views->full);
+    HEED__TRY(of_layer(layer, step, status));
+    if (step->backward) HEED__TRY(heed_heads_prepare_backward(step->heads));
   }
   return heed__pass_ones(pass);
+}
+
+static heed_status make_attention(heed_pass *pass, const heed__layer *layer, heed__step *step) {
+  heed_kernel kernels[HEED_MAX_HEAD_MASKS];
+  HEED__TRY(heed__views_find(pass, layer, &step->views));
+  grouped groups = groups_of(pass, layer, step);
+  for (int g = 0; g < step->n_views; g++) {
+    kernels[g] = heed__pass_kernel(&step->spec, groups.masks[g]);
+  }
+  heed_status status = heed__heads_new(&step->heads, &step->spec, step->n_views, groups.masks,
+                                       groups.heads, kernels);
+  for (int g = 0; status == HEED_OK && g < step->n_views; g++) {
+    const heed__view *view = step->views + g;
+    heed__heads_edges_from(step->heads, g, pass->groups[g].first_pair);
+    if (!step->backward) continue;
+    status = heed__heads_prepare(step->heads, g,
+                                 view->transposed.indptr == NULL ? NULL : &view->transposed,
+                                 view->pairs);
+  }
+  return of_layer(layer, step, status);
+}
+
+static heed_status make_attentions(heed__plan *p) {
+  for (int l = 0; l < p->model->n_layers; l++) {
+    const heed__layer *layer = p->model->layers + l;
+    heed__step *step = p->pass->steps + l;
+    if (!step->live || layer->kind != HEED__ATTENTION) continue;
+    HEED__TRY(make_attention(p->pass, layer, step));
+  }
+  return heed__pass_ones(p->pass);
 }
 
 /* Whether the backward pass needs the transpose of sparse features: of the nodes, of the context. */
@@ -300,11 +323,13 @@ heed_status heed__pass_prepare(heed__plan *p) {
   size_t n = (size_t)p->model->n_values;
   pass->slots = heed__alloc_zero(n, sizeof *pass->slots);
   pass->steps = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->steps);
-  pass->views = heed__alloc_zero((size_t)p->model->n_layers, sizeof *pass->views);
+  pass->views = heed__alloc_zero((size_t)p->model->n_layers * (size_t)pass->n_groups,
+                                 sizeof *pass->views);
+  pass->groups = heed__alloc_zero((size_t)pass->n_groups, sizeof *pass->groups);
   p->uses = heed__alloc_zero(n * 5, sizeof *p->uses);
   p->passed_on = heed__alloc_zero(n * 2, sizeof *p->passed_on);
-  if (pass->slots == NULL || pass->steps == NULL || pass->views == NULL || p->uses == NULL ||
-      p->passed_on == NULL) {
+  if (pass->slots == NULL || pass->steps == NULL || pass->views == NULL || pass->groups == NULL ||
+      p->uses == NULL || p->passed_on == NULL) {
     return HEED_NOMEM;
   }
   p->stays = p->passed_on + n;
@@ -321,6 +346,7 @@ heed_status heed__pass_prepare(heed__plan *p) {
 static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   heed_pass *pass = p->pass;
   take_sets(pass, in);
+  pass->n_groups = in->n_head_masks > 0 ? in->n_head_masks : 1;
   pass->most_values[0] = in->sparse == NULL ? -1 : in->sparse->indptr[in->sparse->rows];
   pass->most_values[1] =
       in->context_sparse == NULL ? -1 : in->context_sparse->indptr[in->context_sparse->rows];
@@ -329,11 +355,11 @@ static heed_status bind_once(heed__plan *p, const heed_model_inputs *in) {
   if (in->wanted != NULL && in->n_head_masks == 0) {
     HEED__TRY(heed__field_order(pass, in->mask, in->wanted));
   }
-  if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->mask, in->n_wanted));
+  if (in->n_wanted > 0) HEED__TRY(heed__field_first(pass, in->n_wanted));
   HEED__TRY(heed__positions_take(pass, in));
   HEED__TRY(heed__flip_reserve(pass));
   heed__flip_take(pass);
-  HEED__TRY(make_attentions(p, in));
+  HEED__TRY(make_attentions(p));
   HEED__TRY(transpose_features(pass));
   HEED__TRY(heed__plan_buffers(p));
   pass->bound = true;
@@ -344,12 +370,14 @@ static heed_status reserve(heed__plan *p, const heed_model_capacity *capacity) {
   heed_pass *pass = p->pass;
   pass->reserved = true;
   pass->capacity = *capacity;
+  pass->n_groups = capacity->n_head_masks > 0 ? capacity->n_head_masks : 1;
   pass->n_nodes = capacity->n_nodes;
   pass->n_graphs = capacity->n_graphs > 0 ? capacity->n_graphs : 1; /* one of all nodes */
   pass->context.n_nodes = capacity->n_context;
   pass->most_values[0] = capacity->n_values > 0 ? capacity->n_values : -1;
   pass->most_values[1] = capacity->n_context_values > 0 ? capacity->n_context_values : -1;
   HEED__TRY(heed__pass_prepare(p));
+  for (int g = 0; g < capacity->n_head_masks; g++) pass->groups[g].heads = capacity->mask_heads[g];
   if (capacity->hops > 0) HEED__TRY(heed__field_reserve(pass));
   HEED__TRY(heed__flip_reserve(pass));
   HEED__TRY(reserve_attentions(pass));
@@ -423,9 +451,6 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   const heed_model *model = pass->model;
   pass->bound = pass->trained = false;
   HEED__TRY(heed__pass_check(model, in));
-  if (in->n_head_masks > 0) {
-    return heed__fail(HEED_ARGUMENT, "pass: masks of heads in a reserved pass");
-  }
   HEED__TRY(heed__pass_check_room(pass, in));
   take_sets(pass, in);
   for (int v = 0; v < model->n_values; v++) {
@@ -433,7 +458,7 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   }
   HEED__TRY(heed__pass_take_mask(pass, in));
   if (pass->capacity.hops > 0) {
-    HEED__TRY(heed__field_bind(pass, in->mask, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
+    HEED__TRY(heed__field_bind(pass, in->n_wanted > 0 ? in->n_wanted : in->n_nodes));
   }
   HEED__TRY(heed__positions_take(pass, in));
   heed__flip_take(pass);
@@ -444,9 +469,11 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
   for (int i = 0; i < pass->n_views; i++) HEED__TRY(heed__view_bind(pass, pass->views + i));
   for (int l = 0; l < model->n_layers; l++) {
     const heed__step *step = pass->steps + l;
-    if (step->plan == NULL) continue;
-    const heed__view *view = step->view;
-    HEED__TRY(heed__plan_rebind(step->plan, &view->transposed, view->pairs));
+    for (int g = 0; step->heads != NULL && g < step->n_views; g++) {
+      const heed__view *view = step->views + g;
+      HEED__TRY(heed__heads_rebind(step->heads, g, &view->mask, &view->transposed, view->pairs));
+      heed__heads_edges_from(step->heads, g, pass->groups[g].first_pair);
+    }
   }
   pass->bound = true;
   return HEED_OK;
@@ -455,7 +482,6 @@ heed_status heed_pass_bind(heed_pass *pass, const heed_model_inputs *in) {
 void heed_pass_free(heed_pass *pass) {
   if (pass == NULL) return;
   for (int l = 0; pass->steps != NULL && l < pass->model->n_layers; l++) {
-    heed_attention_free(pass->steps[l].plan);
     heed_heads_free(pass->steps[l].heads);
   }
   for (int i = 0; i < pass->n_views; i++) {
@@ -465,6 +491,7 @@ void heed_pass_free(heed_pass *pass) {
     for (int a = 0; a < 5; a++) heed__free(pass->views[i].arrays[a]);
   }
   heed__free(pass->views);
+  heed__free(pass->groups);
   heed__free(pass->nodes);
   heed__free(pass->place);
   for (int i = 0; i < 3; i++) heed__free(pass->feature_arrays[i]);

@@ -77,17 +77,20 @@ static heed_status check_head_masks(const heed_model_inputs *in) {
     return heed__fail(HEED_ARGUMENT, "pass: %d masks of heads without the masks or the heads",
                       in->n_head_masks);
   }
-  const char *beside = in->mask != NULL           ? "a mask of all heads"
-                       : in->edges != NULL        ? "features of pairs"
-                       : in->pair_classes != NULL ? "classes of pairs"
-                       : in->n_wanted > 0         ? "first nodes that are wanted"
-                                                  : NULL;
-  if (beside != NULL) return heed__fail(HEED_ARGUMENT, "pass: masks of heads beside %s", beside);
+  if (in->n_head_masks > HEED_MAX_HEAD_MASKS) {
+    return heed__fail(HEED_RANGE, "pass: %d masks of heads, above %d", in->n_head_masks,
+                      HEED_MAX_HEAD_MASKS);
+  }
+  if (in->mask != NULL) return heed__fail(HEED_ARGUMENT, "pass: masks of heads beside a mask of all heads");
+  int64_t pairs = 0;
   for (int g = 0; g < in->n_head_masks; g++) {
     if (in->head_masks[g] == NULL) {
       return heed__fail(HEED_ARGUMENT, "pass: group %d of heads has no mask", g);
     }
     HEED__TRY(check_mask("a mask of heads", in->head_masks[g], in->n_nodes, in->n_nodes));
+    if (__builtin_add_overflow(pairs, in->head_masks[g]->n_pairs, &pairs)) {
+      return heed__fail(HEED_OVERFLOW, "pass: the masks of heads have more than 2^63 - 1 pairs");
+    }
   }
   return HEED_OK;
 }
@@ -126,6 +129,15 @@ heed_status heed__capacity_check(const heed_model *model, const heed_model_capac
   if (capacity->hops < 0 || capacity->hops > HEED_MAX_HOPS) {
     return heed__fail(HEED_RANGE, "pass: a capacity of %d hops, not 0 to %d", capacity->hops,
                       HEED_MAX_HOPS);
+  }
+  if (capacity->n_head_masks < 0 || capacity->n_head_masks > HEED_MAX_HEAD_MASKS) {
+    return heed__fail(HEED_RANGE, "pass: a capacity of %d masks of heads, not 0 to %d",
+                      capacity->n_head_masks, HEED_MAX_HEAD_MASKS);
+  }
+  for (int g = 0; g < capacity->n_head_masks; g++) {
+    if (capacity->head_pairs[g] >= 0 && capacity->mask_heads[g] >= 1) continue;
+    return heed__fail(HEED_RANGE, "pass: a capacity of %lld pairs for group %d of %d heads",
+                      (long long)capacity->head_pairs[g], g, (int)capacity->mask_heads[g]);
   }
   for (int h = 0; capacity->hops > 0 && h <= capacity->hops; h++) {
     int64_t least = h == 0 ? 0 : capacity->ends[h - 1];
@@ -176,6 +188,20 @@ heed_status heed__pass_check_room(const heed_pass *pass, const heed_model_inputs
   if (in->n_graphs > most->n_graphs && in->n_graphs > 1) {
     return heed__fail(HEED_SHAPE, "pass: %lld graphs, but it is reserved for %lld",
                       (long long)in->n_graphs, (long long)most->n_graphs);
+  }
+  if (in->n_head_masks != most->n_head_masks) {
+    return heed__fail(HEED_ARGUMENT, "pass: %d masks of heads, but it is reserved for %d",
+                      in->n_head_masks, most->n_head_masks);
+  }
+  for (int g = 0; g < in->n_head_masks; g++) {
+    if (in->mask_heads[g] != most->mask_heads[g]) {
+      return heed__fail(HEED_ARGUMENT, "pass: group %d of %d heads, but it is reserved for %d", g,
+                        (int)in->mask_heads[g], (int)most->mask_heads[g]);
+    }
+    if (in->head_masks[g]->n_pairs > most->head_pairs[g]) {
+      return heed__fail(HEED_SHAPE, "pass: a mask of %lld pairs for group %d, but it is reserved for %lld",
+                        (long long)in->head_masks[g]->n_pairs, g, (long long)most->head_pairs[g]);
+    }
   }
   if (in->mask != NULL && in->mask->n_pairs > most->n_pairs) {
     return heed__fail(HEED_SHAPE, "pass: a mask of %lld pairs, but it is reserved for %lld",

@@ -163,12 +163,12 @@ static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t ro
     qsort(row, (size_t)(end - from), sizeof *row, ascending);
     indptr[r + 1] = indptr[r] + (end - from);
   }
-  pass->mask = (heed_mask){.n_queries = rows,
+  pass->groups->mask = (heed_mask){.n_queries = rows,
                            .n_keys = pass->n_nodes,
                            .n_pairs = pairs,
                            .indptr = indptr,
                            .indices = indices};
-  return order_pairs(pass, mask, &pass->mask);
+  return order_pairs(pass, mask, &pass->groups->mask);
 }
 
 static heed_status order_dense(heed_pass *pass, int64_t rows) {
@@ -234,20 +234,30 @@ static int most_hops(heed_pass *pass, bool *all) {
   return hops;
 }
 
-/* How many first nodes are within each number of steps of the first n_wanted. */
-static void reach_first(const heed_pass *pass, const heed_mask *mask, int64_t n_wanted, int hops,
-                        int64_t *ends) {
+/* How many first nodes are within each number of steps of the first n_wanted, whichever heads see them. */
+static void reach_first(const heed_pass *pass, int64_t n_wanted, int hops, int64_t *ends) {
   ends[0] = n_wanted;
   for (int h = 1; h <= hops; h++) {
-    int64_t end = ends[h - 1];
-    if (mask != NULL && heed_mask_is_full(mask)) end = pass->n_nodes;
-    for (int64_t r = h == 1 ? 0 : ends[h - 2]; mask != NULL && r < ends[h - 1]; r++) {
-      if (mask->indptr == NULL || mask->indptr[r] == mask->indptr[r + 1]) continue;
-      int64_t last = key_of(mask, r, mask->indptr[r + 1] - 1) + 1;
-      end = last > end ? last : end;
+    int64_t end = ends[h - 1], begin = h == 1 ? 0 : ends[h - 2];
+    for (int g = 0; g < pass->n_groups; g++) {
+      const heed_mask *mask = &pass->groups[g].mask;
+      if (pass->groups[g].full_nodes > 0) end = pass->n_nodes;
+      for (int64_t r = begin; mask->indptr != NULL && r < ends[h - 1]; r++) {
+        if (mask->indptr[r] == mask->indptr[r + 1]) continue;
+        int64_t last = key_of(mask, r, mask->indptr[r + 1] - 1) + 1;
+        end = last > end ? last : end;
+      }
     }
     ends[h] = end;
   }
+}
+
+/* Whether some masked layer's heads see all nodes. */
+static bool some_full(const heed_pass *pass) {
+  for (int g = 0; g < pass->n_groups; g++) {
+    if (pass->groups[g].full_nodes > 0) return true;
+  }
+  return false;
 }
 
 static void take_rows(heed_pass *pass, const int64_t *ends, int known) {
@@ -276,13 +286,13 @@ static heed_status check_first(const heed_pass *pass) {
                     (long long)pass->n_graphs, pools(pass) ? ", which the model pools" : "");
 }
 
-heed_status heed__field_first(heed_pass *pass, const heed_mask *mask, int64_t n_wanted) {
+heed_status heed__field_first(heed_pass *pass, int64_t n_wanted) {
   int64_t ends[MOST_HOPS + 1];
   bool all;
   HEED__TRY(check_first(pass));
-  count_hops(pass, mask == NULL || heed_mask_is_full(mask));
+  count_hops(pass, pass->groups->mask.indptr == NULL || some_full(pass));
   int hops = most_hops(pass, &all);
-  reach_first(pass, mask, n_wanted, hops, ends);
+  reach_first(pass, n_wanted, hops, ends);
   take_rows(pass, ends, hops);
   take_features(pass);
   return HEED_OK;
@@ -298,16 +308,16 @@ heed_status heed__field_reserve(heed_pass *pass) {
   return HEED_OK;
 }
 
-heed_status heed__field_bind(heed_pass *pass, const heed_mask *mask, int64_t n_wanted) {
+heed_status heed__field_bind(heed_pass *pass, int64_t n_wanted) {
   const heed_model_capacity *most = &pass->capacity;
   int64_t ends[MOST_HOPS + 1];
   bool all;
   if (pass->n_graphs != 1) return check_first(pass);
   int hops = most_hops(pass, &all);
-  if (hops > 0 && mask != NULL && heed_mask_is_full(mask)) {
+  if (hops > 0 && some_full(pass)) {
     return heed__fail(HEED_ARGUMENT, "pass: first nodes are wanted under a full mask");
   }
-  reach_first(pass, mask, n_wanted, hops, ends);
+  reach_first(pass, n_wanted, hops, ends);
   for (int h = 0; h <= hops && h <= most->hops; h++) {
     if (ends[h] <= most->ends[h]) continue;
     return heed__fail(HEED_SHAPE, "pass: %lld nodes within %d steps, but it is reserved for %lld",

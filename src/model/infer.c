@@ -4,6 +4,7 @@
  * values, the second everything from the queries on. */
 #include <string.h>
 
+#include "attention/heads.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "model/plan.h"
@@ -29,8 +30,8 @@ typedef struct inference {
   bool *needed;    /* [layers] of the sweep at hand */
   buffer *buffers; /* [values] */
   int n_buffers;
-  int64_t *indptr; /* [rows + 1] of a block of the mask */
-  heed_mask mask;  /* that block */
+  int64_t *indptr; /* [groups, rows + 1] of a block of each mask */
+  heed_mask *masks; /* [groups] these blocks */
   float *output;   /* the caller's */
   int64_t before, most; /* bytes */
   void *room[2];   /* statistics of a norm, edge weights */
@@ -142,37 +143,49 @@ static heed_status place(inference *f, int l) {
   return HEED_OK;
 }
 
-/* Rows [first, first + count) of the mask of a layer. */
-static void cut_mask(inference *f, const heed__layer *layer, int64_t first, int64_t count) {
-  const heed_mask *from = &f->pass->mask;
-  heed_pass *pass = f->pass;
+/* Rows [first, first + count) of the mask of a group of a layer's heads. */
+static void cut_mask(inference *f, const heed__layer *layer, int group, int64_t first, int64_t count) {
+  const heed_mask *from = &f->pass->groups[group].mask;
+  int64_t *indptr = f->indptr + group * (f->rows + 1);
   if (layer->scope == HEED_SCOPE_FULL || from->indptr == NULL) {
-    f->mask = (heed_mask){.n_queries = count, .n_keys = f->n, .n_pairs = count * f->n};
+    f->masks[group] = (heed_mask){.n_queries = count, .n_keys = f->n, .n_pairs = count * f->n};
     return;
   }
   int64_t begin = from->indptr[first];
-  for (int64_t i = 0; i <= count; i++) f->indptr[i] = from->indptr[first + i] - begin;
-  f->mask = (heed_mask){.n_queries = count,
-                        .n_keys = f->n,
-                        .n_pairs = f->indptr[count],
-                        .indptr = f->indptr,
-                        .indices = from->indices == NULL ? NULL : from->indices + begin,
-                        .starts = from->starts == NULL ? NULL : from->starts + first};
-  if (f->in->edges != NULL) pass->edges = f->in->edges->data + begin * f->in->edges->stride;
+  for (int64_t i = 0; i <= count; i++) indptr[i] = from->indptr[first + i] - begin;
+  f->masks[group] = (heed_mask){.n_queries = count,
+                                .n_keys = f->n,
+                                .n_pairs = indptr[count],
+                                .indptr = indptr,
+                                .indices = from->indices == NULL ? NULL : from->indices + begin,
+                                .starts = from->starts == NULL ? NULL : from->starts + first};
 }
 
 static heed_status run_attention(inference *f, int l, int64_t first, int64_t count) {
   const heed__layer *layer = f->model->layers + l;
   heed__step *step = f->pass->steps + l;
-  cut_mask(f, layer, first, count);
-  step->mask = &f->mask;
+  const heed_mask *masks[HEED_MAX_HEAD_MASKS];
+  int32_t heads[HEED_MAX_HEAD_MASKS];
+  heed_kernel kernels[HEED_MAX_HEAD_MASKS];
+  int n = heed__groups_of(f->pass, layer);
   step->spec = layer->spec;
-  step->spec.kernel =
-      heed__pass_kernel(&step->spec, f->mask.indptr == NULL ? &f->mask : &f->pass->mask);
-  HEED__TRY(heed_attention_new(&step->plan, &step->spec, step->mask));
+  for (int g = 0; g < n; g++) {
+    cut_mask(f, layer, g, first, count);
+    masks[g] = f->masks + g;
+    heads[g] = heed__heads_of(f->pass, layer, g);
+    bool full = masks[g]->indptr == NULL;
+    kernels[g] = heed__pass_kernel(&step->spec, full ? masks[g] : &f->pass->groups[g].mask);
+  }
+  step->mask = f->masks;
+  HEED__TRY(heed__heads_new(&step->heads, &step->spec, n, masks, heads, kernels));
+  for (int g = 0; g < n; g++) {
+    const heed__group *group = f->pass->groups + g;
+    int64_t begin = group->mask.indptr == NULL ? 0 : group->mask.indptr[first];
+    heed__heads_edges_from(step->heads, g, group->first_pair + begin);
+  }
   heed_status status = heed__layer_forward(f->pass, l, HEED_MODE_EVALUATE);
-  heed_attention_free(step->plan);
-  step->plan = NULL;
+  heed_heads_free(step->heads);
+  step->heads = NULL;
   return status;
 }
 
@@ -346,9 +359,11 @@ static heed_status reserve(inference *f, heed__plan *p) {
   }
   f->room[0] = heed__alloc((size_t)norm, sizeof(float));
   f->room[1] = heed__alloc((size_t)edges, sizeof(float));
-  f->indptr = heed__alloc((size_t)f->rows + 1, sizeof *f->indptr);
+  f->indptr = heed__alloc((size_t)f->rows + 1, (size_t)pass->n_groups * sizeof *f->indptr);
+  f->masks = heed__alloc_zero((size_t)pass->n_groups, sizeof *f->masks);
   pass->room = heed__alloc((size_t)heed__pass_room(p), sizeof *pass->room);
-  if (f->room[0] == NULL || f->room[1] == NULL || f->indptr == NULL || pass->room == NULL) {
+  if (f->room[0] == NULL || f->room[1] == NULL || f->indptr == NULL || f->masks == NULL ||
+      pass->room == NULL) {
     return HEED_NOMEM;
   }
   for (int l = 0; l < model->n_layers; l++) {
@@ -367,6 +382,7 @@ static heed_status infer(inference *f) {
   pass->sparse = f->in->sparse;
   pass->n_nodes = f->rows;
   pass->n_graphs = 1;
+  pass->n_groups = f->in->n_head_masks > 0 ? f->in->n_head_masks : 1;
   pass->graph_ptr = pass->whole;
   pass->whole[1] = f->rows;
   pass->most_values[0] = f->in->sparse == NULL ? -1 : f->in->sparse->indptr[f->n];
@@ -403,6 +419,7 @@ static void end(inference *f) {
   heed__free(f->needed);
   heed__free(f->buffers);
   heed__free(f->indptr);
+  heed__free(f->masks);
   heed_pass_free(f->pass);
 }
 
@@ -433,7 +450,7 @@ heed_status heed__model_infer(heed_model *model, const heed_model_inputs *inputs
   *bytes = 0;
   if (rows < 0) return heed__fail(HEED_RANGE, "inference: blocks of %lld rows", (long long)rows);
   HEED__TRY(heed__pass_check(model, &in));
-  bool plain = in.n_graphs > 1 || in.n_head_masks > 0;
+  bool plain = in.n_graphs > 1;
   for (int l = 0; l < model->n_layers; l++) { /* what goes by the numbers of rows */
     const heed__layer *layer = model->layers + l;
     plain = plain || layer->kind == HEED__POSITIONS || layer->kind == HEED__ROTARY || layer->relative >= 0;

@@ -1,6 +1,7 @@
 /* Each kind of layer, forward and backward. */
 #include <string.h>
 
+#include "attention/heads.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "matrix/loops.h"
@@ -258,8 +259,7 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
   if (drops) heed__dropout_key(pass->seed, pass->step, number, &key, &stream);
   if (layer->edge_tensors[1] >= 0) edge_heads(pass, layer, step->edge_room);
   float dropout = drops ? layer->spec.dropout : 0;
-  HEED__TRY(step->heads != NULL ? heed_heads_set_dropout(step->heads, dropout, key)
-                                : heed_attention_set_dropout(step->plan, dropout, key));
+  HEED__TRY(heed_heads_set_dropout(step->heads, dropout, key));
   heed_attention_inputs in = attention_inputs(pass, layer, step);
   if (layer->relative >= 0) {
     heed__relative_bias(pass, number, step->bias);
@@ -267,11 +267,11 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
     in.bias_heads = layer->spec.heads;
   }
   y->data = y->own;
+  bool captured = pass->capture == number;
   heed_attention_outputs out = {.out = y->data,
                                 .log_sum_exp = step->keep,
-                                .weights = pass->capture == number ? pass->weights : NULL};
-  return step->heads != NULL ? heed_heads_forward(step->heads, &in, &out)
-                             : heed_attention_forward(step->plan, &in, &out);
+                                .weights = captured ? pass->weights : NULL};
+  return heed__heads_forward(step->heads, &in, &out, captured ? pass->capture_group : -1);
 }
 
 /* How many first rows of the gradient of `value` a layer gives. */
@@ -321,8 +321,7 @@ static heed_status backward_attention(heed_pass *pass, int number, const heed__s
   if (in.edge_bias != NULL) gradients.edge_bias = by_head ? step->edge_room + numbers : d_edge;
   if (in.edge_key != NULL) gradients.edge_key = d_edge;
   if (in.edge_value != NULL) gradients.edge_value = step->edge_room;
-  HEED__TRY(step->heads != NULL ? heed_heads_backward(step->heads, &in, &gradients)
-                                : heed_attention_backward(step->plan, &in, &gradients));
+  HEED__TRY(heed_heads_backward(step->heads, &in, &gradients));
   if (in.bias != NULL) {
     heed__relative_backward(pass, number, step->d_bias, step->partial, gradient(pass, layer->relative));
   }

@@ -1,5 +1,5 @@
 /* Running a pass: the layers in order, then in reverse. */
-#include "model/pass.h"
+#include "model/plan.h"
 
 #include <string.h>
 
@@ -55,37 +55,49 @@ const int32_t *heed_pass_nodes(const heed_pass *pass) { return pass->nodes; }
 
 size_t heed_pass_bytes(const heed_pass *pass) { return pass->bytes; }
 
-/* The layer of attention number `index`; -1: there are not so many. */
-static int attention_layer(const heed_pass *pass, int index) {
-  for (int l = 0; l < pass->model->n_layers; l++) {
-    if (pass->steps[l].plan != NULL && index-- == 0) return l;
+/* The layer of attention number `index`, and the group of its heads; -1: there are not so many. */
+static int attention_layer(const heed_pass *pass, int index, int *group) {
+  for (int l = 0; index >= 0 && l < pass->model->n_layers; l++) {
+    const heed__step *step = pass->steps + l;
+    if (step->heads == NULL) continue;
+    *group = index;
+    if (index < step->n_views) return l;
+    index -= step->n_views;
   }
   return -1;
 }
 
 int heed_pass_attentions(const heed_pass *pass) {
   int count = 0;
-  while (attention_layer(pass, count) >= 0) count++;
+  for (int l = 0; l < pass->model->n_layers; l++) {
+    if (pass->steps[l].heads != NULL) count += pass->steps[l].n_views;
+  }
   return count;
 }
 
 const char *heed_pass_attention(const heed_pass *pass, int index, heed_attention_spec *spec,
                                 const heed_mask **mask) {
-  int l = index < 0 ? -1 : attention_layer(pass, index);
+  int group, l = attention_layer(pass, index, &group);
   if (l < 0) return NULL;
-  if (spec != NULL) *spec = pass->steps[l].spec;
-  if (mask != NULL) *mask = pass->steps[l].mask;
+  const heed__step *step = pass->steps + l;
+  if (spec != NULL) {
+    *spec = step->spec;
+    spec->heads = heed__heads_of(pass, pass->model->layers + l, group);
+    spec->kernel = heed_heads_plan_cost(step->heads, group).kernel;
+  }
+  if (mask != NULL) *mask = &step->views[group].mask;
   return pass->model->layers[l].name;
 }
 
 heed_status heed_pass_attention_weights(heed_pass *pass, int index, float *weights) {
-  int l = index < 0 ? -1 : attention_layer(pass, index);
+  int group, l = attention_layer(pass, index, &group);
   if (l < 0) {
     return heed__fail(HEED_RANGE, "attention %d: the pass has %d", index,
                       heed_pass_attentions(pass));
   }
   heed_matrix output;
   pass->capture = l;
+  pass->capture_group = group;
   pass->weights = weights;
   heed_status status = heed_pass_forward(pass, HEED_MODE_EVALUATE, 0, 0, &output);
   pass->capture = -1;

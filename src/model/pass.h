@@ -42,6 +42,14 @@ typedef struct heed__turned {
   void *arrays[5];
 } heed__turned;
 
+/* The mask of masked layers among the nodes; or those of its groups of heads, see heed_heads_new(). */
+typedef struct heed__group {
+  heed_mask mask;     /* that of the inputs or its ordered rows, without edges */
+  int32_t heads;      /* 0: all, the only group */
+  int64_t first_pair; /* of the inputs' features and classes of pairs, which lie group after group */
+  int64_t full_nodes; /* the mask of the inputs is full, of so many nodes; else 0 */
+} heed__group;
+
 /* A mask that layers look at, and for training its transpose, once for all of them. */
 typedef struct heed__view {
   heed_mask mask;
@@ -51,6 +59,7 @@ typedef struct heed__view {
   bool full;             /* every key of the same graph */
   heed_value values[3];  /* of the first layer that it is of: output, keys, values */
   int hops[2];           /* of queries and keys, in a reserved pass */
+  int group;             /* of the pass's groups; -1: of layers whose heads all see the same */
   int32_t per_graph[2];  /* rows that a graph has in queries and keys; 0: its nodes */
   void *arrays[5];       /* of a reserved pass: rows and starts of the mask where it is full, rows and
                             columns (or starts) of the transpose, pairs */
@@ -86,11 +95,11 @@ typedef struct heed__step {
   double *partial;      /* [blocks, classes, H] */
   const float *turns;   /* of rotary */
   void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
-  heed_attention *plan;
-  heed_heads *heads; /* in place of the plan, where heads see different pairs */
+  heed_heads *heads; /* the plan of attention */
   heed_attention_spec spec;
-  const heed_mask *mask;
-  heed__view *view;
+  heed__view *views; /* [n_views], one for each group of heads */
+  int n_views;
+  const heed_mask *mask; /* of the first */
 } heed__step;
 
 struct heed_pass {
@@ -98,8 +107,7 @@ struct heed_pass {
   const heed_matrix *dense;
   const heed_csr *sparse;
   const float *edges;       /* [pairs, Fe] */
-  const int32_t *pair_classes; /* in the order of `mask`, or of full pairs of the inputs */
-  int64_t full_nodes;       /* the mask of the inputs is full, of so many nodes; else 0 */
+  const int32_t *pair_classes; /* in the order of the groups' masks, or of full pairs of the inputs */
   heed__places places[2];   /* of the nodes, of the context */
   heed_csr flipped;         /* sparse features of a pass for training that changes signs: with values of its own, */
   float *flip_values;
@@ -128,13 +136,15 @@ struct heed_pass {
   heed_csr ordered_sparse;
   void *feature_arrays[3];
   void *mask_arrays[2];
-  heed_mask mask;    /* that of the inputs or its ordered rows, without edges */
+  heed__group *groups; /* [n_groups], at least 1 */
+  int n_groups;
   heed__context context;
-  heed__view *views; /* [layers] */
+  heed__view *views; /* [layers, n_groups] */
   int n_views;
   int64_t most_values[2]; /* numbers of sparse features of the nodes, and of the context; -1: dense */
   heed__turned turned[2];
-  int capture; /* attention layer whose weights are wanted; -1: none */
+  int capture; /* attention layer of whose groups one's weights are wanted; -1: none */
+  int capture_group;
   float *weights;
   size_t bytes;
 };

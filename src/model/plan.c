@@ -187,13 +187,23 @@ static heed_status add_values(heed__plan *p) {
 /* The bias of pairs by their classes, made once more for the backward pass, and what its gradient needs. */
 static heed_status add_relative(heed__plan *p, const heed__layer *layer, heed__step *step, int forward,
                                 int backward) {
-  int64_t pairs = step->mask->n_pairs, heads = layer->spec.heads;
-  HEED__TRY(add_item(p, pairs, heads, forward, forward, &step->bias));
+  int64_t numbers = 0, classes = p->model->pair_classes, heads = layer->spec.heads;
+  int blocks = 1;
+  for (int g = 0; g < step->n_views; g++) {
+    const heed_mask *mask = &step->views[g].mask;
+    int64_t own;
+    if (__builtin_mul_overflow(mask->n_pairs, heed__heads_of(p->pass, layer, g), &own) ||
+        __builtin_add_overflow(numbers, own, &numbers)) {
+      return heed__fail(HEED_OVERFLOW, "pass: layer %s: a bias of %lld pairs does not fit", layer->name,
+                        (long long)mask->n_pairs);
+    }
+    int of_group = heed__relative_blocks(mask->n_queries, mask->n_pairs, classes);
+    blocks = most(blocks, of_group);
+  }
+  HEED__TRY(add_item(p, numbers, 1, forward, forward, &step->bias));
   if (!step->backward) return HEED_OK;
-  HEED__TRY(add_item(p, pairs, heads, backward, backward, &step->again));
-  HEED__TRY(add_item(p, pairs, heads, backward, backward, &step->d_bias));
-  int64_t classes = p->model->pair_classes;
-  int blocks = heed__relative_blocks(step->mask->n_queries, pairs, classes);
+  HEED__TRY(add_item(p, numbers, 1, backward, backward, &step->again));
+  HEED__TRY(add_item(p, numbers, 1, backward, backward, &step->d_bias));
   int64_t floats_each = (int64_t)(sizeof(double) / sizeof(float)) * heads * blocks;
   return add_item(p, classes, floats_each, backward, backward, &step->partial);
 }

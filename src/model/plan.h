@@ -38,15 +38,20 @@ heed_status heed__pass_prepare(heed__plan *p);
 heed_status heed__capacity_check(const heed_model *model, const heed_model_capacity *capacity);
 heed_status heed__pass_check_room(const heed_pass *pass, const heed_model_inputs *in);
 
-/* The mask and its transpose that a layer of attention looks at: found or made for the inputs of the pass;
- * or with memory for what its capacity says, to be filled when it is bound. */
-heed_status heed__view_find(heed_pass *pass, const heed__layer *layer, heed__view **found);
-heed_status heed__view_reserve(heed_pass *pass, const heed__layer *layer, heed__view **found);
+/* How many groups of heads a layer of attention has that see different pairs; and the heads of one of them. */
+int heed__groups_of(const heed_pass *pass, const heed__layer *layer);
+int32_t heed__heads_of(const heed_pass *pass, const heed__layer *layer, int group);
+
+/* The masks and their transposes that the groups of a layer of attention look at, one after the other: found or
+ * made for the inputs of the pass; or with memory for what its capacity says, to be filled when it is bound. */
+heed_status heed__views_find(heed_pass *pass, const heed__layer *layer, heed__view **found);
+heed_status heed__views_reserve(heed_pass *pass, const heed__layer *layer, heed__view **found);
 heed_status heed__view_bind(heed_pass *pass, heed__view *view);
 
 /* What a pass takes of the mask and of the features of pairs; and its vector of ones, for attention that wants
  * one. */
 heed_status heed__pass_take_mask(heed_pass *pass, const heed_model_inputs *in);
+int64_t heed__pass_pairs(const heed_pass *pass); /* of the masks of all groups */
 heed_status heed__pass_ones(heed_pass *pass);
 
 /* The kernel of attention over a mask, where the spec leaves it open. Never measured: the same bits in every
@@ -65,11 +70,11 @@ heed_status heed__field_order(heed_pass *pass, const heed_mask *mask, const uint
 
 /* The same for the first n_wanted nodes, which keep their order: every value needs a number of first rows.
  * Only the features change, to as many of their rows. */
-heed_status heed__field_first(heed_pass *pass, const heed_mask *mask, int64_t n_wanted);
+heed_status heed__field_first(heed_pass *pass, int64_t n_wanted);
 
 /* What of it does not depend on inputs, in a reserved pass of `hops`, for its capacity; and the rows for inputs:
  * HEED_SHAPE where they need more than the capacity. */
 heed_status heed__field_reserve(heed_pass *pass);
-heed_status heed__field_bind(heed_pass *pass, const heed_mask *mask, int64_t n_wanted);
+heed_status heed__field_bind(heed_pass *pass, int64_t n_wanted);
 
 #endif

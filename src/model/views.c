@@ -72,9 +72,30 @@ static heed_status transpose(heed_pass *pass, heed__view *view) {
 
 /* The mask of masked attention from rows of one kind to rows of another; without indptr: full within each
  * graph. */
-static const heed_mask *mask_between(const heed_pass *pass, int32_t per_query, int32_t per_key) {
-  if (per_key != HEED__CONTEXT) return &pass->mask;
+static const heed_mask *mask_between(const heed_pass *pass, int32_t per_query, int32_t per_key,
+                                     int group) {
+  if (per_key != HEED__CONTEXT) return &pass->groups[group < 0 ? 0 : group].mask;
   return per_query == HEED__CONTEXT ? &pass->context.own : &pass->context.cross;
+}
+
+static const heed_mask *mask_of(const heed_pass *pass, const heed__view *view) {
+  return mask_between(pass, view->per_graph[0], view->per_graph[1], view->group);
+}
+
+/* Masked, among the nodes. */
+static bool looks_at_groups(const heed_pass *pass, const heed__layer *layer) {
+  const heed__value *values = pass->model->values;
+  return layer->scope == HEED_SCOPE_MASKED && values[layer->inputs[0]].per_graph == 0 &&
+         values[layer->inputs[1]].per_graph == 0;
+}
+
+int heed__groups_of(const heed_pass *pass, const heed__layer *layer) {
+  return looks_at_groups(pass, layer) ? pass->n_groups : 1;
+}
+
+int32_t heed__heads_of(const heed_pass *pass, const heed__layer *layer, int group) {
+  int32_t heads = looks_at_groups(pass, layer) ? pass->groups[group].heads : 0;
+  return heads > 0 ? heads : layer->spec.heads;
 }
 
 /* The mask of a layer: queries are the first rows that its output needs, keys those of its values.
@@ -86,7 +107,7 @@ static heed_status make_view(heed_pass *pass, heed__view *view, int64_t n_querie
   } else if (view->full) {
     HEED__TRY(block_mask(pass, view, &view->mask));
   } else {
-    view->mask = *mask_between(pass, view->per_graph[0], view->per_graph[1]);
+    view->mask = *mask_of(pass, view);
     view->mask.n_queries = n_queries;
     view->mask.n_keys = n_keys;
     view->mask.n_pairs = view->mask.indptr[n_queries];
@@ -100,10 +121,10 @@ static int64_t keys_of(const heed_pass *pass, heed_value key, heed_value value) 
   return keys < values ? keys : values;
 }
 
-/* The view of a layer, or a new one that has no mask yet. In a reserved pass rows that are as many here may be
- * more than others of other inputs. */
-static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full, int64_t n_queries,
-                           int64_t n_keys) {
+/* The view of a layer, or of a group of its heads (else -1); or a new one that has no mask yet. In a reserved pass
+ * rows that are as many here may be more than others of other inputs. */
+static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full, int group,
+                           int64_t n_queries, int64_t n_keys) {
   const heed__value *values = pass->model->values;
   const heed__slot *slots = pass->slots;
   heed_value key = layer->inputs[1], value = layer->inputs[2];
@@ -113,7 +134,7 @@ static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full,
   int32_t per_key = values[layer->inputs[1]].per_graph;
   for (int i = 0; i < pass->n_views; i++) {
     heed__view *view = pass->views + i;
-    if (view->full == full && view->per_graph[0] == per_query && view->per_graph[1] == per_key &&
+    if (view->full == full && view->group == group && view->per_graph[0] == per_query && view->per_graph[1] == per_key &&
         view->mask.n_queries == n_queries && view->mask.n_keys == n_keys &&
         view->hops[0] == hops[0] && view->hops[1] == hops[1]) {
       return view;
@@ -123,36 +144,58 @@ static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full,
   *view = (heed__view){.full = full,
                        .values = {layer->output, key, value},
                        .hops = {hops[0], hops[1]},
+                       .group = group,
                        .per_graph = {per_query, per_key},
                        .fresh = true};
   return view;
 }
 
-heed_status heed__view_find(heed_pass *pass, const heed__layer *layer, heed__view **found) {
+/* The views of all groups of a layer's heads; those of one layer follow each other, for layers that share one
+ * share all. */
+static heed_status each_group(heed_pass *pass, const heed__layer *layer, heed__view **found,
+                              heed_status (*one)(heed_pass *, const heed__layer *, int, heed__view **)) {
+  int n = heed__groups_of(pass, layer);
+  for (int g = 0; g < n; g++) {
+    heed__view *view;
+    HEED__TRY(one(pass, layer, n > 1 ? g : -1, &view));
+    if (g == 0) *found = view;
+  }
+  return HEED_OK;
+}
+
+static heed_status find_view(heed_pass *pass, const heed__layer *layer, int group,
+                             heed__view **found) {
   const heed__value *of = pass->model->values;
   bool full = layer->scope == HEED_SCOPE_FULL ||
-              mask_between(pass, of[layer->output].per_graph, of[layer->inputs[1]].per_graph)
+              mask_between(pass, of[layer->output].per_graph, of[layer->inputs[1]].per_graph, group)
                       ->indptr == NULL;
   int64_t n_queries = pass->slots[layer->output].rows;
   int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
-  heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
+  heed__view *view = *found = view_of(pass, layer, full, group, n_queries, n_keys);
   if (!view->fresh) return HEED_OK;
   view->fresh = false;
   return make_view(pass, view, n_queries, n_keys);
 }
 
-/* The view of a layer in a reserved pass. */
-heed_status heed__view_reserve(heed_pass *pass, const heed__layer *layer, heed__view **found) {
+heed_status heed__views_find(heed_pass *pass, const heed__layer *layer, heed__view **found) {
+  return each_group(pass, layer, found, find_view);
+}
+
+static heed_status reserve_view(heed_pass *pass, const heed__layer *layer, int group,
+                                heed__view **found) {
   const heed__value *values = pass->model->values;
+  const heed_model_capacity *most = &pass->capacity;
   int64_t n_queries = pass->slots[layer->output].rows;
   int64_t n_keys = keys_of(pass, layer->inputs[1], layer->inputs[2]);
-  const heed_mask *mask =
-      mask_between(pass, values[layer->output].per_graph, values[layer->inputs[1]].per_graph);
-  int64_t n_pairs = mask == &pass->mask            ? pass->capacity.n_pairs
-                    : mask == &pass->context.cross ? pass->capacity.n_cross_pairs
-                                                   : pass->capacity.n_context_pairs;
-  bool full = layer->scope == HEED_SCOPE_FULL || (mask != &pass->mask && n_pairs == 0);
-  heed__view *view = *found = view_of(pass, layer, full, n_queries, n_keys);
+  int32_t per_query = values[layer->output].per_graph;
+  int32_t per_key = values[layer->inputs[1]].per_graph;
+  bool among_nodes = per_key != HEED__CONTEXT;
+  int64_t n_pairs = !among_nodes               ? per_query == HEED__CONTEXT ? most->n_context_pairs
+                                                                            : most->n_cross_pairs
+                    : most->n_head_masks > 0   ? most->head_pairs[group < 0 ? 0 : group]
+                                               : most->n_pairs;
+  bool full = layer->scope == HEED_SCOPE_FULL || (!among_nodes && n_pairs == 0);
+  heed__view *view = *found = view_of(pass, layer, full, group, n_queries, n_keys);
   if (!view->fresh) return HEED_OK;
   view->fresh = false;
   if (full && __builtin_mul_overflow(n_queries, n_keys, &n_pairs)) n_pairs = INT64_MAX;
@@ -168,6 +211,10 @@ heed_status heed__view_reserve(heed_pass *pass, const heed__layer *layer, heed__
   if (full) return HEED_OK;
   view->arrays[4] = heed__alloc((size_t)n_pairs, sizeof(int64_t));
   return view->arrays[4] == NULL ? HEED_NOMEM : HEED_OK;
+}
+
+heed_status heed__views_reserve(heed_pass *pass, const heed__layer *layer, heed__view **found) {
+  return each_group(pass, layer, found, reserve_view);
 }
 
 /* The transpose of a mask of runs, its columns listed: each key's queries ascend. */
@@ -214,7 +261,7 @@ static void bind_first(heed_pass *pass, heed__view *view, bool blocks) {
     }
     return;
   }
-  view->mask = pass->mask;
+  view->mask = *mask_of(pass, view);
   view->mask.n_queries = n_queries;
   view->mask.n_keys = n_keys;
   view->mask.n_pairs = view->mask.indptr[n_queries];
@@ -222,7 +269,7 @@ static void bind_first(heed_pass *pass, heed__view *view, bool blocks) {
 
 heed_status heed__view_bind(heed_pass *pass, heed__view *view) {
   int32_t per_query = view->per_graph[0], per_key = view->per_graph[1];
-  const heed_mask *own = mask_between(pass, per_query, per_key);
+  const heed_mask *own = mask_of(pass, view);
   bool blocks = view->full || own->indptr == NULL;
   int64_t pairs;
   view->pairs = NULL;

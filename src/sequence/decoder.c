@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "attention/plan.h"
+#include "attention/heads.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "model/pass.h"
@@ -152,10 +152,10 @@ static heed_status make_caches(heed_decoder *d, const heed_model *model) {
       c->values = heed__alloc((size_t)(keys * widths[1]), sizeof *c->values);
       if (c->values == NULL) return HEED_NOMEM;
     }
-    heed_attention_free(step->plan);
-    step->plan = NULL;
+    heed_heads_free(step->heads);
+    step->heads = NULL;
     step->mask = &d->mask;
-    HEED__TRY(heed__plan_reserve(&step->plan, &step->spec, &d->mask, false));
+    HEED__TRY(heed__heads_reserve(&step->heads, &step->spec, 1, &step->mask, &layer->spec.heads, false));
   }
   d->mask.indptr = d->mask_rows;
   d->mask.starts = d->starts;
@@ -390,8 +390,9 @@ static heed_status set_plans(heed_decoder *d) {
   for (int l = 0; l < model->n_layers; l++) {
     heed__step *step = pass->steps + l;
     const heed__layer *layer = model->layers + l;
-    if (step->plan == NULL || !over_nodes(model, layer->output)) continue;
-    if (keeps(model, layer) || d->rows_changed) HEED__TRY(heed__plan_rebind(step->plan, NULL, NULL));
+    if (step->heads == NULL || !over_nodes(model, layer->output)) continue;
+    if (!keeps(model, layer) && !d->rows_changed) continue;
+    HEED__TRY(heed__heads_rebind(step->heads, 0, step->mask, NULL, NULL));
   }
   d->rows_changed = false;
   return HEED_OK;

@@ -55,7 +55,7 @@ static bool has_batch_norm(const heed_model *model) {
 
 /* Room for `most` graphs at once. Ends what it began if it fails. */
 static heed_status shards_new(heed__shards *shards, heed_model *model,
-                              const heed_collection *collection, const heed_mask *mask,
+                              const heed_collection *collection, const heed_model_inputs *pairs,
                               int64_t most, bool training) {
   int64_t n = (most + SHARD - 1) / SHARD;
   if (n > SHARDS) n = SHARDS;
@@ -67,7 +67,7 @@ static heed_status shards_new(heed__shards *shards, heed_model *model,
   heed_status status = HEED_OK;
   for (int k = 0; k < shards->n && status == HEED_OK; k++) {
     heed__shard *one = shards->of + k;
-    status = heed_batch_new(&one->batch, collection, mask, shards->most);
+    status = heed_batch_new(&one->batch, collection, pairs, shards->most);
     if (status != HEED_OK) break;
     heed_model_capacity capacity = heed_batch_capacity(one->batch);
     status = heed_pass_reserve(&one->pass, model, &capacity, training);
@@ -152,13 +152,13 @@ static heed_status collect(heed__shards *shards, const int64_t *graphs, int64_t 
 }
 
 heed_status heed_predict_collection(heed_model *model, const heed_collection *collection,
-                                    const heed_mask *mask, int batch, float *output) {
+                                    const heed_model_inputs *pairs, int batch, float *output) {
   if (batch < 0) return heed__fail(HEED_ARGUMENT, "batch: %d graphs", batch);
   int64_t n = heed_collection_graphs(collection), most = batch == 0 ? USUAL : batch;
   if (most > n) most = n;
   if (n == 0) return HEED_OK;
   heed__shards shards;
-  HEED__TRY(shards_new(&shards, model, collection, mask, most, false));
+  HEED__TRY(shards_new(&shards, model, collection, pairs, most, false));
   int64_t *graphs = heed__alloc((size_t)n, sizeof *graphs);
   heed_status status = graphs == NULL ? HEED_NOMEM : HEED_OK;
   if (status == HEED_OK) {
@@ -262,7 +262,7 @@ static heed_status check_spec(const heed__batches *b, const heed_fit_spec *spec)
 
 /* Shards and arrays for `most` graphs at once. */
 static heed_status reserve(heed__batches *b) {
-  HEED__TRY(shards_new(&b->shards, b->model, b->task.collection, b->task.mask, b->most, true));
+  HEED__TRY(shards_new(&b->shards, b->model, b->task.collection, &b->task.inputs, b->most, true));
   size_t most = (size_t)b->most, width = (size_t)b->outputs * sizeof(float);
   size_t parameters = b->shards.n > 1 ? (size_t)heed_model_parameter_count(b->model) : 0;
   size_t room = heed__metric_room(b->metric, b->validation.n, b->outputs);

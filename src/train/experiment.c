@@ -63,7 +63,6 @@ static heed_status single_new(const campaign *x, int number, single *one) {
   uint64_t seed = e->seeds[number % e->n_seeds];
   heed_task task = {.inputs = e->inputs,
                     .collection = e->collection,
-                    .mask = e->mask,
                     .targets = e->targets,
                     .train = e->train[split],
                     .validation = e->validation[split],
@@ -191,8 +190,13 @@ typedef struct sizes {
 } sizes;
 
 static sizes sizes_of(const heed_experiment *e) {
-  const heed_mask *mask = e->collection != NULL ? e->mask : e->inputs.mask;
-  double pairs = mask != NULL ? (double)mask->n_pairs : 0;
+  const heed_mask *mask = e->inputs.mask;
+  double pairs = mask != NULL ? (double)mask->n_pairs : 0, heads = 0, seen = 0;
+  for (int g = 0; g < e->inputs.n_head_masks; g++) { /* of the mean head */
+    heads += (double)e->inputs.mask_heads[g];
+    seen += (double)e->inputs.mask_heads[g] * (double)e->inputs.head_masks[g]->n_pairs;
+  }
+  if (heads > 0) pairs = seen / heads;
   if (e->collection == NULL) {
     double nodes = (double)e->inputs.n_nodes;
     return (sizes){nodes, pairs, nodes * nodes};

@@ -85,10 +85,26 @@ static heed_status make_parts(heed__minibatches *b, const heed_mask *mask, uint6
   return status;
 }
 
+/* The pairs that batches are made of. */
+static heed_status find_mask(heed__minibatches *b) {
+  const heed_model_inputs *in = &b->task.inputs;
+  b->mask = in->n_head_masks > 0 ? in->head_masks[0] : in->mask;
+  for (int g = 1; g < in->n_head_masks; g++) {
+    heed_mask before = b->together;
+    heed_status status = heed_mask_union(&b->together, b->mask, in->head_masks[g]);
+    if (status != HEED_OK) b->together = (heed_mask){0};
+    heed_mask_free(&before);
+    HEED__TRY(status);
+    b->mask = &b->together;
+  }
+  return HEED_OK;
+}
+
 static heed_status divide(heed__minibatches *b, uint64_t seed) {
   const heed_fit_spec *spec = &b->spec;
-  const heed_mask *mask = b->task.inputs.mask;
   int32_t fanouts[HEED_MAX_HOPS];
+  HEED__TRY(find_mask(b));
+  const heed_mask *mask = b->mask;
   if (mask == NULL) { /* nobody is masked */
     b->nothing_rows = heed__alloc_zero((size_t)nodes_of(b) + 1, sizeof *b->nothing_rows);
     if (b->nothing_rows == NULL) return HEED_NOMEM;
@@ -147,12 +163,13 @@ static heed_status make_room(heed__minibatches *b, int64_t targets, int64_t numb
   const heed_model_inputs *in = &b->task.inputs;
   const heed_sample *s = &b->sample;
   int64_t nodes = b->room_nodes, others = b->room_numbers, pairs = b->room_pairs,
-          rows = b->room_targets;
+          rows = b->room_targets, masks = in->n_head_masks > 0 ? in->n_head_masks : 1;
   if (outgrown(&nodes, s->n_nodes, nodes_of(b))) {
     b->room_nodes = 0;
     if (in->dense != NULL) REMAKE(b->x, nodes, in->dense->cols);
     if (in->sparse != NULL) REMAKE(b->indptr, nodes + 1, 1);
     REMAKE(b->positions, nodes, 1);
+    if (in->n_head_masks > 0) REMAKE(b->head_rows, nodes + 1, masks);
     b->room_nodes = nodes;
   }
   if (in->sparse != NULL && outgrown(&others, numbers, in->sparse->indptr[in->n_nodes])) {
@@ -161,11 +178,12 @@ static heed_status make_room(heed__minibatches *b, int64_t targets, int64_t numb
     if (in->sparse->values != NULL) REMAKE(b->values, others, 1);
     b->room_numbers = others;
   }
-  if ((in->edges != NULL || in->pair_classes != NULL) &&
+  if ((in->edges != NULL || in->pair_classes != NULL || in->n_head_masks > 0) &&
       outgrown(&pairs, s->mask.n_pairs, INT64_MAX)) {
     b->room_pairs = 0;
-    if (in->edges != NULL) REMAKE(b->edges, pairs, in->edges->cols);
-    if (in->pair_classes != NULL) REMAKE(b->classes, pairs, 1);
+    if (in->edges != NULL) REMAKE(b->edges, pairs, masks * in->edges->cols);
+    if (in->pair_classes != NULL) REMAKE(b->classes, pairs, masks);
+    if (in->n_head_masks > 0) REMAKE(b->head_keys, pairs, masks);
     b->room_pairs = pairs;
   }
   if (outgrown(&rows, targets, b->n_train)) {
@@ -176,6 +194,67 @@ static heed_status make_room(heed__minibatches *b, int64_t targets, int64_t numb
     b->room_targets = rows;
   }
   return HEED_OK;
+}
+
+/* What is known of pair `from` of the whole graph's masks goes to pair `to` of the batch's. */
+static void gather_pair(heed__minibatches *b, int64_t from, int64_t to) {
+  const heed_model_inputs *in = &b->task.inputs;
+  if (in->edges != NULL) {
+    memcpy(b->edges + to * in->edges->cols, in->edges->data + from * in->edges->stride,
+           (size_t)in->edges->cols * sizeof(float));
+  }
+  if (in->pair_classes != NULL) b->classes[to] = in->pair_classes[from];
+}
+
+/* The number of pair (i, j) of a mask; -1: there is none. */
+static int64_t find_pair(const heed_mask *mask, int64_t i, int32_t j) {
+  if (mask->indptr == NULL) return i * mask->n_keys + j;
+  int64_t low = mask->indptr[i], high = mask->indptr[i + 1];
+  if (mask->starts != NULL) {
+    int64_t at = low + j - mask->starts[i];
+    return at >= low && at < high ? at : -1;
+  }
+  while (low < high) {
+    int64_t middle = low + (high - low) / 2;
+    if (mask->indices[middle] == j) return middle;
+    if (mask->indices[middle] < j) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return -1;
+}
+
+/* Of the sample's pairs those that each group of heads sees. Returns how many they are together. */
+static int64_t gather_heads(heed__minibatches *b) {
+  const heed_model_inputs *in = &b->task.inputs;
+  const heed_sample *s = &b->sample;
+  int64_t first = 0, pairs = 0;
+  for (int g = 0; g < in->n_head_masks; g++) {
+    const heed_mask *whole = in->head_masks[g];
+    int64_t *indptr = b->head_rows + g * (s->n_nodes + 1), n = 0;
+    int32_t *keys = b->head_keys + g * s->mask.n_pairs;
+    indptr[0] = 0;
+    for (int64_t r = 0; r < s->n_nodes; r++) {
+      for (int64_t p = s->mask.indptr[r]; p < s->mask.indptr[r + 1]; p++) {
+        int64_t from = find_pair(whole, s->nodes[r], s->nodes[s->mask.indices[p]]);
+        if (from < 0) continue;
+        gather_pair(b, first + from, pairs + n);
+        keys[n++] = s->mask.indices[p];
+      }
+      indptr[r + 1] = n;
+    }
+    b->head_masks[g] = (heed_mask){.n_queries = s->n_nodes,
+                                   .n_keys = s->n_nodes,
+                                   .n_pairs = n,
+                                   .indptr = indptr,
+                                   .indices = keys};
+    b->of_heads[g] = &b->head_masks[g];
+    first += whole->n_pairs;
+    pairs += n;
+  }
+  return pairs;
 }
 
 /* Features, targets and pairs of the sample's nodes, the first `targets` of which are learnt from. */
@@ -196,17 +275,17 @@ static heed_status gather(heed__minibatches *b, int64_t targets) {
                            .indices = b->indices,
                            .values = b->values};
   }
-  for (int64_t p = 0; in->edges != NULL && p < s->mask.n_pairs; p++) {
-    memcpy(b->edges + p * in->edges->cols, in->edges->data + s->pairs[p] * in->edges->stride,
-           (size_t)in->edges->cols * sizeof(float));
-  }
-  for (int64_t p = 0; in->pair_classes != NULL && p < s->mask.n_pairs; p++) {
-    b->classes[p] = in->pair_classes[s->pairs[p]];
+  int64_t pairs = s->mask.n_pairs;
+  bool known = in->edges != NULL || in->pair_classes != NULL;
+  if (in->n_head_masks > 0) {
+    pairs = gather_heads(b);
+  } else if (known) {
+    for (int64_t p = 0; p < pairs; p++) gather_pair(b, s->pairs[p], p);
   }
   for (int64_t r = 0; r < n; r++) {
     b->positions[r] = in->positions != NULL ? in->positions[s->nodes[r]] : s->nodes[r];
   }
-  if (in->edges != NULL) b->edge_matrix = heed_matrix_view(b->edges, s->mask.n_pairs, in->edges->cols);
+  if (in->edges != NULL) b->edge_matrix = heed_matrix_view(b->edges, pairs, in->edges->cols);
   for (int64_t i = 0; i < targets; i++) {
     int64_t node = s->nodes[i];
     if (b->labels != NULL) b->labels[i] = b->task.targets.labels[node];
@@ -222,7 +301,10 @@ static heed_status gather(heed__minibatches *b, int64_t targets) {
                                   .edges = in->edges == NULL ? NULL : &b->edge_matrix,
                                   .positions = b->positions,
                                   .pair_classes = in->pair_classes == NULL ? NULL : b->classes,
-                                  .n_wanted = targets};
+                                  .n_wanted = targets,
+                                  .n_head_masks = in->n_head_masks,
+                                  .head_masks = b->of_heads,
+                                  .mask_heads = in->mask_heads};
   return HEED_OK;
 }
 
@@ -238,13 +320,18 @@ static heed_status bind(heed__minibatches *b, int64_t targets) {
   heed_model_capacity *room = &b->room, need = {.n_nodes = s->n_nodes,
                                                 .n_pairs = s->mask.n_pairs,
                                                 .n_values = b->inputs.sparse == NULL ? 0 : b->room_numbers,
-                                                .hops = b->hops};
+                                                .hops = b->hops,
+                                                .n_head_masks = b->inputs.n_head_masks};
   for (int h = 0; h <= b->hops; h++) {
     need.ends[h] = h == 0 ? targets : s->hops > 0 ? s->ends[h] : s->n_nodes;
   }
   bool fits = b->pass != NULL && need.n_nodes <= room->n_nodes && need.n_pairs <= room->n_pairs &&
               need.n_values <= room->n_values;
   for (int h = 0; h <= b->hops; h++) fits = fits && need.ends[h] <= room->ends[h];
+  for (int g = 0; g < need.n_head_masks; g++) {
+    need.head_pairs[g] = b->head_masks[g].n_pairs;
+    fits = fits && need.head_pairs[g] <= room->head_pairs[g];
+  }
   if (!fits) {
     int64_t n = nodes_of(b);
     room->hops = b->hops;
@@ -252,6 +339,11 @@ static heed_status bind(heed__minibatches *b, int64_t targets) {
     room->n_pairs = grown(room->n_pairs, need.n_pairs, INT64_MAX);
     room->n_values = b->inputs.sparse == NULL ? 0 : grown(1, need.n_values, INT64_MAX);
     for (int h = 0; h <= b->hops; h++) room->ends[h] = grown(room->ends[h], need.ends[h], n);
+    room->n_head_masks = need.n_head_masks;
+    for (int g = 0; g < need.n_head_masks; g++) {
+      room->mask_heads[g] = b->inputs.mask_heads[g];
+      room->head_pairs[g] = grown(room->head_pairs[g], need.head_pairs[g], INT64_MAX);
+    }
     heed_pass_free(b->pass);
     b->pass = NULL;
     HEED__TRY(heed_pass_reserve(&b->pass, b->model, room, true));
@@ -363,15 +455,13 @@ static heed_status check(const heed__minibatches *b) {
                       spec->fanouts > 0 ? "fan-outs" : "a batch of target nodes");
   }
   HEED__TRY(heed__pass_check(b->model, in));
-  if (in->n_head_masks > 0) {
-    return heed__fail(HEED_ARGUMENT, "mini-batches: not with masks of heads, %d groups",
-                      in->n_head_masks);
-  }
-  if (in->edges != NULL && (in->mask == NULL || heed_mask_is_full(in->mask) ||
-                            in->edges->rows != in->mask->n_pairs)) {
-    return heed__fail(HEED_SHAPE, "mini-batches: features of %lld pairs, but %s",
-                      (long long)in->edges->rows,
-                      in->mask == NULL ? "there is no mask" : "the mask has not as many, or is full");
+  int64_t pairs = in->mask != NULL ? in->mask->n_pairs : 0;
+  for (int g = 0; g < in->n_head_masks; g++) pairs += in->head_masks[g]->n_pairs;
+  bool full = in->mask != NULL && heed_mask_is_full(in->mask);
+  if (in->edges != NULL && (full || in->edges->rows != pairs)) {
+    return heed__fail(HEED_SHAPE, "mini-batches: features of %lld pairs, but %s has %lld",
+                      (long long)in->edges->rows, full ? "the full mask" : "the mask",
+                      (long long)pairs);
   }
   return heed__loss_check_targets(spec->loss, &b->task.targets, b->outputs);
 }
@@ -429,6 +519,10 @@ int64_t heed__minibatches_bytes(const heed__minibatches *b) {
   int64_t edges = (in->edges != NULL ? 4 * in->edges->cols : 0) + (in->pair_classes != NULL ? 4 : 0);
   const heed_targets *targets = &b->task.targets;
   int64_t of_target = 4 * b->outputs * (targets->values != NULL ? 2 : 1) + (targets->labels != NULL ? 4 : 0);
+  if (in->n_head_masks > 0) { /* rows, keys */
+    cols += in->n_head_masks * 8;
+    edges = in->n_head_masks * (edges + 4);
+  }
   size_t pass = b->pass == NULL ? 0 : heed_pass_bytes(b->pass);
   return (int64_t)(pass + heed_sampler_bytes(b->sampler) + b->inference) + b->room_nodes * cols +
          b->room_numbers * 8 + b->room_pairs * edges + b->room_targets * of_target;
@@ -438,9 +532,10 @@ void heed__minibatches_free(heed__minibatches *b) {
   if (b == NULL) return;
   heed_pass_free(b->pass);
   heed_sampler_free(b->sampler);
+  heed_mask_free(&b->together);
   void *const arrays[] = {b->train,    b->trains,       b->order,  b->taken,   b->part_ptr,
                           b->part_nodes, b->nothing_rows, b->x,      b->indptr,  b->indices,
-                          b->values,   b->edges,        b->classes, b->positions, b->labels, b->numbers, b->d_output,
+                          b->values,   b->edges,        b->classes, b->head_rows, b->head_keys, b->positions, b->labels, b->numbers, b->d_output,
                           b->output,   b->metric_room};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) heed__free(arrays[i]);
   heed__free(b);

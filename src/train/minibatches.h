@@ -17,6 +17,8 @@ typedef struct heed__minibatches {
   int64_t *order;    /* [n_train, or parts] as this epoch takes them */
   int64_t *taken;    /* [nodes of a batch] */
   int64_t *part_ptr, *part_nodes; /* nodes by part */
+  const heed_mask *mask; /* that batches are made of: the task's, or the pairs that any head sees: */
+  heed_mask together;
   heed_mask nothing; /* where the task has no mask */
   int64_t *nothing_rows;
   heed_sampler *sampler;
@@ -26,8 +28,12 @@ typedef struct heed__minibatches {
   int64_t *indptr;   /* or, of sparse features, [room_nodes + 1], */
   int32_t *indices;  /* [room_numbers] */
   float *values;
-  float *edges;      /* [room_pairs, Fe] */
+  float *edges;      /* [room_pairs, Fe], of every mask, as are classes */
   int32_t *classes;  /* [room_pairs] of pairs */
+  int64_t *head_rows;  /* of masks of heads: [masks, room_nodes + 1], */
+  int32_t *head_keys;  /* [masks, room_pairs] */
+  heed_mask head_masks[HEED_MAX_HEAD_MASKS];
+  const heed_mask *of_heads[HEED_MAX_HEAD_MASKS];
   int32_t *positions; /* [room_nodes] */
   int64_t room_targets;
   int32_t *labels;   /* [room_targets] */

@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
   fit.batch = atoi(argv[7]);
   fit.standardize = true;
   heed_task task = {.collection = data,
-                    .mask = &mask,
+                    .inputs = {.mask = &mask},
                     .targets = {.values = heed_collection_values(data)->data},
                     .train = train,
                     .validation = validation};

@@ -346,7 +346,7 @@ START_TEST(batches_are_slices) {
     size_t held = heed_memory_held();
     for (int n = 0;; n++) {
       heed__alloc_fail_after(n);
-      heed_status status = heed_batch_new(&batch, c, all, most);
+      heed_status status = heed_batch_new(&batch, c, &(heed_model_inputs){.mask = all}, most);
       heed__alloc_fail_after(-1);
       if (status == HEED_OK) break;
       ck_assert_int_eq(status, HEED_NOMEM);
@@ -406,6 +406,122 @@ START_TEST(batches_are_slices) {
 }
 END_TEST
 
+/* Masks of heads, with classes and features of their pairs, which lie mask after mask. */
+START_TEST(batches_of_several_masks) {
+  static const int32_t heads[] = {2, 1, 3};
+  made m;
+  heed_collection *c;
+  heed_mask masks[3];
+  const heed_mask *of[3];
+  int64_t pairs = 0, graphs[5], before[3];
+  uint32_t state = 5;
+  make(&m, 20, HEED_TARGET_NONE);
+  ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
+  mask_of(c, 0, &masks[0]);
+  ck_assert_int_eq(heed_mask_blocks(&masks[1], 20, m.graph_ptr, m.graph_ptr), HEED_OK);
+  mask_of(c, 1, &masks[2]);
+  for (int k = 0; k < 3; k++) {
+    of[k] = &masks[k];
+    before[k] = pairs;
+    pairs += masks[k].n_pairs;
+  }
+  int32_t *classes = malloc((size_t)pairs * sizeof *classes);
+  float *e = malloc((size_t)pairs * 3 * sizeof *e);
+  for (int64_t p = 0; p < pairs; p++) {
+    classes[p] = (int32_t)p;
+    e[3 * p] = (float)p + 0.5f;
+    e[3 * p + 1] = (float)-p;
+    e[3 * p + 2] = -1e9f; /* beyond the columns */
+  }
+  heed_matrix edges = {e, pairs, 2, 3};
+  heed_model_inputs of_pairs = {.n_head_masks = 3, .head_masks = of, .mask_heads = heads,
+                                .pair_classes = classes, .edges = &edges};
+  heed_batch *batch = NULL;
+  size_t held = heed_memory_held();
+  for (int n = 0;; n++) {
+    heed__alloc_fail_after(n);
+    heed_status status = heed_batch_new(&batch, c, &of_pairs, 5);
+    heed__alloc_fail_after(-1);
+    if (status == HEED_OK) break;
+    ck_assert_int_eq(status, HEED_NOMEM);
+    ck_assert_uint_eq(heed_memory_held(), held);
+  }
+  heed_model_capacity room = heed_batch_capacity(batch);
+  ck_assert_int_eq(room.n_head_masks, 3);
+  ck_assert_int_eq(room.n_pairs, 0);
+  heed__alloc_fail_after(0);
+  for (int round = 0; round < 30; round++) {
+    int64_t first = draw(&state, 16);
+    for (int k = 0; k < 5; k++) graphs[k] = first + k;
+    graphs[0] = first + 2; /* not in their order */
+    graphs[2] = first;
+    ck_assert_int_eq(heed_batch_take(batch, graphs, 5), HEED_OK);
+    const heed_model_inputs *in = heed_batch_inputs(batch);
+    int64_t at = 0;
+    ck_assert_ptr_null(in->mask);
+    ck_assert_int_eq(in->n_head_masks, 3);
+    for (int k = 0; k < 3; k++) {
+      const heed_mask *own = in->head_masks[k];
+      ck_assert_int_eq(in->mask_heads[k], heads[k]);
+      ck_assert_int_eq(room.mask_heads[k], heads[k]);
+      ck_assert_int_le(own->n_pairs, room.head_pairs[k]);
+      ck_assert_int_eq(heed_mask_check(own), HEED_OK);
+      int64_t there = 0;
+      for (int64_t g = 0; g < 5; g++) {
+        int64_t start = m.graph_ptr[graphs[g]], size = m.graph_ptr[graphs[g] + 1] - start;
+        for (int64_t i = 0; i < size; i++) {
+          for (int64_t j = 0; j < size; j++) {
+            int64_t whole, part;
+            bool wanted = sees(&masks[k], start + i, start + j, &whole);
+            ck_assert_int_eq(sees(own, in->graph_ptr[g] + i, in->graph_ptr[g] + j, &part), wanted);
+            if (!wanted) continue;
+            there++;
+            ck_assert_int_eq(in->pair_classes[at + part], before[k] + whole);
+            ck_assert_float_eq(in->edges->data[2 * (at + part)], (float)(before[k] + whole) + 0.5f);
+            ck_assert_float_eq(in->edges->data[2 * (at + part) + 1], (float)-(before[k] + whole));
+          }
+        }
+      }
+      ck_assert_int_eq(own->n_pairs, there);
+      at += there;
+    }
+    ck_assert_int_eq(in->edges->rows, at);
+  }
+  heed__alloc_fail_after(-1);
+  heed_batch_free(batch);
+  of_pairs.edges = NULL; /* those of edges, which the blocks know nothing of */
+  ck_assert_int_eq(heed_batch_new(&batch, c, &of_pairs, 5), HEED_OK);
+  ck_assert_ptr_null(heed_batch_inputs(batch)->edges);
+  heed_batch_free(batch);
+  heed_model_inputs wrong = of_pairs;
+  edges.rows--;
+  wrong.edges = &edges;
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_SHAPE);
+  wrong = of_pairs;
+  wrong.mask = of[0];
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_ARGUMENT);
+  wrong.mask = NULL;
+  wrong.mask_heads = NULL;
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_ARGUMENT);
+  static const int32_t none[] = {2, 0, 3};
+  wrong.mask_heads = none;
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_RANGE);
+  ck_assert_ptr_nonnull(strstr(heed_message(), "group 1 has 0 heads"));
+  wrong = of_pairs;
+  of[1] = NULL;
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_ARGUMENT);
+  wrong.n_head_masks = HEED_MAX_HEAD_MASKS + 1;
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_RANGE);
+  wrong.n_head_masks = -1;
+  ck_assert_int_eq(heed_batch_new(&batch, c, &wrong, 5), HEED_RANGE);
+  ck_assert_uint_eq(heed_memory_held(), held);
+  for (int k = 0; k < 3; k++) heed_mask_free(&masks[k]);
+  free(classes);
+  free(e);
+  heed_collection_free(c);
+}
+END_TEST
+
 START_TEST(a_full_mask_is_of_one_graph) {
   made m;
   heed_collection *c;
@@ -414,16 +530,16 @@ START_TEST(a_full_mask_is_of_one_graph) {
   make(&m, 2, HEED_TARGET_NONE);
   ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
   ck_assert_int_eq(heed_mask_full(&full, m.graph_ptr[2], m.graph_ptr[2]), HEED_OK);
-  ck_assert_int_eq(heed_batch_new(&batch, c, &full, 1), HEED_SHAPE);
+  ck_assert_int_eq(heed_batch_new(&batch, c, &(heed_model_inputs){.mask = &full}, 1), HEED_SHAPE);
   ck_assert_ptr_nonnull(strstr(heed_message(), "its graph 0"));
   heed_collection_free(c);
   make(&m, 1, HEED_TARGET_NONE);
   ck_assert_int_eq(heed_collection_new(&c, &m.arrays), HEED_OK);
-  ck_assert_int_eq(heed_batch_new(&batch, c, &full, 1), HEED_SHAPE);
+  ck_assert_int_eq(heed_batch_new(&batch, c, &(heed_model_inputs){.mask = &full}, 1), HEED_SHAPE);
   ck_assert_int_eq(heed_batch_new(&batch, c, NULL, 0), HEED_RANGE);
   int64_t n = m.graph_ptr[1], zero = 0;
   ck_assert_int_eq(heed_mask_full(&full, n, n), HEED_OK);
-  ck_assert_int_eq(heed_batch_new(&batch, c, &full, 5), HEED_OK);
+  ck_assert_int_eq(heed_batch_new(&batch, c, &(heed_model_inputs){.mask = &full}, 5), HEED_OK);
   ck_assert_int_eq(heed_batch_capacity(batch).n_graphs, 1);
   ck_assert_int_eq(heed_batch_take(batch, &zero, 1), HEED_OK);
   const heed_mask *mask = heed_batch_inputs(batch)->mask;
@@ -986,6 +1102,7 @@ int main(void) {
   tcase_add_test(made_by_hand, columns_beside_the_features);
   tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
   tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
+  tcase_add_test(made_by_hand, batches_of_several_masks);
   tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);
   tcase_add_test(made_by_hand, edges_become_nodes);
   suite_add_tcase(suite, made_by_hand);

@@ -736,15 +736,15 @@ START_TEST(words_fill_what_they_name) {
   int64_t sizes[2] = {3, 4};
   ok(heed_grid_coordinates(2, sizes, at));
   ok(heed_encodings_read(&e, "distance:3+quadratic:3x4+relative:1:3x4"));
-  ok(heed_encode_classes(&e, &mask, &graph, both));
+  ok(heed_encode_classes(&e, &mask, &graph, 0, NULL, both));
   ok(heed_pairs_offset(&mask, at, 2, 1, relative));
   ok(heed_pairs_distance(&mask, &graph, 3, distance));
   for (int p = 0; p < N * N; p++) ck_assert_int_eq(both[p], relative[p] * 5 + distance[p]);
-  ok(heed_encode_features(&e, &mask, features));
+  ok(heed_encode_features(&e, &mask, 0, NULL, features));
   ok(heed_pairs_quadratic(&mask, at, 2, wanted));
   ck_assert(memcmp(features, wanted, sizeof wanted) == 0);
   ok(heed_encodings_read(&e, "relative:1:3x5"));
-  fails(heed_encode_classes(&e, &mask, &graph, both), HEED_SHAPE, "3x5 has 15 places, not 12");
+  fails(heed_encode_classes(&e, &mask, &graph, 0, NULL, both), HEED_SHAPE, "3x5 has 15 places, not 12");
   heed_mask_free(&graph);
   free(a);
 }
@@ -828,7 +828,7 @@ START_TEST(failed_allocations_leave_nothing) {
       ck_assert_int_lt(n, 200);
       heed__alloc_fail_after(n);
       heed_status status = what == 0 ? heed_encode_nodes(&e, &mask, 0, NULL, &to)
-                                     : heed_encode_classes(&e, &mask, &mask, classes);
+                                     : heed_encode_classes(&e, &mask, &mask, 0, NULL, classes);
       heed__alloc_fail_after(-1);
       ck_assert_uint_eq(heed_memory_held(), held);
       if (status == HEED_OK) break;

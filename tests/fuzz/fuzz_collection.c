@@ -68,7 +68,7 @@ static void check(heed_collection *c) {
   heed_mask mask;
   heed_batch *batch;
   PROMISE(heed_collection_mask(c, &mask) == HEED_OK);
-  PROMISE(heed_batch_new(&batch, c, &mask, 2) == HEED_OK);
+  PROMISE(heed_batch_new(&batch, c, &(heed_model_inputs){.mask = &mask}, 2) == HEED_OK);
   for (int64_t g = 0; g < graphs; g++) PROMISE(heed_batch_take(batch, &g, 1) == HEED_OK);
   heed_batch_free(batch);
   heed_mask_free(&mask);

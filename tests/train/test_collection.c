@@ -25,6 +25,7 @@ typedef struct set {
   uint8_t train[GRAPHS], validation[GRAPHS], test[GRAPHS];
   heed_collection *collection;
   heed_mask mask;
+  heed_model_inputs pairs;
 } set;
 
 static set s;
@@ -91,6 +92,7 @@ static void open_set(void) {
       .labels = s.labels};
   ok(heed_collection_new(&s.collection, &arrays));
   ok(heed_collection_mask(s.collection, &s.mask));
+  s.pairs = (heed_model_inputs){.mask = &s.mask};
 }
 
 static void end_set(void) {
@@ -100,7 +102,7 @@ static void end_set(void) {
 
 static heed_task task_of(const int32_t *labels, const float *values) {
   return (heed_task){.collection = s.collection,
-                     .mask = &s.mask,
+                     .inputs = {.mask = &s.mask},
                      .targets = {labels, values},
                      .train = s.train,
                      .validation = s.validation,
@@ -256,7 +258,7 @@ START_TEST(numbers_are_learnt_in_their_own_units) {
   ok(heed_model_load(&again, path));
   remove(path);
   static float output[GRAPHS * 2], other[GRAPHS * 2];
-  ok(heed_predict_collection(again, s.collection, &s.mask, 0, output));
+  ok(heed_predict_collection(again, s.collection, &s.pairs, 0, output));
   double told = 0;
   for (int c = 0; c < 2; c++) {
     double error = error_of(output, s.numbers, 2, c), deviation = deviation_of(s.numbers, 2, c);
@@ -265,7 +267,7 @@ START_TEST(numbers_are_learnt_in_their_own_units) {
   }
   ck_assert_double_eq_tol(run.test, sqrt(told), 1e-9 * run.test);
   for (int batch = 1; batch < 300; batch = 3 * batch + 4) {
-    ok(heed_predict_collection(again, s.collection, &s.mask, batch, other));
+    ok(heed_predict_collection(again, s.collection, &s.pairs, batch, other));
     ck_assert_mem_eq(output, other, sizeof output);
   }
   /* The best epoch's metric was of the same numbers, but for rounding. */
@@ -362,7 +364,7 @@ START_TEST(training_loss_is_the_mean_over_entries) {
   static float output[GRAPHS * COLUMNS];
   double expected;
   ok(heed_model_build(&model, &spec, 7));
-  ok(heed_predict_collection(model, s.collection, &s.mask, 0, output));
+  ok(heed_predict_collection(model, s.collection, &s.pairs, 0, output));
   heed_model_free(model);
   heed_matrix view = heed_matrix_view(output, GRAPHS, COLUMNS);
   ok(heed_loss_compute(HEED_LOSS_BINARY_CROSS_ENTROPY, &view, &task.targets, s.train, NULL,
@@ -491,6 +493,92 @@ START_TEST(fits_do_not_depend_on_threads) {
 }
 END_TEST
 
+/* Heads over the edges, heads over all nodes of a graph, both with features and classes of their pairs: a graph
+ * gives the same bits in every batch, and the fit the same with any number of threads. */
+START_TEST(heads_have_masks_of_their_own) {
+  static history first;
+  static float output[GRAPHS * 2], other[GRAPHS * 2];
+  static const int32_t heads[] = {1, 3};
+  heed_mask blocks, graph;
+  ok(heed_mask_blocks(&blocks, GRAPHS, s.ptr, s.ptr));
+  ok(heed_mask_explicit(&graph, &s.mask));
+  const heed_mask *masks[] = {&graph, &blocks};
+  int64_t pairs = graph.n_pairs + blocks.n_pairs;
+  int32_t *classes = malloc((size_t)pairs * sizeof *classes);
+  float *e = malloc((size_t)pairs * sizeof *e);
+  for (int64_t p = 0; p < pairs; p++) classes[p] = draw(3);
+  heed_random_uniform(1, 1, e, pairs, -1, 1);
+  heed_matrix edges = heed_matrix_view(e, pairs, 1);
+  heed_task task = task_of(NULL, s.numbers);
+  task.inputs = (heed_model_inputs){.n_head_masks = 2,
+                                    .head_masks = masks,
+                                    .mask_heads = heads,
+                                    .pair_classes = classes,
+                                    .edges = &edges};
+  heed_model_spec spec = small_model(2);
+  with_dropout(&spec);
+  spec.hidden = 64;
+  spec.heads = 4;
+  spec.edges = HEED_EDGES_BIAS;
+  spec.edge_features = 1;
+  spec.pair_classes = 3;
+  heed_fit_spec fit = small_fit(HEED_LOSS_SQUARED, HEED_METRIC_RMSE, 4);
+  fit.standardize = true;
+  fit.batch = 40;
+  heed_model *one, *again;
+  ok(heed_set_threads(1));
+  (void)fit_one(&task, &spec, &fit, &first, &one);
+  for (int threads = 2; threads <= 4; threads += 2) {
+    ok(heed_set_threads(threads));
+    (void)fit_one(&task, &spec, &fit, &seen, &again);
+    check_same_history(&first, &seen);
+    check_same_parameters(one, again);
+    heed_model_free(again);
+  }
+  ok(heed_predict_collection(one, s.collection, &task.inputs, 1, output));
+  for (int batch = 3; batch < 300; batch = 3 * batch + 4) {
+    ok(heed_predict_collection(one, s.collection, &task.inputs, batch, other));
+    ck_assert_mem_eq(output, other, sizeof output);
+  }
+  heed_pass *whole; /* without batches */
+  heed_matrix y;
+  heed_model_inputs in = task.inputs;
+  in.n_nodes = s.ptr[GRAPHS];
+  in.dense = heed_collection_node_matrix(s.collection);
+  in.n_graphs = GRAPHS;
+  in.graph_ptr = s.ptr;
+  ok(heed_pass_new(&whole, one, &in, false));
+  ok(heed_pass_forward(whole, HEED_MODE_EVALUATE, 0, 0, &y));
+  for (int i = 0; i < GRAPHS * 2; i++) {
+    ck_assert_float_lt(fabsf(output[i] - y.data[i]), 1e-3f * (1 + fabsf(y.data[i])));
+  }
+  heed_pass_free(whole);
+  masks[1] = &graph; /* another mask, other predictions */
+  edges.rows = 2 * graph.n_pairs;
+  ok(heed_predict_collection(one, s.collection, &task.inputs, 0, other));
+  ck_assert_mem_ne(output, other, sizeof output);
+  heed_trainer *trainer;
+  static const int32_t wrong[] = {1, 2};
+  task.inputs.mask_heads = wrong;
+  fails(heed_trainer_new(&trainer, one, &task, &fit, 0), HEED_SHAPE, "the groups have 3 heads");
+  size_t held = heed_memory_held();
+  task.inputs.mask_heads = heads;
+  for (int n = 0;; n++) {
+    heed__alloc_fail_after(n);
+    heed_status status = heed_predict_collection(one, s.collection, &task.inputs, 0, other);
+    heed__alloc_fail_after(-1);
+    ck_assert_uint_eq(heed_memory_held(), held);
+    if (status == HEED_OK) break;
+    ck_assert_int_eq(status, HEED_NOMEM);
+  }
+  heed_model_free(one);
+  heed_mask_free(&blocks);
+  heed_mask_free(&graph);
+  free(classes);
+  free(e);
+}
+END_TEST
+
 /* A failure in another thread is told as if it were the calling one's, and nobody stays alone. */
 START_TEST(failures_of_shards_are_told) {
   heed_task task = task_of(NULL, s.numbers);
@@ -524,7 +612,7 @@ static heed_experiment experiment_of(const heed_model_spec *model, const heed_fi
   return (heed_experiment){.model = model,
                            .fit = fit,
                            .collection = s.collection,
-                           .mask = &s.mask,
+                           .inputs = {.mask = &s.mask},
                            .targets = {NULL, s.numbers},
                            .seeds = seeds,
                            .n_seeds = SEEDS,
@@ -567,7 +655,7 @@ START_TEST(runs_are_the_same_together_or_in_turn) {
   static float output[GRAPHS * 2];
   heed_matrix view = heed_matrix_view(output, GRAPHS, 2);
   double test;
-  ok(heed_predict_collection(first.best, s.collection, &s.mask, 10, output));
+  ok(heed_predict_collection(first.best, s.collection, &s.pairs, 10, output));
   ok(heed_metric_compute(HEED_METRIC_RMSE, &view, &e.targets, s.test, &test));
   ck_assert_double_eq(test, runs[first.best_run].test);
   heed_model_free(first.best);
@@ -754,9 +842,9 @@ START_TEST(trainer_refuses_models_that_do_not_fit) {
   ok(heed_model_build(&model, &spec, 1));
   refuses(model, &task, &fit, HEED_ARGUMENT, "not one each");
   static float output[MOST_NODES * 2];
-  fails(heed_predict_collection(model, s.collection, &s.mask, 0, output), HEED_ARGUMENT,
+  fails(heed_predict_collection(model, s.collection, &s.pairs, 0, output), HEED_ARGUMENT,
         "not one each");
-  fails(heed_predict_collection(model, s.collection, &s.mask, -2, output), HEED_ARGUMENT, "-2");
+  fails(heed_predict_collection(model, s.collection, &s.pairs, -2, output), HEED_ARGUMENT, "-2");
   heed_model_free(model);
   /* The last layer must be able to take mean and deviation. */
   ok(heed_model_new(&model, FEATURES));
@@ -807,7 +895,7 @@ START_TEST(memory_that_runs_out_leaves_nothing) {
   ck_assert_uint_eq(heed_memory_held(), held);
   for (n = 0;; n++) {
     heed__alloc_fail_after(n);
-    heed_status status = heed_predict_collection(model, s.collection, &s.mask, 0, output);
+    heed_status status = heed_predict_collection(model, s.collection, &s.pairs, 0, output);
     heed__alloc_fail_after(-1);
     ck_assert_uint_eq(heed_memory_held(), held);
     if (status == HEED_OK) break;
@@ -832,6 +920,7 @@ TCase *collection_tests(void) {
   tcase_add_test(tests, every_step_has_dropout_of_its_own);
   tcase_add_test(tests, orders_are_permutations_of_seed_and_epoch);
   tcase_add_test(tests, fits_do_not_depend_on_threads);
+  tcase_add_test(tests, heads_have_masks_of_their_own);
   tcase_add_test(tests, failures_of_shards_are_told);
   tcase_add_test(tests, runs_are_the_same_together_or_in_turn);
   tcase_add_test(tests, resumed_fits_are_as_if_never_interrupted);

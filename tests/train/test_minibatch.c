@@ -1,6 +1,7 @@
 /* Mini-batches of one graph: neighbours drawn, or whole parts. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TARGET "fit.safetensors"
 #include "base/alloc.h"
@@ -78,6 +79,126 @@ START_TEST(one_batch_is_the_whole_graph) {
     heed_model_free(one);
     heed_model_free(two);
   }
+}
+END_TEST
+
+/* --- Heads with masks of their own ----------------------------------------------------------- */
+
+/* A head over the edges, one over two steps of them; classes and features of their pairs. */
+typedef struct heads {
+  heed_mask wide;
+  const heed_mask *masks[2];
+  int32_t *classes;
+  float *e;
+  heed_matrix edges;
+  heed_task task;
+  heed_model_spec spec;
+} heads;
+
+static void heads_open(heads *h, float dropout) {
+  static const int32_t each[] = {1, 1};
+  ok(heed_mask_khop(&h->wide, &p.mask, 2));
+  int64_t pairs = p.mask.n_pairs + h->wide.n_pairs;
+  h->masks[0] = &p.mask;
+  h->masks[1] = &h->wide;
+  h->classes = malloc((size_t)pairs * sizeof *h->classes);
+  h->e = malloc((size_t)pairs * sizeof *h->e);
+  for (int64_t k = 0; k < pairs; k++) h->classes[k] = (int32_t)(k * 2654435761 >> 7) & 3;
+  heed_random_uniform(1, 1, h->e, pairs, -1, 1);
+  h->edges = heed_matrix_view(h->e, pairs, 1);
+  h->task = p.task;
+  h->task.inputs.mask = NULL;
+  h->task.inputs.n_head_masks = 2;
+  h->task.inputs.head_masks = h->masks;
+  h->task.inputs.mask_heads = each;
+  h->task.inputs.pair_classes = h->classes;
+  h->task.inputs.edges = &h->edges;
+  h->spec = problem_model(&p, HEED_MODEL_TRANSFORMER);
+  memcpy(h->spec.blocks, "MM", sizeof "MM");
+  h->spec.layers = 2;
+  h->spec.dropout = h->spec.attention_dropout = dropout;
+  h->spec.pair_classes = 4;
+  h->spec.edge_features = 1;
+  h->spec.edges = HEED_EDGES_BIAS;
+}
+
+static void heads_end(heads *h) {
+  heed_mask_free(&h->wide);
+  free(h->classes);
+  free(h->e);
+}
+
+/* All in one step is training on the whole graph; parts and drawn neighbours give the same bits with any number
+ * of threads, and learn. */
+START_TEST(heads_have_masks_of_their_own) {
+  heads h;
+  heed_model *one, *two;
+  heed_trainer *a, *b;
+  heads_open(&h, 0);
+  heed_fit_spec whole = fit_of(4), batches = fit_of(4);
+  whole.fanouts = 0;
+  ok(heed_model_build(&one, &h.spec, 3));
+  ok(heed_model_build(&two, &h.spec, 3));
+  ok(heed_trainer_new(&a, one, &h.task, &whole, 7));
+  ok(heed_trainer_new(&b, two, &h.task, &batches, 7));
+  ck_assert_ptr_nonnull(b->minibatches);
+  for (int e = 0; e < 4; e++) {
+    heed_epoch x, y;
+    bool done;
+    ok(heed_trainer_epoch(a, &x, &done));
+    ok(heed_trainer_epoch(b, &y, &done));
+    ck_assert_double_le(fabs(x.train_loss - y.train_loss), 1e-4 * x.train_loss);
+    ck_assert_double_le(fabs(x.val_loss - y.val_loss), 1e-4 * x.val_loss);
+  }
+  heed_trainer_free(a);
+  heed_trainer_free(b);
+  heed_model_free(one);
+  heed_model_free(two);
+  for (int way = 0; way < 3; way += 2) {
+    heed_fit_spec fit = fit_of(way);
+    float *expected = NULL;
+    for (int threads = 1; threads <= 3; threads += 2) {
+      heed_run run;
+      ok(heed_set_threads(threads));
+      ok(heed_model_build(&one, &h.spec, 3));
+      size_t bytes = (size_t)heed_model_parameter_count(one) * sizeof *expected;
+      ok(heed_trainer_new(&a, one, &h.task, &fit, 7));
+      ok(heed_fit(a, NULL, NULL, &run));
+      ck_assert_msg(run.test > 0.7, "way %d: %g", way, run.test); /* what is known of pairs is noise */
+      if (threads == 1) {
+        expected = malloc(bytes);
+        memcpy(expected, heed_model_parameters(one), bytes);
+      } else {
+        ck_assert_mem_eq(expected, heed_model_parameters(one), bytes);
+      }
+      heed_trainer_free(a);
+      heed_model_free(one);
+    }
+    free(expected);
+    ok(heed_model_build(&one, &h.spec, 3));
+    size_t held = heed_memory_held();
+    for (int n = 0;; n++) {
+      heed__alloc_fail_after(n);
+      heed_status status = heed_trainer_new(&a, one, &h.task, &fit, 7);
+      heed__alloc_fail_after(-1);
+      if (status == HEED_OK) break;
+      ck_assert_int_eq(status, HEED_NOMEM);
+      ck_assert_uint_eq(heed_memory_held(), held);
+    }
+    heed_trainer_free(a);
+    ck_assert_uint_eq(heed_memory_held(), held);
+    heed_model_free(one);
+  }
+  ok(heed_set_threads(0));
+  heed_fit_spec fit = fit_of(2);
+  ok(heed_model_build(&one, &h.spec, 3));
+  heed_task wrong = h.task;
+  wrong.inputs.mask = &p.mask;
+  fails(heed_trainer_new(&a, one, &wrong, &fit, 7), HEED_ARGUMENT, "2 masks of heads");
+  h.masks[1] = NULL;
+  fails(heed_trainer_new(&a, one, &h.task, &fit, 7), HEED_ARGUMENT, "group 1 of heads");
+  heed_model_free(one);
+  heads_end(&h);
 }
 END_TEST
 
@@ -351,6 +472,7 @@ TCase *minibatch_tests(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_checked_fixture(tests, set_up, tear_down);
   tcase_add_test(tests, one_batch_is_the_whole_graph);
+  tcase_add_test(tests, heads_have_masks_of_their_own);
   tcase_add_loop_test(tests, mini_batches_learn, 0, WAYS - 1);
   tcase_add_loop_test(tests, seed_and_epoch_say_everything, 0, WAYS);
   tcase_add_loop_test(tests, memory_does_not_grow, 0, 3);
