@@ -456,11 +456,14 @@ static heed_status check(const heed__minibatches *b) {
   }
   HEED__TRY(heed__pass_check(b->model, in));
   int64_t pairs = in->mask != NULL ? in->mask->n_pairs : 0;
-  for (int g = 0; g < in->n_head_masks; g++) pairs += in->head_masks[g]->n_pairs;
   bool full = in->mask != NULL && heed_mask_is_full(in->mask);
+  for (int g = 0; g < in->n_head_masks; g++) {
+    pairs += in->head_masks[g]->n_pairs;
+    full = full || heed_mask_is_full(in->head_masks[g]);
+  }
   if (in->edges != NULL && (full || in->edges->rows != pairs)) {
     return heed__fail(HEED_SHAPE, "mini-batches: features of %lld pairs, but %s has %lld",
-                      (long long)in->edges->rows, full ? "the full mask" : "the mask",
+                      (long long)in->edges->rows, full ? "a full mask" : "the mask",
                       (long long)pairs);
   }
   return heed__loss_check_targets(spec->loss, &b->task.targets, b->outputs);
