@@ -169,7 +169,8 @@ typedef struct heed__edges {
   int32_t bias_heads;
   float *logits;       /* [n_pairs, H] what the features and the caller's bias add to the logits */
   float *weights;      /* [n_pairs, H] as applied */
-  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
+  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value; later GAT's gradients of the
+                          sums before LeakyReLU; in streams the weights */
   float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
   float *bias_turned;  /* [H, row] edge_bias */
   float *key_turned;   /* [H, D, row] edge_key, in streams times the scale */
