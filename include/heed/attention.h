@@ -147,7 +147,8 @@ HEED_API heed_attention_spec heed_attention_spec_default(int32_t heads, int32_t 
  *  read at each forward call, up to the number it had here.
  *  The first AUTO plan of some sizes whose choice is not plain measures the machine for some tens of
  *  milliseconds; the choice does not depend on the number of threads.
- *  @return HEED_ARGUMENT, HEED_RANGE, HEED_OVERFLOW or HEED_NOMEM */
+ *  @return HEED_ARGUMENT, HEED_RANGE, HEED_VALUE for a scale or slope that is not finite, HEED_SHAPE for a mask
+ *          whose pairs disagree with its rows, HEED_OVERFLOW or HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_attention_new(heed_attention **plan,
                                                      const heed_attention_spec *spec,
                                                      const heed_mask *mask);
@@ -158,14 +159,15 @@ HEED_API void heed_attention_free(heed_attention *plan);
 /** Computes. Allocates nothing. A plan serves one call at a time; different plans may run at once
  *  in different threads of the caller. The bits of the result depend on the inputs, the spec, the
  *  kernel and the instruction set, never on the number of threads.
- *  @return HEED_ARGUMENT if an array is missing or superfluous */
+ *  @return HEED_ARGUMENT if an array is missing or superfluous, HEED_SHAPE if keys cannot be the values or the heads
+ *          of the bias are neither one nor H */
 HEED_API HEED_CHECKED heed_status heed_attention_forward(heed_attention *plan,
                                                          const heed_attention_inputs *inputs,
                                                          const heed_attention_outputs *outputs);
 
 /** What a backward call is given beside the inputs of the forward call it belongs to, and where the
  *  gradients go. A gradient is NULL where it is not wanted, else it is overwritten. The gradients of
- *  inputs that are one array may be one array too, which gets their sum. */
+ *  inputs that are one array may be one array too, which gets their sum, if their rows are of one size. */
 typedef struct heed_attention_gradients {
   const float *out;         /**< [n_queries, H, Dv] as the forward call left it; not read, and may be NULL,
                                  with another normaliser than softmax, */
@@ -183,13 +185,14 @@ typedef struct heed_attention_gradients {
   float *edge_value;        /**< [Fe, H, Dv] */
 } heed_attention_gradients;
 
-/** Reserves what the backward pass needs: the transposed mask and one number a query and head, never
- *  one a pair and dimension. Call it once after heed_attention_new(); the forward call is not
+/** Reserves what the backward pass needs: the transposed mask and two numbers a query and head, with features
+ *  of pairs also two a pair and head, never one a pair and dimension. Call it once after heed_attention_new(); the forward call is not
  *  changed by it.
  *  @param transposed the mask's transpose with the pair numbers `pairs` that heed_mask_transpose()
  *         gave, both to outlive the plan, so that plans over one mask share them; NULL and NULL: the
  *         plan makes its own where it needs one. A full mask or one of runs needs no `pairs`
- *  @return HEED_ARGUMENT with a storage other than float, HEED_SHAPE, HEED_OVERFLOW or HEED_NOMEM; the plan
+ *  @return HEED_ARGUMENT with a storage other than float or with only one of `transposed` and `pairs`, HEED_SHAPE,
+ *          HEED_RANGE if the transpose would have more than 2^31 - 1 keys, HEED_OVERFLOW or HEED_NOMEM; the plan
  *          then serves forward calls as before */
 HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention *plan,
                                                                   const heed_mask *transposed,
@@ -198,7 +201,8 @@ HEED_API HEED_CHECKED heed_status heed_attention_prepare_backward(heed_attention
 /** Computes gradients. The weights are computed again, softmax's from `log_sum_exp` (Dao et al. 2022,
  *  algorithm 4), with the dropout of the plan's spec as it is now. Allocates nothing; a row without pairs has
  *  gradient zero. The bits do not depend on the number of threads.
- *  @return HEED_ARGUMENT if an array is missing or superfluous, or the plan was not prepared */
+ *  @return HEED_ARGUMENT if an array is missing or superfluous, or the plan was not prepared; HEED_SHAPE as the
+ *          forward call, or if gradients of rows of different sizes are one array */
 HEED_API HEED_CHECKED heed_status heed_attention_backward(heed_attention *plan,
                                                           const heed_attention_inputs *inputs,
                                                           const heed_attention_gradients *gradients);
@@ -350,10 +354,10 @@ HEED_API HEED_CHECKED heed_status heed_measure_arithmetic(heed_machine *machine,
 HEED_API HEED_CHECKED heed_status heed_machine_measure(heed_machine *machine, double seconds);
 
 /** How fast rows of `row_bytes`, one a key, are read in the order in which the pairs of `mask` name
- *  them: the memory's limit for that graph in that order. The rows of a full mask, or of one without
- *  pairs, are read one after the other.
+ *  them: the memory's limit for that graph in that order. The rows of a mask that is full or of runs, or
+ *  has no pairs, are read one after the other.
  *  @param row_bytes a multiple of 4; rows start on lines of the cache, short ones on powers of two
- *  @return HEED_ARGUMENT, HEED_OVERFLOW, HEED_NOMEM */
+ *  @return HEED_ARGUMENT, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_measure_gather(const heed_mask *mask, int64_t row_bytes,
                                                       double seconds, double *gbytes);
 

@@ -33,7 +33,7 @@ typedef struct heed_csr {
 HEED_API heed_matrix heed_matrix_view(float *data, int64_t rows, int64_t cols);
 
 /** Checks that a sparse matrix is what its comment says.
- *  @return HEED_RANGE, HEED_SHAPE or HEED_ARGUMENT with the row and the numbers */
+ *  @return HEED_RANGE or HEED_ARGUMENT with the row and the numbers */
 HEED_API HEED_CHECKED heed_status heed_csr_check(const heed_csr *a);
 
 /** Checks that every number is finite; `name` is what the message calls the array.
@@ -43,7 +43,8 @@ HEED_API HEED_CHECKED heed_status heed_check_finite(const float *x, int64_t n, c
 /** c = alpha op(a) op(b) + beta c, op transposing where asked. With beta 0, c need not be
  *  initialised. The rows of c are cut into fixed blocks, each computed by one thread, so the bits
  *  do not depend on the number of threads.
- *  @return HEED_SHAPE if the sizes disagree; HEED_NOMEM, HEED_LIBRARY from the matrix library */
+ *  @return HEED_SHAPE if the sizes disagree; HEED_NOMEM, HEED_LIBRARY from the matrix library, HEED_OVERFLOW if
+ *          sizes are beyond its integers */
 HEED_API HEED_CHECKED heed_status heed_matmul(bool transpose_a, bool transpose_b, float alpha,
                                               const heed_matrix *a, const heed_matrix *b,
                                               float beta, heed_matrix *c);

@@ -395,7 +395,7 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * problem->key_stride, stride = reserve->partial_floats;
   bool of_a = pass == 0 && back->to.a != NULL, featured = pass == 0 && problem->features != NULL;
-  int64_t groups = featured ? plan->edges->groups : reserve->groups; /* the fewer */
+  int64_t groups = featured ? plan->edges->groups : reserve->groups;
   int threads = heed__threads_for_tasks(plan, groups);
   (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)

@@ -59,17 +59,7 @@ heed_status heed__edges_check_inputs(const heed__problem *problem, const heed_at
   return HEED_OK;
 }
 
-/* Floats of the arrays; all that depends on the mask is `pairs` and `groups`. */
-typedef struct sizes {
-  size_t pairs; /* of a number a pair and head */
-  size_t row, heads_row, wide;
-  size_t key_turned, value_turned;
-  size_t by_head, by_feature;
-  size_t by_rows, flat; /* of a block */
-  size_t sums; /* of a room */
-  size_t room;
-  size_t groups;
-} sizes;
+typedef heed__edge_sizes sizes;
 
 static int64_t groups_of(const heed_mask *mask) {
   int64_t groups = mask->n_queries / ROWS_OF_GROUP + 1;
@@ -140,6 +130,7 @@ heed_status heed__edges_new(heed_attention *plan) {
   if (edges == NULL) return HEED_NOMEM;
   edges->score = spec->score;
   edges->dim = spec->edge_dim;
+  edges->sizes = s;
   edges->row = (int64_t)s.row;
   edges->heads_row = (int64_t)s.heads_row;
   edges->rooms = heed__alloc((size_t)plan->threads, sizeof *edges->rooms);
@@ -186,17 +177,16 @@ heed_status heed__edges_reserve(heed_attention *plan) {
   heed__edges *edges = plan->edges;
   if (edges == NULL) return HEED_OK;
   heed__edges_release(plan);
-  sizes s;
-  HEED__TRY(sizes_of(&plan->problem.spec, plan->problem.mask, &s));
+  const sizes *s = &edges->sizes;
   size_t sums;
-  if (!heed__multiply(s.groups, s.sums, &sums)) {
-    return heed__fail(HEED_OVERFLOW, "%zu sums of %zu groups do not fit", s.sums, s.groups);
+  if (!heed__multiply(s->groups, s->sums, &sums)) {
+    return heed__fail(HEED_OVERFLOW, "%zu sums of %zu groups do not fit", s->sums, s->groups);
   }
-  edges->groups = edges->most_groups = (int64_t)s.groups;
-  edges->products = heed__alloc(2 * s.pairs, sizeof(float));
+  edges->groups = edges->most_groups = (int64_t)s->groups;
+  edges->products = heed__alloc(2 * s->pairs, sizeof(float));
   edges->sums = heed__alloc(sums, sizeof *edges->sums);
   if (edges->products == NULL || edges->sums == NULL) return HEED_NOMEM;
-  edges->own_d_logits = edges->products + s.pairs;
+  edges->own_d_logits = edges->products + s->pairs;
   if (edges->streams) edges->weights = edges->products;
   return HEED_OK;
 }
@@ -325,25 +315,36 @@ static void take_score_over(const heed_attention *plan, heed__backward *back) {
   back->to.query = back->to.key = back->to.a = back->to.a_query = back->to.a_key = NULL;
 }
 
-static void point_sums(const heed_attention *plan, const sizes *s, heed__edge_room *room);
+static float *part(float **at, size_t floats, bool wanted) {
+  float *taken = take(at, floats);
+  return wanted ? taken : NULL;
+}
 
-/* The same in streams: the first pass leaves what the second one needs. */
+/* Points the room's sums at its array where they are wanted. */
+static void point_sums(const heed__edges *edges, heed__edge_room *room) {
+  const sizes *s = &edges->sizes;
+  const heed_attention_gradients *to = &edges->to;
+  float *at = room->sums;
+  room->sum_bias = part(&at, s->by_head, to->edge_bias != NULL);
+  room->sum_key = part(&at, s->key_turned, to->edge_key != NULL);
+  room->sum_value = part(&at, s->value_turned, to->edge_value != NULL);
+  room->sum_a = part(&at, s->wide, edges->own_score && to->a != NULL);
+}
+
+/* heed__edges_before_backward() in streams: the first pass leaves what the second one needs. */
 static void before_streams(heed_attention *plan, heed__backward *back) {
   const heed__problem *problem = &plan->problem;
   heed__edges *edges = plan->edges;
   const heed_attention_gradients *to = &edges->to;
-  sizes s;
   lay_out(plan);
   if (problem->in.edge_value != NULL) {
     turn(edges, problem->in.edge_value, problem->value_stride, 1, edges->value_turned);
   }
-  edges->own_score = false;
   edges->by_gradients = to->edge_bias != NULL || to->edge_key != NULL ||
                         (to->query != NULL && problem->in.edge_key != NULL);
   back->weights = edges->weights;
   back->d_logits = edges->own_d_logits;
-  if (sizes_of(&problem->spec, problem->mask, &s) != HEED_OK) return; /* never, as when reserved */
-  for (int t = 0; t < plan->threads; t++) point_sums(plan, &s, edges->rooms + t);
+  for (int t = 0; t < plan->threads; t++) point_sums(edges, edges->rooms + t);
 }
 
 void heed__edges_before_backward(heed_attention *plan, heed__backward *back) {
@@ -369,19 +370,8 @@ void heed__edges_before_backward(heed_attention *plan, heed__backward *back) {
   if (edges->own_score) take_score_over(plan, back);
 }
 
-static float *part(float **at, size_t floats, bool wanted) {
-  float *taken = take(at, floats);
-  return wanted ? taken : NULL;
-}
-
-/* Points the room's sums at its array where they are wanted. */
-static void point_sums(const heed_attention *plan, const sizes *s, heed__edge_room *room) {
-  const heed_attention_gradients *to = &plan->edges->to;
-  float *at = room->sums;
-  room->sum_bias = part(&at, s->by_head, to->edge_bias != NULL);
-  room->sum_key = part(&at, s->key_turned, to->edge_key != NULL);
-  room->sum_value = part(&at, s->value_turned, to->edge_value != NULL);
-  room->sum_a = part(&at, s->wide, plan->edges->own_score && to->a != NULL);
+static double *sums_of(const heed__edges *edges, int64_t group) {
+  return edges->sums + (size_t)group * edges->sizes.sums;
 }
 
 static void clear(float *sums, size_t floats) {
@@ -394,55 +384,59 @@ static void flush(const float *sums, size_t floats, const float *all, double *gr
   for (size_t i = 0; i < floats; i++) group[i] += (double)sums[i];
 }
 
-static void clear_room(const sizes *s, const heed__edge_room *room) {
+static void clear_room(const heed__edges *edges, const heed__edge_room *room) {
+  const sizes *s = &edges->sizes;
   clear(room->sum_bias, s->by_head);
   clear(room->sum_key, s->key_turned);
   clear(room->sum_value, s->value_turned);
   clear(room->sum_a, s->wide);
 }
 
-static void flush_room(const sizes *s, const heed__edge_room *room, double *sums) {
+static void flush_room(const heed__edges *edges, const heed__edge_room *room, int64_t group) {
+  const sizes *s = &edges->sizes;
+  double *sums = sums_of(edges, group);
   flush(room->sum_bias, s->by_head, room->sums, sums);
   flush(room->sum_key, s->key_turned, room->sums, sums);
   flush(room->sum_value, s->value_turned, room->sums, sums);
   flush(room->sum_a, s->wide, room->sums, sums);
 }
 
+static void clear_sums(const heed__edges *edges, int64_t group) {
+  memset(sums_of(edges, group), 0, edges->sizes.sums * sizeof *edges->sums);
+}
+
 void heed__edges_begin_group(const heed_attention *plan, int64_t group) {
-  sizes s;
-  if (sizes_of(&plan->problem.spec, plan->problem.mask, &s) != HEED_OK) return; /* never */
-  memset(plan->edges->sums + (size_t)group * s.sums, 0, s.sums * sizeof *plan->edges->sums);
-  clear_room(&s, plan->edges->rooms + heed__thread());
+  clear_sums(plan->edges, group);
+  clear_room(plan->edges, plan->edges->rooms + heed__thread());
 }
 
 void heed__edges_end_task(const heed_attention *plan, int64_t group) {
-  sizes s;
-  if (sizes_of(&plan->problem.spec, plan->problem.mask, &s) != HEED_OK) return; /* never */
   const heed__edge_room *room = plan->edges->rooms + heed__thread();
-  flush_room(&s, room, plan->edges->sums + (size_t)group * s.sums);
-  clear_room(&s, room);
+  flush_room(plan->edges, room, group);
+  clear_room(plan->edges, room);
 }
 
 /* The rows of a group of queries, and its sums. */
-static void gradients_of_group(const heed_attention *plan, const heed__backward *back,
-                               const sizes *s, int64_t first, int64_t end, double *sums) {
+static void gradients_of_group(const heed_attention *plan, const heed__backward *back, int64_t group) {
   const heed__problem *problem = &plan->problem;
   heed__edges *edges = plan->edges;
+  int64_t n = problem->mask->n_queries;
+  int64_t first = n * group / edges->groups, end = n * (group + 1) / edges->groups;
   heed__edge_room *room = edges->rooms + heed__thread();
   bool gat = edges->score == HEED_SCORE_GAT;
   bool of_score = edges->own_score && (gat || edges->to.query != NULL || edges->to.a != NULL ||
                                        edges->to.edge_key != NULL);
-  point_sums(plan, s, room);
-  memset(sums, 0, s->sums * sizeof *sums);
+  point_sums(edges, room);
+  clear_sums(edges, group);
   for (int64_t i = first; i < end; i += ROWS_AT_ONCE) {
     int64_t until = end - i < ROWS_AT_ONCE ? end : i + ROWS_AT_ONCE;
-    clear_room(s, room);
+    clear_room(edges, room);
     if (of_score) {
       plan->kernels->edge_score_gradients(problem, edges, back, plan->reserve->sides, i, until,
                                           room);
     }
     plan->kernels->edge_gradients(problem, edges, i, until, room);
-    flush_room(s, room, sums);
+    flush_room(edges, room, group);
   }
 }
 
@@ -467,9 +461,10 @@ static void put_sums(const heed__edges *edges, const double *sums, int64_t n, co
 }
 
 /* All groups' sums become gradients. */
-static void put_weights(const heed_attention *plan, const sizes *s) {
+static void put_weights(const heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   const heed__edges *edges = plan->edges;
+  const sizes *s = &edges->sizes;
   sum_groups(edges, s->sums);
   const double *at = edges->sums;
   put_sums(edges, at, problem->spec.heads, NULL, 1, edges->to.edge_bias);
@@ -486,17 +481,13 @@ static void put_weights(const heed_attention *plan, const sizes *s) {
 static void gradients_of_weights(const heed_attention *plan, const heed__backward *back) {
   const heed__problem *problem = &plan->problem;
   heed__edges *edges = plan->edges;
-  sizes s;
-  if (sizes_of(&problem->spec, problem->mask, &s) != HEED_OK) return; /* never, as when reserved */
-  int64_t n = problem->mask->n_queries;
-  int threads = threads_for_rows(plan, n, edges->groups);
+  int threads = threads_for_rows(plan, problem->mask->n_queries, edges->groups);
   (void)threads; /* without OpenMP */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int64_t group = 0; group < edges->groups; group++) {
-    gradients_of_group(plan, back, &s, n * group / edges->groups, n * (group + 1) / edges->groups,
-                       edges->sums + (size_t)group * s.sums);
+    gradients_of_group(plan, back, group);
   }
-  put_weights(plan, &s);
+  put_weights(plan);
 }
 
 static void gradients_of_keys(const heed_attention *plan, const heed__backward *back) {
@@ -530,9 +521,7 @@ bool heed__edges_after_backward(heed_attention *plan, heed__backward *back) {
   if (edges == NULL) return false;
   const heed_attention_gradients *to = &edges->to;
   if (edges->streams) {
-    sizes s;
-    bool wanted = to->edge_bias != NULL || to->edge_key != NULL || to->edge_value != NULL;
-    if (wanted && sizes_of(&plan->problem.spec, plan->problem.mask, &s) == HEED_OK) put_weights(plan, &s);
+    if (to->edge_bias != NULL || to->edge_key != NULL || to->edge_value != NULL) put_weights(plan);
     return false;
   }
   bool gat = edges->own_score && edges->score == HEED_SCORE_GAT;

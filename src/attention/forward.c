@@ -79,7 +79,7 @@ static void join(const heed_attention *plan, const heed__cut *cut) {
   int64_t period = problem->period;
   int32_t heads = problem->spec.heads, value_dim = problem->spec.value_dim;
   float *out = problem->to.out + cut->row * problem->value_stride;
-  float *part = part_of(plan, plan->tasks + cut->first_task);
+  float *part = part_of(plan, plan->division.tasks + cut->first_task);
   for (int32_t h = 0; h < heads; h++) {
     float maximum = part[h];
     for (int64_t t = 1; t < cut->n_tasks; t++) {
@@ -109,7 +109,7 @@ static void join(const heed_attention *plan, const heed__cut *cut) {
 static void join_sums(const heed_attention *plan, const heed__cut *cut) {
   const heed__problem *problem = &plan->problem;
   float *out = problem->to.out + cut->row * problem->value_stride;
-  const float *values = part_of(plan, plan->tasks + cut->first_task) + 2 * problem->period;
+  const float *values = part_of(plan, plan->division.tasks + cut->first_task) + 2 * problem->period;
   memcpy(out, values, (size_t)problem->value_stride * sizeof *out);
   for (int64_t t = 1; t < cut->n_tasks; t++) {
     values += plan->partial_floats;
@@ -121,29 +121,31 @@ static void join_sums(const heed_attention *plan, const heed__cut *cut) {
 
 static void forward_sparse(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
-  int threads = heed__threads_for_tasks(plan, plan->n_tasks);
+  const heed__division *division = &plan->division;
+  int threads = heed__threads_for_tasks(plan, division->n_tasks);
   (void)threads; /* without OpenMP */
   void (*const sparse)(const heed__problem *, const heed__task *, float *, const heed__scratch *) =
       problem->table != NULL       ? plan->kernels->sparse_narrow
       : heed__is_softmax(problem) ? plan->kernels->sparse
                                   : plan->kernels->sparse_weights;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t t = 0; t < plan->n_tasks; t++) {
-    const heed__task *task = plan->tasks + t;
+  for (int64_t t = 0; t < division->n_tasks; t++) {
+    const heed__task *task = division->tasks + t;
     sparse(problem, task, part_of(plan, task), plan->scratch + heed__thread());
   }
-  if (plan->n_cuts == 0) return;
+  if (division->n_cuts == 0) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t c = 0; c < plan->n_cuts; c++) {
-    (heed__is_softmax(problem) ? join : join_sums)(plan, plan->cuts + c);
+  for (int64_t c = 0; c < division->n_cuts; c++) {
+    (heed__is_softmax(problem) ? join : join_sums)(plan, division->cuts + c);
   }
   if (problem->to.weights == NULL || !heed__is_softmax(problem)) return;
-  for (int64_t c = 0; c < plan->n_cuts; c++) {
-    const heed__cut *cut = plan->cuts + c;
-    const float *maximum = part_of(plan, plan->tasks + cut->first_task);
+  for (int64_t c = 0; c < division->n_cuts; c++) {
+    const heed__cut *cut = division->cuts + c;
+    const float *maximum = part_of(plan, division->tasks + cut->first_task);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t t = cut->first_task; t < cut->first_task + cut->n_tasks; t++) {
-      plan->kernels->weights(problem, plan->tasks[t].first_pair, plan->tasks[t].end_pair, maximum,
+      const heed__task *task = division->tasks + t;
+      plan->kernels->weights(problem, task->first_pair, task->end_pair, maximum,
                              maximum + problem->period);
     }
   }

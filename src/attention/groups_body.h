@@ -19,7 +19,8 @@ typedef struct shape {
   int dim;    /* PACKED: a divisor of LANES; otherwise 0, and known only at run time */
 } shape;
 
-/* The shapes there are: heads that the vector has room for, packed ones in halves of it. */
+/* The shapes there are: heads that the vector has room for, packed ones in halves of it. Where that is four, EIGHT
+ * is FOUR, and nothing has the shapes of eight heads. */
 enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
 typedef enum shape_name {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "attention/problem.h"
-#include "base/random.h"
 
 /* clang-format off: the order matters. */
 #include "attention/math_body.h"

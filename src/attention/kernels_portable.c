@@ -1,8 +1,6 @@
 /* The kernels with the vectors of simd_portable.h. */
 #include <stdint.h>
 
-#include "config.h"
-
 #define KERNELS heed__kernels_portable
 #define ISA "portable"
 #include "attention/simd_portable.h"

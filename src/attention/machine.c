@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "base/threads.h"
 #include "matrix/product.h"
 
 /* Every figure is the best of at least three runs after one that warms up. */

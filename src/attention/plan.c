@@ -423,25 +423,18 @@ static bool plan_spread(heed_attention *plan) {
   return vectors >= 0;
 }
 
-static bool plan_tasks(heed_attention *plan) {
+static heed_status plan_tasks(heed_attention *plan) {
   const heed_mask *mask = plan->problem.mask;
-  heed__counts d =
-      plan->reserved ? most_counts(mask, plan->whole_rows) : walk_rows(mask, false, NULL, NULL);
-  plan->most = d;
-  plan->n_tasks = d.tasks;
-  plan->n_cuts = d.cuts;
+  heed__division *division = &plan->division;
+  HEED__TRY(plan->reserved ? heed__divide_most(division, mask, plan->whole_rows, &plan->most)
+                           : heed__divide(division, mask));
   plan->partial_floats = floats_of_partial(&plan->problem.spec, plan->kernels->lanes);
   size_t floats;
-  if (!heed__multiply((size_t)d.segments, (size_t)plan->partial_floats, &floats)) {
-    (void)heed__fail(HEED_OVERFLOW, "%lld segments do not fit", (long long)d.segments);
-    return false;
+  if (!heed__multiply((size_t)division->n_segments, (size_t)plan->partial_floats, &floats)) {
+    return heed__fail(HEED_OVERFLOW, "%lld segments do not fit", (long long)division->n_segments);
   }
-  plan->tasks = heed__alloc((size_t)d.tasks, sizeof *plan->tasks);
-  plan->cuts = heed__alloc((size_t)d.cuts, sizeof *plan->cuts);
   plan->partials = heed__alloc(floats, sizeof *plan->partials);
-  if (plan->tasks == NULL || plan->cuts == NULL || plan->partials == NULL) return false;
-  if (!plan->reserved) (void)walk_rows(mask, false, plan->tasks, plan->cuts);
-  return true;
+  return plan->partials == NULL ? HEED_NOMEM : HEED_OK;
 }
 
 static bool plan_all_keys(heed_attention *plan) {
@@ -498,7 +491,7 @@ static heed_status plan_fill(heed_attention *plan) {
   heed__problem *problem = &plan->problem;
   heed_kernel kernel = problem->spec.kernel;
   if (!plan_spread(plan) || !plan_scratch(plan)) return HEED_NOMEM;
-  if (kernel == HEED_KERNEL_SPARSE && !plan_tasks(plan)) return HEED_NOMEM;
+  if (kernel == HEED_KERNEL_SPARSE) HEED__TRY(plan_tasks(plan));
   if (needs_all_keys(&problem->spec, kernel, problem->mask) && !plan_all_keys(plan)) {
     return HEED_NOMEM;
   }
@@ -582,10 +575,7 @@ heed_status heed__plan_rebind(heed_attention *plan, const heed_mask *transposed,
                               const int64_t *pairs) {
   const heed_mask *mask = plan->problem.mask;
   if (plan->problem.spec.kernel == HEED_KERNEL_SPARSE) {
-    heed__division division = {.tasks = plan->tasks, .cuts = plan->cuts};
-    HEED__TRY(heed__divide_again(&division, mask, plan->whole_rows, &plan->most));
-    plan->n_tasks = division.n_tasks;
-    plan->n_cuts = division.n_cuts;
+    HEED__TRY(heed__divide_again(&plan->division, mask, plan->whole_rows, &plan->most));
   }
   if (plan->diagonals != NULL) {
     plan->problem.n_diagonals = heed__cut_diagonals(mask, plan->diagonals);
@@ -625,8 +615,7 @@ void heed_attention_free(heed_attention *plan) {
   heed__free(plan->diagonals);
   heed__free(plan->head_of);
   heed__free(plan->spread);
-  heed__free(plan->tasks);
-  heed__free(plan->cuts);
+  heed__division_free(&plan->division);
   heed__free(plan->partials);
   heed__free(plan->problem.query_scores);
   heed__free(plan->problem.table);

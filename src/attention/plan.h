@@ -4,8 +4,7 @@
 
 #include "attention/problem.h"
 
-/* The rows of one pass divided: into tasks, and those into groups, each of which has one owner and
- * sums its part of the gradients of a_query, a_key and a. */
+/* The rows of one pass divided into tasks. */
 typedef struct heed__division {
   heed__task *tasks;
   int64_t n_tasks;
@@ -56,17 +55,14 @@ struct heed_attention {
   int32_t *all_keys;
   int32_t *head_of;
   int32_t *spread;
-  heed__task *tasks;
-  int64_t n_tasks;
-  heed__cut *cuts;
-  int64_t n_cuts;
+  heed__division division; /* sparse: the rows of a forward call */
   float *partials;        /* [segments, partial_floats] */
   int64_t partial_floats; /* maximum, sum, accumulator of a segment */
   heed__diagonal *diagonals;
   heed__reserve *reserve; /* NULL: not prepared for backward calls */
   bool reserved;          /* bound again and again, to masks within the sizes it was made for */
   bool whole_rows;        /* then: rows are never cut */
-  heed__counts most;      /* what its tasks, cuts and partials are reserved for */
+  heed__counts most;      /* what its division and partials are reserved for */
   struct heed__linear *linear; /* NULL: not linear attention in the dense kernel */
   heed__edges *edges;     /* NULL: no features of pairs, or the reference, which takes them as they are */
 };

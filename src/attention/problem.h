@@ -142,6 +142,18 @@ typedef struct heed__edge_room {
   float *sum_a;      /* [H * D] */
 } heed__edge_room;
 
+/* Floats of the arrays for features of pairs; all that depends on the mask is `pairs` and `groups`. */
+typedef struct heed__edge_sizes {
+  size_t pairs; /* of a number a pair and head */
+  size_t row, heads_row, wide;
+  size_t key_turned, value_turned;
+  size_t by_head, by_feature;
+  size_t by_rows, flat; /* of a block */
+  size_t sums; /* of a room */
+  size_t room;
+  size_t groups;
+} heed__edge_sizes;
+
 /* Features of pairs in a call (edges.h). A row of features, and one of heads, is filled up with zeros. */
 typedef struct heed__edges {
   heed_score score;    /* of the spec; the problem's may be HEED__SCORE_NONE for the length of a call */
@@ -152,11 +164,13 @@ typedef struct heed__edges {
   int32_t dim;         /* Fe */
   int64_t row;         /* Fe in whole vectors */
   int64_t heads_row;   /* H likewise */
+  heed__edge_sizes sizes; /* of the mask that the plan was made for */
   const float *bias;   /* the caller's */
   int32_t bias_heads;
   float *logits;       /* [n_pairs, H] what the features and the caller's bias add to the logits */
   float *weights;      /* [n_pairs, H] as applied */
-  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value */
+  float *products;     /* [n_pairs, H] backward: what edge_value adds to d_out . value; later GAT's gradients of the
+                          sums before LeakyReLU; in streams the weights */
   float *d_logits;     /* [n_pairs, H] gradients of the logits; the caller's own array where there is one */
   float *bias_turned;  /* [H, row] edge_bias */
   float *key_turned;   /* [H, D, row] edge_key, in streams times the scale */

@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #define LANES 8
-#define MANY heed__random_many_avx2
 #define KEEP heed__random_keep_avx2
 typedef uint64_t wide __attribute__((vector_size(32)));
 static inline wide wide_product(wide a, wide b) {

@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #define LANES 16
-#define MANY heed__random_many_avx512
 #define KEEP heed__random_keep_avx512
 typedef uint64_t wide __attribute__((vector_size(64)));
 static inline wide wide_product(wide a, wide b) {

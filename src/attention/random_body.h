@@ -1,8 +1,8 @@
-/* heed__random_many() and heed__random_keep() in vectors: 64-bit lanes that hold 32 bits of a counter
- * each. Whoever includes this says MANY and KEEP, their names, and has LANES / 2 64-bit numbers in a
- * `wide`, wide_product() of their lower halves, upper(), which moves upper halves down (a shuffle, not
- * a shift: products and shifts wait for the same unit), and choose(), which gives the 4 * LANES bits
- * of heed__random_keep() for two `wide` of random numbers and a limit between 1 and 65535. */
+/* heed__random_keep() in vectors: 64-bit lanes that hold 32 bits of a counter each. Whoever includes
+ * this says KEEP, its name, and has LANES / 2 64-bit numbers in a `wide`, wide_product() of their lower
+ * halves, upper(), which moves upper halves down (a shuffle, not a shift: products and shifts wait for
+ * the same unit), and choose(), which gives the 4 * LANES bits of heed__random_keep() for two `wide` of
+ * random numbers and a limit between 1 and 65535. */
 #include <string.h>
 
 #include "base/random.h"
@@ -50,23 +50,6 @@ static inline void round_keys(uint64_t seed, wide *keys) {
   for (uint32_t round = 0; round < 10; round++) {
     keys[2 * round] = zero + (uint32_t)((uint32_t)seed + round * 0x9E3779B9u);
     keys[2 * round + 1] = zero + (uint32_t)((uint32_t)(seed >> 32) + round * 0xBB67AE85u);
-  }
-}
-
-void MANY(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
-  wide keys[20], part[MOST][2];
-  round_keys(seed, keys);
-  for (; n >= MOST * 4 * HALF; n -= MOST * 4 * HALF) {
-    quads(MOST, keys, stream, counter, part);
-    memcpy(out, part, sizeof part);
-    counter += MOST * HALF;
-    out += MOST * 4 * HALF;
-  }
-  for (; n > 0; n -= 4 * HALF) {
-    quads(1, keys, stream, counter, part);
-    memcpy(out, part, (size_t)(n < 4 * HALF ? n : 4 * HALF) * sizeof *out);
-    counter += HALF;
-    out += 4 * HALF;
   }
 }
 

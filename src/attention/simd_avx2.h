@@ -64,12 +64,11 @@ static inline vf v_pick(const float *p, const int32_t *index) {
   return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p),
                                   _mm256_loadu_si256((const __m256i *)(const void *)index));
 }
-static inline vi v_order(const int32_t *order) {
-  return _mm256_loadu_si256((const __m256i *)(const void *)order);
-}
 static inline vf v_permute(vf x, vi order) { return _mm256_permutevar8x32_ps(x, order); }
 static inline vf v_rows(const float *rows, const int32_t *columns, const int n) {
-  if (n == 1) return _mm256_i32gather_ps(rows, v_order(columns), 4);
+  if (n == 1) {
+    return _mm256_i32gather_ps(rows, _mm256_loadu_si256((const __m256i *)(const void *)columns), 4);
+  }
   if (n == 2) {
     __m128i four = _mm_loadu_si128((const __m128i *)(const void *)columns);
     return _mm256_castpd_ps(_mm256_i32gather_pd((const double *)(const void *)rows, four, 8));

@@ -86,8 +86,7 @@ static inline vf v_partner(vf x, int step) {
 static inline vf v_pick(const float *p, const int32_t *index) {
   return _mm512_permutexvar_ps(_mm512_loadu_si512(index), _mm512_loadu_ps(p));
 }
-/* An order of lanes, kept in a register: v_permute() gives lane i what x has in lane order[i]. */
-static inline vi v_order(const int32_t *order) { return _mm512_loadu_si512(order); }
+/* Lane i gets what x has in lane order[i]. */
 static inline vf v_permute(vf x, vi order) { return _mm512_permutexvar_ps(order, x); }
 /* Lane i gets rows[columns[i / n] * n + i % n]: rows of n = 1, 2, 4 or 8 < LANES numbers. */
 static inline vf v_rows(const float *rows, const int32_t *columns, const int n) {

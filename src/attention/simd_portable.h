@@ -1,6 +1,5 @@
 /* Vectors of 4 floats in the compiler's own notation, for every processor (SSE, NEON, ...). The same
  * names as in simd_avx512.h, which explains them. */
-#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -68,9 +67,6 @@ static inline vf v_partner(vf x, int step) {
 }
 static inline vf v_pick(const float *p, const int32_t *index) {
   return (vf){p[index[0]], p[index[1]], p[index[2]], p[index[3]]};
-}
-static inline vi v_order(const int32_t *order) {
-  return (vi){order[0], order[1], order[2], order[3]};
 }
 static inline vf v_permute(vf x, vi order) {
   return (vf){x[order[0]], x[order[1]], x[order[2]], x[order[3]]};

@@ -2,7 +2,6 @@
 #include "attention/plan.h"
 #include "base/alloc.h"
 #include "base/status.h"
-#include "base/threads.h"
 
 /* Rows of one call into the table; GAT's scores of nodes take as many at a time. */
 enum { ROWS = 256 };

@@ -405,8 +405,8 @@ static void sparse(const heed__problem *problem, const heed__task *task, float *
       [SHAPE_ONE_WHOLE] = stream_one_whole,
       [SHAPE_FOUR_PACKED] = stream_four_packed,
       [SHAPE_FOUR_WHOLE] = stream_four_whole,
-      [SHAPE_EIGHT_PACKED] = stream_eight_packed,
-      [SHAPE_EIGHT_WHOLE] = stream_eight_whole,
+      [SHAPE_EIGHT_PACKED] = EIGHT > FOUR ? stream_eight_packed : NULL,
+      [SHAPE_EIGHT_WHOLE] = EIGHT > FOUR ? stream_eight_whole : NULL,
   };
   shape_name name = stream_shape(problem);
   if (name == SHAPE_OTHER) {

@@ -49,8 +49,8 @@ static void sparse_narrow(const heed__problem *problem, const heed__task *task, 
       [SHAPE_ONE_WHOLE] = narrow_one_whole,
       [SHAPE_FOUR_PACKED] = narrow_four_packed,
       [SHAPE_FOUR_WHOLE] = narrow_four_whole,
-      [SHAPE_EIGHT_PACKED] = narrow_eight_packed,
-      [SHAPE_EIGHT_WHOLE] = narrow_eight_whole,
+      [SHAPE_EIGHT_PACKED] = EIGHT > FOUR ? narrow_eight_packed : NULL,
+      [SHAPE_EIGHT_WHOLE] = EIGHT > FOUR ? narrow_eight_whole : NULL,
   };
   shape_name name = stream_shape(problem);
   if (name == SHAPE_OTHER) {

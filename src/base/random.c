@@ -40,32 +40,6 @@ static void side_by_side(uint64_t seed, uint64_t stream, uint64_t counter, uint3
   }
 }
 
-void heed__random_many_portable(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
-                                uint32_t *out) {
-  for (; n >= 4 * TOGETHER; n -= 4 * TOGETHER) {
-    side_by_side(seed, stream, counter, out);
-    counter += TOGETHER;
-    out += 4 * TOGETHER;
-  }
-  if (n == 0) return;
-  uint32_t last[4 * TOGETHER];
-  side_by_side(seed, stream, counter, last);
-  memcpy(out, last, (size_t)n * sizeof *out);
-}
-
-void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out) {
-  static heed__random_bulk *const many[HEED__ISAS] = {
-      [HEED__PORTABLE] = heed__random_many_portable,
-#ifdef HEED_HAVE_AVX2
-      [HEED__AVX2] = heed__random_many_avx2,
-#endif
-#ifdef HEED_HAVE_AVX512
-      [HEED__AVX512] = heed__random_many_avx512,
-#endif
-  };
-  many[heed__isa_chosen()](seed, stream, counter, n, out);
-}
-
 void heed__random_keep_portable(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
                                 uint32_t limit, uint32_t *kept) {
   uint32_t numbers[4 * TOGETHER];

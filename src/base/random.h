@@ -7,20 +7,14 @@
 /* Four numbers: Philox4x32-10 with key `seed` and counter (`counter`, `stream`). */
 void heed__random4(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]);
 
-/* n numbers from `counter` on: out[i] is number i % 4 of heed__random4() for counter + i / 4. */
-void heed__random_many(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t *out);
-
-/* The same by one instruction set. Those that name vector instructions live in room attention
- * with all that does. */
-typedef void heed__random_bulk(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
-                               uint32_t *out);
-heed__random_bulk heed__random_many_portable, heed__random_many_avx2, heed__random_many_avx512;
-
 /* Which of n things are kept, by 16 random bits each: bit i % 32 of kept[i / 32] says whether those of
  * thing i are at least `limit` (0 to 65536). Of every 32 things the first 16 take the lower halves of
- * 16 numbers of heed__random_many(), the others the upper halves. Bits past n are anything. */
+ * 16 numbers of heed__random4(), 4 from each counter from `counter` on, the others the upper halves. Bits past n
+ * are anything. */
 void heed__random_keep(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n, uint32_t limit,
                        uint32_t *kept);
+/* The same by one instruction set. Those that name vector instructions live in room attention
+ * with all that does. */
 typedef void heed__random_choice(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n,
                                  uint32_t limit, uint32_t *kept);
 heed__random_choice heed__random_keep_portable, heed__random_keep_avx2, heed__random_keep_avx512;

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 
 #include "base/status.h"
-#include "base/threads.h"
 
 enum { MOST_THREADS = 65536 };
 

@@ -78,22 +78,27 @@ static const int64_t shapes[][2] = {{0, 0},   {0, 5},     {5, 0},     {1, 1},
                                     {2, 300}, {1000, 70}, {3, 33000}, {9000, 9}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-START_TEST(bulk_random_numbers_are_the_same) {
-  static const int64_t lengths[] = {0, 1, 2, 3, 4, 5, 31, 32, 63, 64, 65, 127, 128, 130, 1001};
+START_TEST(kept_by_the_same_random_numbers) {
+  static const int64_t lengths[] = {0, 1, 5, 31, 32, 33, 63, 64, 65, 127, 128, 130, 1001};
   static const uint64_t counters[] = {0, 1, 0xfffffff0u, 0xffffffffffffffF8u};
   static const uint64_t seeds[][2] = {{0, 0}, {0xfedcba9876543210u, 0x0123456789abcdefu}, {42, 3}};
+  static const uint32_t limits[] = {0, 1, 20000, 65535, 65536};
   for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
     for (size_t c = 0; c < sizeof counters / sizeof *counters; c++) {
-      for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++) {
+      for (size_t s = 0; s < 3 * sizeof limits / sizeof *limits; s++) {
+        const uint64_t *seed = seeds[s % 3];
+        uint32_t limit = limits[s / 3];
         int64_t n = lengths[l];
-        uint32_t *many = malloc((size_t)n * sizeof *many + 1);
-        heed__random_many(seeds[s][0], seeds[s][1], counters[c], n, many);
+        uint32_t *kept = malloc((size_t)(n / 32 + 1) * sizeof *kept);
+        heed__random_keep(seed[0], seed[1], counters[c], n, limit, kept);
         for (int64_t i = 0; i < n; i++) {
           uint32_t four[4];
-          heed__random4(seeds[s][0], seeds[s][1], counters[c] + (uint64_t)(i / 4), four);
-          require(many[i] == four[i % 4], "number %d of %d", (int)i, (int)n);
+          int64_t number = i / 32 * 16 + i % 16;
+          heed__random4(seed[0], seed[1], counters[c] + (uint64_t)(number / 4), four);
+          uint32_t half = four[number % 4] >> (i % 32 < 16 ? 0 : 16) & 0xffff;
+          require((kept[i / 32] >> i % 32 & 1) == (half >= limit), "thing %d of %d", (int)i, (int)n);
         }
-        free(many);
+        free(kept);
       }
     }
   }
@@ -904,7 +909,7 @@ static TCase *loops_of(heed__isa isa) {
   TCase *tests = tcase_create(heed__isa_name(isa));
   tcase_add_checked_fixture(tests, use[isa], NULL);
   tcase_set_timeout(tests, 120);
-  tcase_add_test(tests, bulk_random_numbers_are_the_same);
+  tcase_add_test(tests, kept_by_the_same_random_numbers);
   tcase_add_test(tests, small_work_stays_on_one_thread);
   tcase_add_test(tests, bias_and_sums);
   tcase_add_loop_test(tests, activations_are_as_exact_as_promised, 0, 6);
