@@ -21,7 +21,7 @@ enum { KEY_MODEL = 0x300, KEY_MASK, KEY_WEIGHTS };
 static const struct argp_option option_table[] = {
     {"model", KEY_MODEL, "FILE.safetensors", 0, "The model, as 'heed train' wrote it", 0},
     {"output", 'o', "FILE.npz", 0,
-     "Write the predictions here; of a collection also FILE.csv, a row a graph", 0},
+     "Write the predictions here; of a collection, a name that ends in .csv gets a table", 0},
     {"weights", KEY_WEIGHTS, NULL, 0, "Write the attention of every layer too", 0},
     {"mask", KEY_MASK, "MASK", 0, "Another mask (default: that of the training)", 0},
     {0}};
@@ -283,8 +283,8 @@ static int report_quality(heed_report *report, predict *run) {
     metric = HEED_METRIC_ACCURACY;
   }
   heed_report_number(report, "accuracy", "accuracy", measure(run, HEED_METRIC_ACCURACY, NULL), 4);
-  int number = split != NULL ? atoi(split) : -1;
-  if (number < 0) return CLI_OK;
+  long number = split != NULL ? strtol(split, NULL, 10) : -1;
+  if (number < 0 || number >= CLI_MOST_SPLITS) return CLI_OK;
   if (drawn != NULL && strcmp(drawn, "yes") == 0 && heed_data_splits(task->data) == 0) {
     if (cli_task_draw(task, run->options->graph.source, run->options->global->seed, number)) {
       return CLI_FAILED;
@@ -295,7 +295,7 @@ static int report_quality(heed_report *report, predict *run) {
   heed_report_integer(record, "split", "split", number);
   heed_report_text(record, "metric", "metric", heed_metric_name(metric));
   for (int part = 0; part < 3; part++) {
-    const uint8_t *rows = heed_data_split(task->data, number, (heed_part)part);
+    const uint8_t *rows = heed_data_split(task->data, (int)number, (heed_part)part);
     heed_report_number(record, names[part], labels[part], measure(run, metric, rows), 4);
   }
   return CLI_OK;

@@ -43,13 +43,8 @@ static void finish_options(struct argp_state *state, train_input *input) {
     argp_error(state, "--output DIR is missing");
   }
   cli_training_resolve(state, training, &input->graph, &input->recipe);
-  if (input->recipe.of_graphs && input->reorder_given) {
-    argp_error(state, "--reorder is for one graph, and %s is a collection", input->graph.source);
-  }
-  if (input->reorder_given && input->reorder != HEED_ORDER_NONE && input->reorder != HEED_ORDER_AUTO &&
-      cli_encoding_of_order(&input->recipe)) {
-    argp_error(state, "--reorder %s: the --encoding is of the nodes in their own order",
-               heed_order_name(input->reorder));
+  if (input->reorder_given) {
+    cli_reorder_check(state, input->reorder, &input->recipe, input->graph.source);
   }
   if (training->seeds != NULL) {
     input->seeds = cli_list(state, "--seeds", training->seeds, &input->n_seeds);

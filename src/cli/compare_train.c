@@ -40,6 +40,9 @@ static void read_encodings(const struct argp_state *state, cli_trained_compariso
       argp_error(state, "--encodings: %s", heed_message());
     }
     cli_encoding_check(state, &recipe);
+    if (options->reorder_given) {
+      cli_reorder_check(state, options->reorder, &recipe, options->graph->source);
+    }
     if (options->n_encoded == CLI_MOST_MASKS) {
       argp_error(state, "--encodings takes at most %d, separated by commas", CLI_MOST_MASKS);
       return;
@@ -91,6 +94,9 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
   if (options->recipe.model.kind == HEED_MODEL_MLP) {
     argp_error(state, "mlp looks at no mask: there is nothing to compare");
   }
+  if (options->reorder_given) {
+    cli_reorder_check(state, options->reorder, &options->recipe, options->graph->source);
+  }
   if (training->seeds != NULL) {
     options->seeds = cli_list(state, "--seeds", training->seeds, &options->n_seeds);
   }
@@ -102,6 +108,12 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
     options->masks = (cli_mask_list){4,
                                      {cli_mask_named("none"), cli_mask_named("graph"),
                                       cli_mask_named("khop:2"), cli_mask_named("full")}};
+  }
+  int n_blocks = 0;
+  for (const char *at = options->blocks; at != NULL; at = strchr(at + 1, ',')) n_blocks++;
+  if (options->masks.n + n_blocks > MOST_VARIANTS) {
+    argp_error(state, "%d masks and %d --blocks: %d together are the most", options->masks.n, n_blocks,
+               MOST_VARIANTS);
   }
 }
 

@@ -142,6 +142,8 @@ int cli_task_runs(const cli_task *task, int n_seeds);
 /* What the task is made of, for a report. */
 void cli_task_report(heed_report *report, const cli_task *task, const cli_recipe *recipe);
 
+enum { CLI_MOST_SPLITS = 65536 };
+
 /* Draws random splits 0 to `last` for data without any: the same for the same seed and number. */
 int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last);
 
@@ -283,6 +285,10 @@ bool cli_stopped(void);
 /* The exit status after that. */
 enum { CLI_STOPPED = 130 };
 
+/* Whether the order that was given goes with the recipe; leaves through argp_error(). */
+void cli_reorder_check(const struct argp_state *state, heed_order asked, const cli_recipe *recipe,
+                       const char *source);
+
 /* The order asked for, for training on `mask`; NONE where the model looks at none. */
 int cli_reorder_training(cli_reorder *reorder, heed_order asked, const heed_mask *mask,
                          const cli_recipe *recipe, int runs);
@@ -320,6 +326,7 @@ typedef struct cli_trained_comparison {
   int64_t *seeds, *splits;
   int n_seeds, n_splits;
   heed_order reorder;
+  bool reorder_given;
   const char *output; /* a folder, or NULL */
 } cli_trained_comparison;
 

@@ -314,16 +314,17 @@ static int report_quality(heed_report *report, prediction *run) {
       strtoll(graphs, NULL, 10) != run->graphs) {
     return CLI_OK;
   }
-  int number = atoi(split);
+  long number = strtol(split, NULL, 10);
+  if (number < 0 || number >= CLI_MOST_SPLITS) return CLI_OK;
   if (cli_collection_redraw(&run->task, run->options->graph->source, kind, atoi(folds),
-                            strtoull(seed, NULL, 10), number)) {
+                            strtoull(seed, NULL, 10), (int)number)) {
     return CLI_FAILED;
   }
   heed_report *record = heed_report_record(report, "split", "as in training");
   heed_report_text(record, "kind", "kind", kind);
   heed_report_integer(record, "split", "split", number);
   for (int part = 0; part < 3; part++) {
-    const uint8_t *rows = heed_collection_split_part(run->task.collection, number, (heed_part)part);
+    const uint8_t *rows = heed_collection_split_part(run->task.collection, (int)number, (heed_part)part);
     if (rows == NULL) break;
     status = heed_metric_compute(metric, &run->outputs, &targets, rows, &value);
     heed_report_number(record, keys[part], labels[part], status == HEED_OK ? value : NAN, 4);

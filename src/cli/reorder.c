@@ -12,6 +12,17 @@ heed_order cli_parse_order(const struct argp_state *state, const char *text) {
   return order;
 }
 
+void cli_reorder_check(const struct argp_state *state, heed_order asked, const cli_recipe *recipe,
+                       const char *source) {
+  if (recipe->of_graphs) {
+    argp_error(state, "--reorder is for one graph, and %s is a collection", source);
+  }
+  bool as_it_is = asked == HEED_ORDER_NONE || asked == HEED_ORDER_AUTO;
+  if (as_it_is || !cli_encoding_of_order(recipe)) return;
+  argp_error(state, "--reorder %s: the --encoding is of the nodes in their own order",
+             heed_order_name(asked));
+}
+
 /* --- The order and the mask in it ---------------------------------------------------------- */
 
 void cli_reorder_free(cli_reorder *reorder) {

@@ -109,9 +109,9 @@ int cli_task_one_hot(cli_task *task) {
 /* --- Splits -------------------------------------------------------------------------------- */
 
 int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last) {
-  if (last >= 65536) {
-    return cli_fail("%s: split %lld, but there are random splits 0 to 65535", source,
-                    (long long)last);
+  if (last >= CLI_MOST_SPLITS) {
+    return cli_fail("%s: split %lld, but there are random splits 0 to %d", source, (long long)last,
+                    CLI_MOST_SPLITS - 1);
   }
   heed_split_options options = {
       .seed = seed, .splits = (int)last + 1, .train = train_share, .validation = validation_share};
