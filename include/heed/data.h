@@ -429,7 +429,7 @@ typedef struct heed_batch heed_batch;
  *  @param mask of the whole collection, heed_collection_mask() or made from it by the algebra; NULL: none. Features of a
  *         pair are those of its first edge; pairs without an edge have zeros; with a mask that knows of no edges at all
  *         (runs, full) heed_model_inputs.edges is NULL
- *  @return HEED_SHAPE if a pair leads from one graph to another, HEED_NOMEM */
+ *  @return HEED_SHAPE if a pair leads from one graph to another, HEED_RANGE for an edge that is not there, HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_batch_new(heed_batch **batch, const heed_collection *collection,
                                                  const heed_mask *mask, int64_t most);
 HEED_API void heed_batch_free(heed_batch *batch);
