@@ -101,7 +101,6 @@ typedef struct train {
   char *results, *csv, *model, *curves, *checkpoint;
   cli_history history;
   cli_outcome outcome;
-  bool drawn; /* the curves */
 } train;
 
 /* --- Preparing ----------------------------------------------------------------------------- */
@@ -222,7 +221,7 @@ static int write_model(const train *run) {
 }
 
 /* The curves of the best run. */
-static int draw_curves(train *run) {
+static int draw_curves(const train *run) {
   const cli_history *history = &run->history;
   const heed_experiment_result *result = &run->outcome.result;
   if (result->n_runs == 0 || history->n == 0) return CLI_OK;
@@ -252,7 +251,7 @@ static int draw_curves(train *run) {
   heed_figure figure = {
       .title = title, .x_label = "epoch", .y_label = "loss and metric", .series = series,
       .n_series = 3};
-  int failed = cli_draw(&figure, run->curves, &run->drawn);
+  int failed = cli_draw(&figure, run->curves);
   free(numbers);
   return failed;
 }

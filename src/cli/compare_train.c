@@ -261,7 +261,6 @@ static int draw(const comparison *run, const char *name, const char *label, cons
                 bool of_time) {
   const char *names[MOST_VARIANTS];
   double values[MOST_VARIANTS], spread[MOST_VARIANTS];
-  bool drawn;
   for (int i = 0; i < run->n_done; i++) {
     names[i] = run->variants[i].name;
     values[i] = of_time ? run->variants[i].ms : run->variants[i].mean;
@@ -276,7 +275,7 @@ static int draw(const comparison *run, const char *name, const char *label, cons
                         .series = &series,
                         .n_series = 1};
   char *path = cli_join(run->options->output, name);
-  int failed = path == NULL ? CLI_FAILED : cli_draw(&figure, path, &drawn);
+  int failed = path == NULL ? CLI_FAILED : cli_draw(&figure, path);
   free(path);
   return failed;
 }

@@ -293,10 +293,6 @@ void cli_reorder_check(const struct argp_state *state, heed_order asked, const c
 int cli_reorder_training(cli_reorder *reorder, heed_order asked, const heed_mask *mask,
                          const cli_recipe *recipe, int runs);
 
-/* A copy of the rows of a task, once prepared, in another order; without its data. `result` is for
- * cli_task_close() after failure too. */
-int cli_task_reorder(cli_task *result, const cli_task *task, const cli_reorder *reorder);
-
 /* As cli_experiment(), in the other order; `mask` is the caller's, all zero for none. */
 int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const cli_recipe *recipe,
                              const heed_mask *mask, const cli_reorder *reorder,
@@ -305,10 +301,6 @@ int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const c
 
 /* Writes all epochs as CSV. */
 int cli_history_write(const cli_history *history, const char *path);
-
-/* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out.
- */
-void cli_history_read(cli_history *history, const char *path, int epoch);
 
 /* --- heed compare --train (compare_train.c) -------------------------------------------------- */
 
@@ -367,7 +359,7 @@ FILE *cli_file_begin(const char *path, char **temporary);
 int cli_file_end(FILE *file, const char *path, char *temporary);
 
 /* Draws a figure. Where there is no gnuplot it says so, once, and goes on. */
-int cli_draw(const heed_figure *figure, const char *path, bool *drawn);
+int cli_draw(const heed_figure *figure, const char *path);
 
 /* Adds a row for each run. */
 void cli_report_runs(heed_report *report, const heed_experiment_result *result);

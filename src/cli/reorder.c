@@ -237,7 +237,9 @@ static int gather_task(cli_task *result, const cli_task *task, const int64_t *or
   return CLI_OK;
 }
 
-int cli_task_reorder(cli_task *result, const cli_task *task, const cli_reorder *reorder) {
+/* A copy of the rows of a task, once prepared, in another order; without its data. `result` is for
+ * cli_task_close() after failure too. */
+static int reorder_task(cli_task *result, const cli_task *task, const cli_reorder *reorder) {
   *result = (cli_task){.n_nodes = task->n_nodes,
                        .n_rows = task->n_rows,
                        .classes = task->classes,
@@ -257,7 +259,7 @@ int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const c
     return cli_experiment(outcome, task, recipe, mask->n_queries > 0 ? mask : NULL, seeds, n_seeds,
                           title, history, checkpoint);
   }
-  int failed = cli_task_reorder(&ordered, task, reorder);
+  int failed = reorder_task(&ordered, task, reorder);
   if (!failed) {
     failed = cli_experiment(outcome, &ordered, recipe, &reorder->mask, seeds, n_seeds, title,
                             history, checkpoint);
