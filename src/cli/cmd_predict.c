@@ -169,7 +169,6 @@ static int compute(predict *run) {
   return CLI_OK;
 }
 
-/* Labels, and probabilities: the softmax of a row, the sigmoid of a single column. */
 static int decide(predict *run) {
   const heed_matrix *x = &run->logits;
   run->labels = malloc(((size_t)x->rows + 1) * sizeof *run->labels);
@@ -177,21 +176,7 @@ static int decide(predict *run) {
   if (run->labels == NULL || run->probabilities == NULL) {
     return cli_fail("out of memory for the predictions");
   }
-  for (int64_t i = 0; i < x->rows; i++) {
-    const float *row = x->data + i * x->stride;
-    float *p = run->probabilities + i * x->cols;
-    int64_t best = 0;
-    double sum = 0;
-    if (x->cols == 1) {
-      run->labels[i] = row[0] > 0;
-      p[0] = (float)(1 / (1 + exp(-(double)row[0])));
-      continue;
-    }
-    for (int64_t c = 1; c < x->cols; c++) best = row[c] > row[best] ? c : best;
-    for (int64_t c = 0; c < x->cols; c++) sum += exp((double)row[c] - row[best]);
-    for (int64_t c = 0; c < x->cols; c++) p[c] = (float)(exp((double)row[c] - row[best]) / sum);
-    run->labels[i] = (int32_t)best;
-  }
+  cli_decide(x, false, run->probabilities, run->labels);
   return CLI_OK;
 }
 

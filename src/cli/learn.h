@@ -345,6 +345,10 @@ void cli_seed_as_trained(const heed_safetensors *file, const cli_global *global,
 int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,
                           const char *model);
 
+/* Probabilities [rows, columns], the softmax of a row or the sigmoid of each column if it is an answer of its own
+ * or the only one; and the likeliest class of each row, if `labels` is not NULL. */
+void cli_decide(const heed_matrix *logits, bool answers, float *probabilities, int32_t *labels);
+
 /* --- Files (output.c) ---------------------------------------------------------------------- */
 
 /* Makes sure that `path` is a folder that can be written to, made with its parents if need be. */
