@@ -97,12 +97,7 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
   if (options->reorder_given) {
     cli_reorder_check(state, options->reorder, &options->recipe, options->graph->source);
   }
-  if (training->seeds != NULL) {
-    options->seeds = cli_list(state, "--seeds", training->seeds, &options->n_seeds);
-  }
-  if (training->splits != NULL && strcmp(training->splits, "all") != 0) {
-    options->splits = cli_list(state, "--splits", training->splits, &options->n_splits);
-  }
+  cli_lists_read(state, training, &options->lists);
   read_encodings(state, options);
   if (options->masks.n == 0) {
     options->masks = (cli_mask_list){4,
@@ -296,19 +291,11 @@ static int draw_all(const comparison *run) {
 
 static int prepare(comparison *run) {
   cli_trained_comparison *options = run->options;
-  uint64_t seed = options->global->seed;
   if (options->output != NULL && cli_folder_make(options->output)) return CLI_FAILED;
-  if (cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed)) {
+  if (cli_task_begin(&run->task, &options->recipe, options->graph, options->global->seed,
+                     &options->training, &options->lists, &run->seeds, &run->n_seeds)) {
     return CLI_FAILED;
   }
-  cli_runs runs = {.seed = seed,
-                   .seeds = run->seeds,
-                   .n_seeds = run->n_seeds,
-                   .splits = options->training.splits,
-                   .numbers = options->splits,
-                   .n_numbers = options->n_splits};
-  if (cli_task_open(&run->task, options->graph, options->recipe.normalize)) return CLI_FAILED;
-  if (cli_task_prepare(&run->task, &options->recipe, options->graph->source, &runs)) return CLI_FAILED;
   /* Columns of a collection are its own from then on, those of a graph each variant's. */
   return run->task.collection != NULL ? cli_encode_nodes(&run->task, &options->recipe) : CLI_OK;
 }
@@ -362,8 +349,7 @@ int cli_compare_trained(cli_trained_comparison *options) {
   heed_report_free(report);
   cli_task_close(&run->task);
   free(run->seeds);
-  free(options->seeds);
-  free(options->splits);
+  cli_lists_free(&options->lists);
   free(run);
   return failed;
 }

@@ -79,8 +79,15 @@ const char *cli_preset_name(int index);
 void cli_graph_report(heed_report *record, const cli_graph *graph);
 void cli_graph_options(FILE *stream, const cli_graph *graph);
 
-/* Numbers out of "0-9" or "0,3,7" for free(); NULL after argp_error() or for want of memory. */
-int64_t *cli_list(const struct argp_state *state, const char *option, const char *text, int *n);
+/* What --seeds and --splits list, such as "0-9" or "0,3,7"; none where they are not given, or "all". */
+typedef struct cli_lists {
+  int64_t *seeds, *splits;
+  int n_seeds, n_splits;
+} cli_lists;
+
+/* Leaves through argp_error(), or argp_failure() for want of memory. */
+void cli_lists_read(const struct argp_state *state, const cli_training *training, cli_lists *lists);
+void cli_lists_free(cli_lists *lists);
 
 /* --- The task (task.c) --------------------------------------------------------------------- */
 
@@ -131,6 +138,10 @@ typedef struct cli_runs {
 /* Makes labels and splits ready, and settles what the recipe left to the data: metric, loss, sizes.
  * The splits drawn, where the data has none, are those of the seed. */
 int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, const cli_runs *runs);
+
+/* Opens the data and makes it ready, for the seeds and splits of the command line; the seeds for free(). */
+int cli_task_begin(cli_task *task, cli_recipe *recipe, const cli_graph *graph, uint64_t seed,
+                   const cli_training *training, const cli_lists *lists, uint64_t **seeds, int *n_seeds);
 
 /* The rest of it, for labels or targets of any rows: n_splits and room for their numbers and parts. */
 int cli_task_room(cli_task *task, int n_splits);
@@ -276,9 +287,6 @@ int64_t cli_task_pairs(const cli_task *task, const heed_mask *mask);
 /* Whether its splits are folds. */
 bool cli_folds(const cli_recipe *recipe);
 
-/* The seeds of a list, or the one; for free(). */
-int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one);
-
 /* From here on SIGINT and SIGTERM stop the experiments cleanly; a second one ends the process. */
 void cli_catch_signals(void);
 bool cli_stopped(void);
@@ -315,8 +323,7 @@ typedef struct cli_trained_comparison {
   int n_encoded;
   const char *blocks; /* interleavings, separated by commas; NULL: some */
   char first[HEED_MAX_BLOCKS + 1];
-  int64_t *seeds, *splits;
-  int n_seeds, n_splits;
+  cli_lists lists;
   heed_order reorder;
   bool reorder_given;
   const char *output; /* a folder, or NULL */
