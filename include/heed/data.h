@@ -431,8 +431,8 @@ typedef struct heed_batch heed_batch;
  *         the next); and of their pairs `pair_classes` and `edges`. Without `edges` the features of a pair are those of
  *         its first edge; pairs without an edge have zeros; with a mask that knows of no edges at all (runs, full)
  *         there are none
- *  @return HEED_SHAPE if a pair leads from one graph to another, or there are features of other pairs; HEED_RANGE,
- *          HEED_ARGUMENT for masks of heads that are none; HEED_NOMEM */
+ *  @return HEED_SHAPE if a pair leads from one graph to another, or there are features of other pairs; HEED_RANGE
+ *          for an edge that is not there; HEED_RANGE, HEED_ARGUMENT for masks of heads that are none; HEED_NOMEM */
 HEED_API HEED_CHECKED heed_status heed_batch_new(heed_batch **batch, const heed_collection *collection,
                                                  const heed_model_inputs *pairs, int64_t most);
 HEED_API void heed_batch_free(heed_batch *batch);

@@ -321,7 +321,8 @@ typedef struct heed_mask_context {
   const int64_t *set_ptr;      /**< [n_sets + 1]: set s has the nodes set_ptr[s] .. set_ptr[s + 1]) */
   bool drop_loops;             /**< `full` is to be without the pairs (i, i); where n_queries is not n_keys
                                     there are none, and this says nothing */
-  uint64_t seed;               /**< of random: each such term of an expression draws numbers of its own */
+  uint64_t seed;               /**< of random: each such term of an expression draws numbers of its own,
+                                    but two expressions of one seed draw alike */
 } heed_mask_context;
 
 /** The mask that an expression describes. What can be a mask of runs, or full, is.

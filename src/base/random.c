@@ -108,6 +108,17 @@ void heed_random_uniform(uint64_t seed, uint64_t stream, float *x, int64_t n, fl
   }
 }
 
+void heed__shuffle(uint64_t seed, uint64_t stream, uint64_t counter, int32_t *order, int64_t n) {
+  uint32_t random[4];
+  for (int64_t i = n - 1, drawn = 0; i > 0; i--, drawn++) {
+    if (drawn % 4 == 0) heed__random4(seed, stream, counter++, random);
+    int64_t other = (int64_t)((uint64_t)random[drawn % 4] * (uint64_t)(i + 1) >> 32);
+    int32_t thing = order[i];
+    order[i] = order[other];
+    order[other] = thing;
+  }
+}
+
 void heed_random_normal(uint64_t seed, uint64_t stream, float *x, int64_t n, float mean,
                         float deviation) {
   int64_t blocks = n / 4 + (n % 4 != 0);

@@ -24,6 +24,19 @@ void heed__bits_gather(const uint32_t *kept, const uint32_t *places, int64_t n, 
 void heed__bits_gather_avx512(const uint32_t *kept, const uint32_t *places, int64_t n,
                               uint32_t *into);
 
+/* Number `drawn` from `counter` on, uniform from 0 to n - 1, out of 64 random bits; n is at most 2^31. Off from
+ * uniform by 2^-32 of itself at most. */
+static inline int64_t heed__random_below(uint64_t seed, uint64_t stream, uint64_t counter,
+                                         int64_t drawn, int64_t n) {
+  uint32_t four[4];
+  heed__random4(seed, stream, counter + (uint64_t)drawn / 2, four);
+  uint64_t high = four[drawn % 2 * 2], low = four[drawn % 2 * 2 + 1], range = (uint64_t)n;
+  return (int64_t)((high * range + (low * range >> 32)) >> 32);
+}
+
+/* Puts n things into an order that is drawn (Fisher and Yates), from `counter` on. */
+void heed__shuffle(uint64_t seed, uint64_t stream, uint64_t counter, int32_t *order, int64_t n);
+
 /* A number uniform in [0, 1) out of 24 random bits, all of which a float holds. */
 static inline float heed__unit(uint32_t bits) { return (float)(bits >> 8) * 0x1p-24f; }
 

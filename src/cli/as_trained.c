@@ -1,4 +1,5 @@
 /* What a model's file says of its training. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,4 +59,22 @@ int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safeten
   recipe->model.features = task->collection != NULL ? heed_collection_features(task->collection)
                                                     : heed_data_features(task->data);
   return cli_encode_nodes(task, recipe);
+}
+
+void cli_decide(const heed_matrix *logits, bool answers, float *probabilities, int32_t *labels) {
+  for (int64_t i = 0; i < logits->rows; i++) {
+    const float *row = logits->data + i * logits->stride;
+    float *p = probabilities + i * logits->cols;
+    int64_t best = 0;
+    double sum = 0;
+    if (answers || logits->cols == 1) {
+      for (int64_t c = 0; c < logits->cols; c++) p[c] = (float)(1 / (1 + exp(-(double)row[c])));
+      if (labels != NULL) labels[i] = row[0] > 0;
+      continue;
+    }
+    for (int64_t c = 1; c < logits->cols; c++) best = row[c] > row[best] ? c : best;
+    for (int64_t c = 0; c < logits->cols; c++) sum += exp((double)row[c] - row[best]);
+    for (int64_t c = 0; c < logits->cols; c++) p[c] = (float)(exp((double)row[c] - row[best]) / sum);
+    if (labels != NULL) labels[i] = (int32_t)best;
+  }
 }

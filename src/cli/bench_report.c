@@ -121,7 +121,6 @@ static int add_point(drawing *d, const char *label, bool points, double x, doubl
 }
 
 static int draw(drawing *d, const char *path, const char *title, const char *x, const char *y) {
-  bool drawn;
   heed_figure figure = {.title = title,
                         .x_label = x,
                         .y_label = y,
@@ -129,7 +128,7 @@ static int draw(drawing *d, const char *path, const char *title, const char *x, 
                         .log_y = true,
                         .series = d->series,
                         .n_series = d->n};
-  return cli_draw(&figure, path, &drawn);
+  return cli_draw(&figure, path);
 }
 
 /* The roofs: at an intensity no more operations than the bytes bring, nor than there are units. */

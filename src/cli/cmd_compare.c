@@ -143,6 +143,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case KEY_REORDER:
       input->reorder = cli_parse_order(state, text);
+      input->trained.reorder_given = true;
       return 0;
     case KEY_BUDGET:
       input->budget = cli_number(state, "--budget", text);

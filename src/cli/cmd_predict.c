@@ -21,7 +21,7 @@ enum { KEY_MODEL = 0x300, KEY_MASK, KEY_WEIGHTS };
 static const struct argp_option option_table[] = {
     {"model", KEY_MODEL, "FILE.safetensors", 0, "The model, as 'heed train' wrote it", 0},
     {"output", 'o', "FILE.npz", 0,
-     "Write the predictions here; of a collection also FILE.csv, a row a graph", 0},
+     "Write the predictions here; of a collection, a name that ends in .csv gets a table", 0},
     {"weights", KEY_WEIGHTS, NULL, 0, "Write the attention of every layer too", 0},
     {"mask", KEY_MASK, "MASK", 0, "Another mask (default: that of the training)", 0},
     {0}};
@@ -165,7 +165,6 @@ static int compute(predict *run) {
   return CLI_OK;
 }
 
-/* Labels, and probabilities: the softmax of a row, the sigmoid of a single column. */
 static int decide(predict *run) {
   const heed_matrix *x = &run->logits;
   run->labels = malloc(((size_t)x->rows + 1) * sizeof *run->labels);
@@ -173,21 +172,7 @@ static int decide(predict *run) {
   if (run->labels == NULL || run->probabilities == NULL) {
     return cli_fail("out of memory for the predictions");
   }
-  for (int64_t i = 0; i < x->rows; i++) {
-    const float *row = x->data + i * x->stride;
-    float *p = run->probabilities + i * x->cols;
-    int64_t best = 0;
-    double sum = 0;
-    if (x->cols == 1) {
-      run->labels[i] = row[0] > 0;
-      p[0] = (float)(1 / (1 + exp(-(double)row[0])));
-      continue;
-    }
-    for (int64_t c = 1; c < x->cols; c++) best = row[c] > row[best] ? c : best;
-    for (int64_t c = 0; c < x->cols; c++) sum += exp((double)row[c] - row[best]);
-    for (int64_t c = 0; c < x->cols; c++) p[c] = (float)(exp((double)row[c] - row[best]) / sum);
-    run->labels[i] = (int32_t)best;
-  }
+  cli_decide(x, false, run->probabilities, run->labels);
   return CLI_OK;
 }
 
@@ -276,8 +261,8 @@ static int report_quality(heed_report *report, predict *run) {
     metric = HEED_METRIC_ACCURACY;
   }
   heed_report_number(report, "accuracy", "accuracy", measure(run, HEED_METRIC_ACCURACY, NULL), 4);
-  int number = split != NULL ? atoi(split) : -1;
-  if (number < 0) return CLI_OK;
+  long number = split != NULL ? strtol(split, NULL, 10) : -1;
+  if (number < 0 || number >= CLI_MOST_SPLITS) return CLI_OK;
   if (drawn != NULL && strcmp(drawn, "yes") == 0 && heed_data_splits(task->data) == 0) {
     if (cli_task_draw(task, run->options->graph.source, run->options->global->seed, number)) {
       return CLI_FAILED;
@@ -288,7 +273,7 @@ static int report_quality(heed_report *report, predict *run) {
   heed_report_integer(record, "split", "split", number);
   heed_report_text(record, "metric", "metric", heed_metric_name(metric));
   for (int part = 0; part < 3; part++) {
-    const uint8_t *rows = heed_data_split(task->data, number, (heed_part)part);
+    const uint8_t *rows = heed_data_split(task->data, (int)number, (heed_part)part);
     heed_report_number(record, names[part], labels[part], measure(run, metric, rows), 4);
   }
   return CLI_OK;

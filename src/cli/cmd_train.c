@@ -12,10 +12,7 @@ typedef struct train_input {
   cli_graph graph;
   cli_training training;
   cli_recipe recipe;
-  int64_t *seeds;
-  int n_seeds;
-  int64_t *splits; /* NULL for all */
-  int n_splits;
+  cli_lists lists;
   const char *output;
   heed_order reorder;
   bool reorder_given;
@@ -43,24 +40,14 @@ static void finish_options(struct argp_state *state, train_input *input) {
     argp_error(state, "--output DIR is missing");
   }
   cli_training_resolve(state, training, &input->graph, &input->recipe);
-  if (input->recipe.of_graphs && input->reorder_given) {
-    argp_error(state, "--reorder is for one graph, and %s is a collection", input->graph.source);
+  if (input->reorder_given) {
+    cli_reorder_check(state, input->reorder, &input->recipe, input->graph.source);
   }
-  if (input->reorder_given && input->reorder != HEED_ORDER_NONE && input->reorder != HEED_ORDER_AUTO &&
-      cli_encoding_of_order(&input->recipe)) {
-    argp_error(state, "--reorder %s: the --encoding is of the nodes in their own order",
-               heed_order_name(input->reorder));
-  }
-  if (training->seeds != NULL) {
-    input->seeds = cli_list(state, "--seeds", training->seeds, &input->n_seeds);
-  }
+  cli_lists_read(state, training, &input->lists);
   bool all = training->splits != NULL && strcmp(training->splits, "all") == 0;
-  if (training->splits != NULL && !all) {
-    input->splits = cli_list(state, "--splits", training->splits, &input->n_splits);
-  }
   bool folds = cli_folds(&input->recipe) && training->splits == NULL;
   if ((input->resume || input->checkpoint_every > 0) &&
-      (all || folds || input->n_splits > 1 || input->n_seeds > 1)) {
+      (all || folds || input->lists.n_splits > 1 || input->lists.n_seeds > 1)) {
     argp_error(state, "--resume and --checkpoint-every are for a single seed and split");
   }
 }
@@ -106,7 +93,6 @@ typedef struct train {
   char *results, *csv, *model, *curves, *checkpoint;
   cli_history history;
   cli_outcome outcome;
-  bool drawn; /* the curves */
 } train;
 
 /* --- Preparing ----------------------------------------------------------------------------- */
@@ -131,20 +117,9 @@ static int name_files(train *run) {
 
 static int prepare(train *run) {
   train_input *options = run->options;
-  const char *source = options->graph.source;
-  uint64_t seed = options->global->seed;
   if (name_files(run)) return CLI_FAILED;
-  if (cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed)) {
-    return CLI_FAILED;
-  }
-  cli_runs runs = {.seed = seed,
-                   .seeds = run->seeds,
-                   .n_seeds = run->n_seeds,
-                   .splits = options->training.splits,
-                   .numbers = options->splits,
-                   .n_numbers = options->n_splits};
-  if (cli_task_open(&run->task, &options->graph, options->recipe.normalize) ||
-      cli_task_prepare(&run->task, &options->recipe, source, &runs) ||
+  if (cli_task_begin(&run->task, &options->recipe, &options->graph, options->global->seed,
+                     &options->training, &options->lists, &run->seeds, &run->n_seeds) ||
       cli_encode_nodes(&run->task, &options->recipe) ||
       cli_recipe_mask(&run->mask, &options->recipe, &options->graph, &run->task) ||
       cli_encode_pairs(&run->task, &options->recipe, &run->mask)) {
@@ -227,7 +202,7 @@ static int write_model(const train *run) {
 }
 
 /* The curves of the best run. */
-static int draw_curves(train *run) {
+static int draw_curves(const train *run) {
   const cli_history *history = &run->history;
   const heed_experiment_result *result = &run->outcome.result;
   if (result->n_runs == 0 || history->n == 0) return CLI_OK;
@@ -257,7 +232,7 @@ static int draw_curves(train *run) {
   heed_figure figure = {
       .title = title, .x_label = "epoch", .y_label = "loss and metric", .series = series,
       .n_series = 3};
-  int failed = cli_draw(&figure, run->curves, &run->drawn);
+  int failed = cli_draw(&figure, run->curves);
   free(numbers);
   return failed;
 }
@@ -380,7 +355,6 @@ int cmd_train(cli_global *global, int argc, char **argv) {
   char *const paths[] = {run.results, run.csv, run.model, run.curves, run.checkpoint};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) free(paths[i]);
   free(run.seeds);
-  free(options.seeds);
-  free(options.splits);
+  cli_lists_free(&options.lists);
   return failed;
 }

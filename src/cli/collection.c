@@ -161,7 +161,7 @@ static int draw_numbered(cli_task *task, const cli_recipe *recipe, const char *s
   for (int i = 0; i < runs->n_numbers; i++) {
     last = runs->numbers[i] > last ? runs->numbers[i] : last;
   }
-  int there = folds ? recipe->folds : (int)(last < 65536 ? last + 1 : 65536);
+  int there = folds ? recipe->folds : (int)(last < CLI_MOST_SPLITS ? last + 1 : CLI_MOST_SPLITS);
   if (last >= there && runs->n_numbers > 0) {
     return cli_fail("%s: split %lld, but there are %s 0 to %d", source, (long long)last,
                     folds ? "folds" : "splits", there - 1);
@@ -302,8 +302,6 @@ int cli_collection_describe(cli_collection_metadata *data, const cli_task *task,
       data->graphs,
       "heed.task",
       cli_kind_name(recipe->kind),
-      "heed.format",
-      graph->options.format != NULL ? graph->options.format : "",
       "heed.smiles",
       read->smiles != NULL ? read->smiles : "",
       "heed.targets",

@@ -40,6 +40,9 @@ static void read_encodings(const struct argp_state *state, cli_trained_compariso
       argp_error(state, "--encodings: %s", heed_message());
     }
     cli_encoding_check(state, &recipe);
+    if (options->reorder_given) {
+      cli_reorder_check(state, options->reorder, &recipe, options->graph->source);
+    }
     if (options->n_encoded == CLI_MOST_MASKS) {
       argp_error(state, "--encodings takes at most %d, separated by commas", CLI_MOST_MASKS);
       return;
@@ -91,17 +94,21 @@ void cli_compare_options(struct argp_state *state, cli_trained_comparison *optio
   if (options->recipe.model.kind == HEED_MODEL_MLP) {
     argp_error(state, "mlp looks at no mask: there is nothing to compare");
   }
-  if (training->seeds != NULL) {
-    options->seeds = cli_list(state, "--seeds", training->seeds, &options->n_seeds);
+  if (options->reorder_given) {
+    cli_reorder_check(state, options->reorder, &options->recipe, options->graph->source);
   }
-  if (training->splits != NULL && strcmp(training->splits, "all") != 0) {
-    options->splits = cli_list(state, "--splits", training->splits, &options->n_splits);
-  }
+  cli_lists_read(state, training, &options->lists);
   read_encodings(state, options);
   if (options->masks.n == 0) {
     options->masks = (cli_mask_list){4,
                                      {cli_mask_named("none"), cli_mask_named("graph"),
                                       cli_mask_named("khop:2"), cli_mask_named("full")}};
+  }
+  int n_blocks = 0;
+  for (const char *at = options->blocks; at != NULL; at = strchr(at + 1, ',')) n_blocks++;
+  if (options->masks.n + n_blocks > MOST_VARIANTS) {
+    argp_error(state, "%d masks and %d --blocks: %d together are the most", options->masks.n, n_blocks,
+               MOST_VARIANTS);
   }
 }
 
@@ -249,7 +256,6 @@ static int draw(const comparison *run, const char *name, const char *label, cons
                 bool of_time) {
   const char *names[MOST_VARIANTS];
   double values[MOST_VARIANTS], spread[MOST_VARIANTS];
-  bool drawn;
   for (int i = 0; i < run->n_done; i++) {
     names[i] = run->variants[i].name;
     values[i] = of_time ? run->variants[i].ms : run->variants[i].mean;
@@ -264,7 +270,7 @@ static int draw(const comparison *run, const char *name, const char *label, cons
                         .series = &series,
                         .n_series = 1};
   char *path = cli_join(run->options->output, name);
-  int failed = path == NULL ? CLI_FAILED : cli_draw(&figure, path, &drawn);
+  int failed = path == NULL ? CLI_FAILED : cli_draw(&figure, path);
   free(path);
   return failed;
 }
@@ -285,19 +291,11 @@ static int draw_all(const comparison *run) {
 
 static int prepare(comparison *run) {
   cli_trained_comparison *options = run->options;
-  uint64_t seed = options->global->seed;
   if (options->output != NULL && cli_folder_make(options->output)) return CLI_FAILED;
-  if (cli_seeds(&run->seeds, &run->n_seeds, options->seeds, options->n_seeds, seed)) {
+  if (cli_task_begin(&run->task, &options->recipe, options->graph, options->global->seed,
+                     &options->training, &options->lists, &run->seeds, &run->n_seeds)) {
     return CLI_FAILED;
   }
-  cli_runs runs = {.seed = seed,
-                   .seeds = run->seeds,
-                   .n_seeds = run->n_seeds,
-                   .splits = options->training.splits,
-                   .numbers = options->splits,
-                   .n_numbers = options->n_splits};
-  if (cli_task_open(&run->task, options->graph, options->recipe.normalize)) return CLI_FAILED;
-  if (cli_task_prepare(&run->task, &options->recipe, options->graph->source, &runs)) return CLI_FAILED;
   /* Columns of a collection are its own from then on, those of a graph each variant's. */
   return run->task.collection != NULL ? cli_encode_nodes(&run->task, &options->recipe) : CLI_OK;
 }
@@ -351,8 +349,7 @@ int cli_compare_trained(cli_trained_comparison *options) {
   heed_report_free(report);
   cli_task_close(&run->task);
   free(run->seeds);
-  free(options->seeds);
-  free(options->splits);
+  cli_lists_free(&options->lists);
   free(run);
   return failed;
 }

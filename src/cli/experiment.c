@@ -83,7 +83,8 @@ int cli_history_write(const cli_history *history, const char *path) {
   return cli_file_end(file, path, temporary);
 }
 
-void cli_history_read(cli_history *history, const char *path, int epoch) {
+/* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out. */
+static void read_history(cli_history *history, const char *path, int epoch) {
   char line[256];
   cli_history before = {0};
   FILE *file = fopen(path, "r");
@@ -168,7 +169,7 @@ static bool watch(void *context, const heed_epoch *epoch) {
   progress *p = context;
   const cli_checkpoint *checkpoint = p->checkpoint;
   if (p->first && checkpoint != NULL && checkpoint->resume && p->history != NULL) {
-    cli_history_read(p->history, checkpoint->history, epoch->epoch);
+    read_history(p->history, checkpoint->history, epoch->epoch);
   }
   p->first = false;
   if (p->history != NULL) remember(p->history, epoch);
@@ -235,7 +236,7 @@ int cli_experiment(cli_outcome *outcome, const cli_task *task, const cli_recipe 
   heed_status status = heed_experiment_run(&experiment, watch, &p, &outcome->result);
   if (p.shown > 0) fputs("\r\033[K", stderr);
   if (p.first && history != NULL && checkpoint != NULL && checkpoint->resume) {
-    cli_history_read(history, checkpoint->history, INT_MAX); /* there was nothing left to do */
+    read_history(history, checkpoint->history, INT_MAX); /* there was nothing left to do */
   }
   outcome->seconds = heed_seconds() - p.started;
   for (int r = 0; r < outcome->result.n_runs; r++) {

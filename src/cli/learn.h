@@ -79,8 +79,15 @@ const char *cli_preset_name(int index);
 void cli_graph_report(heed_report *record, const cli_graph *graph);
 void cli_graph_options(FILE *stream, const cli_graph *graph);
 
-/* Numbers out of "0-9" or "0,3,7" for free(); NULL after argp_error() or for want of memory. */
-int64_t *cli_list(const struct argp_state *state, const char *option, const char *text, int *n);
+/* What --seeds and --splits list, such as "0-9" or "0,3,7"; none where they are not given, or "all". */
+typedef struct cli_lists {
+  int64_t *seeds, *splits;
+  int n_seeds, n_splits;
+} cli_lists;
+
+/* Leaves through argp_error(), or argp_failure() for want of memory. */
+void cli_lists_read(const struct argp_state *state, const cli_training *training, cli_lists *lists);
+void cli_lists_free(cli_lists *lists);
 
 /* --- The task (task.c) --------------------------------------------------------------------- */
 
@@ -130,6 +137,10 @@ typedef struct cli_runs {
  * The splits drawn, where the data has none, are those of the seed. */
 int cli_task_prepare(cli_task *task, cli_recipe *recipe, const char *source, const cli_runs *runs);
 
+/* Opens the data and makes it ready, for the seeds and splits of the command line; the seeds for free(). */
+int cli_task_begin(cli_task *task, cli_recipe *recipe, const cli_graph *graph, uint64_t seed,
+                   const cli_training *training, const cli_lists *lists, uint64_t **seeds, int *n_seeds);
+
 /* The rest of it, for labels or targets of any rows: n_splits and room for their numbers and parts. */
 int cli_task_room(cli_task *task, int n_splits);
 int cli_task_one_hot(cli_task *task);
@@ -139,6 +150,8 @@ int cli_task_runs(const cli_task *task, int n_seeds);
 
 /* What the task is made of, for a report. */
 void cli_task_report(heed_report *report, const cli_task *task, const cli_recipe *recipe);
+
+enum { CLI_MOST_SPLITS = 65536 };
 
 /* Draws random splits 0 to `last` for data without any: the same for the same seed and number. */
 int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last);
@@ -275,22 +288,19 @@ int cli_task_know_edges(cli_task *task, heed_mask *mask);
 /* Whether its splits are folds. */
 bool cli_folds(const cli_recipe *recipe);
 
-/* The seeds of a list, or the one; for free(). */
-int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one);
-
 /* From here on SIGINT and SIGTERM stop the experiments cleanly; a second one ends the process. */
 void cli_catch_signals(void);
 bool cli_stopped(void);
 /* The exit status after that. */
 enum { CLI_STOPPED = 130 };
 
+/* Whether the order that was given goes with the recipe; leaves through argp_error(). */
+void cli_reorder_check(const struct argp_state *state, heed_order asked, const cli_recipe *recipe,
+                       const char *source);
+
 /* The order asked for, for training on `mask`; NONE where the model looks at none. */
 int cli_reorder_training(cli_reorder *reorder, heed_order asked, const heed_mask *mask,
                          const cli_recipe *recipe, int runs);
-
-/* A copy of the rows of a task, once prepared, in another order; without its data. `result` is for
- * cli_task_close() after failure too. */
-int cli_task_reorder(cli_task *result, const cli_task *task, const cli_reorder *reorder);
 
 /* As cli_experiment(), in the other order; `mask` is the caller's, all zero for none. */
 int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const cli_recipe *recipe,
@@ -300,10 +310,6 @@ int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const c
 
 /* Writes all epochs as CSV. */
 int cli_history_write(const cli_history *history, const char *path);
-
-/* Reads the epochs of an only run that come before `epoch` back; what cannot be read is left out.
- */
-void cli_history_read(cli_history *history, const char *path, int epoch);
 
 /* --- heed compare --train (compare_train.c) -------------------------------------------------- */
 
@@ -318,9 +324,9 @@ typedef struct cli_trained_comparison {
   int n_encoded;
   const char *blocks; /* interleavings, separated by commas; NULL: some */
   char first[HEED_MAX_BLOCKS + 1];
-  int64_t *seeds, *splits;
-  int n_seeds, n_splits;
+  cli_lists lists;
   heed_order reorder;
+  bool reorder_given;
   const char *output; /* a folder, or NULL */
 } cli_trained_comparison;
 
@@ -347,6 +353,10 @@ void cli_seed_as_trained(const heed_safetensors *file, const cli_global *global,
 int cli_encode_as_trained(cli_task *task, cli_recipe *recipe, const heed_safetensors *file,
                           const char *model);
 
+/* Probabilities [rows, columns], the softmax of a row or the sigmoid of each column if it is an answer of its own
+ * or the only one; and the likeliest class of each row, if `labels` is not NULL. */
+void cli_decide(const heed_matrix *logits, bool answers, float *probabilities, int32_t *labels);
+
 /* --- Files (output.c) ---------------------------------------------------------------------- */
 
 /* Makes sure that `path` is a folder that can be written to, made with its parents if need be. */
@@ -361,7 +371,7 @@ FILE *cli_file_begin(const char *path, char **temporary);
 int cli_file_end(FILE *file, const char *path, char *temporary);
 
 /* Draws a figure. Where there is no gnuplot it says so, once, and goes on. */
-int cli_draw(const heed_figure *figure, const char *path, bool *drawn);
+int cli_draw(const heed_figure *figure, const char *path);
 
 /* Adds a row for each run. */
 void cli_report_runs(heed_report *report, const heed_experiment_result *result);

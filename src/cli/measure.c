@@ -66,19 +66,20 @@ static int64_t rows_that_fit(const heed_mask *mask, int64_t first, int64_t heads
 }
 
 /* Rows [first, first + rows) of a mask; `indptr` [rows + 1] is scratch that the block views. */
-static heed_status block_of(heed_mask *block, const heed_mask *mask, int64_t first, int64_t rows,
+static int block_of(heed_mask *block, const heed_mask *mask, int64_t first, int64_t rows,
                             int64_t *indptr) {
-  if (mask->indptr == NULL) return heed_mask_full(block, rows, mask->n_keys);
+  if (mask->indptr == NULL) return cli_check(heed_mask_full(block, rows, mask->n_keys), NULL);
   for (int64_t i = 0; i <= rows; i++) indptr[i] = mask->indptr[first + i] - mask->indptr[first];
   if (mask->starts != NULL) {
     int32_t *counts = malloc(((size_t)rows + 1) * sizeof *counts);
-    if (counts == NULL) return HEED_NOMEM;
+    if (counts == NULL) return cli_fail("out of memory for %lld rows", (long long)rows);
     for (int64_t i = 0; i < rows; i++) counts[i] = (int32_t)(indptr[i + 1] - indptr[i]);
     heed_status status = heed_mask_runs(block, rows, mask->n_keys, mask->starts + first, counts);
     free(counts);
-    return status;
+    return cli_check(status, NULL);
   }
-  return heed_mask_view(block, rows, mask->n_keys, indptr, mask->indices + mask->indptr[first]);
+  const int32_t *indices = mask->indices + mask->indptr[first];
+  return cli_check(heed_mask_view(block, rows, mask->n_keys, indptr, indices), NULL);
 }
 
 int cli_walk_weights(const heed_attention_spec *spec, const heed_mask *mask,
@@ -92,7 +93,7 @@ int cli_walk_weights(const heed_attention_spec *spec, const heed_mask *mask,
     int64_t rows = rows_that_fit(mask, first, heads, spec->value_dim);
     int64_t pair = mask->indptr != NULL ? mask->indptr[first] : first * mask->n_keys;
     heed_mask block;
-    failed = cli_check(block_of(&block, mask, first, rows, indptr), NULL);
+    failed = block_of(&block, mask, first, rows, indptr);
     if (failed) break;
     float *weights = cli_floats(block.n_pairs, heads, 1);
     float *out = cli_floats(rows, heads, spec->value_dim);

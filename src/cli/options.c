@@ -1,6 +1,5 @@
 /* Options that subcommands share, as argp children. */
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +17,6 @@ int64_t cli_integer(const struct argp_state *state, const char *option, const ch
   if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
     argp_error(state, "%s takes an integer from %lld to %lld, not '%s'", option, (long long)least,
                (long long)most, text);
-  }
-  return value;
-}
-
-static uint64_t parse_seed(const struct argp_state *state, const char *text) {
-  char *end;
-  errno = 0;
-  unsigned long long value = strtoull(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || strchr(text, '-') != NULL) {
-    argp_error(state, "--seed takes an integer from 0 to %llu, not '%s'", ULLONG_MAX, text);
   }
   return value;
 }
@@ -101,7 +90,7 @@ static error_t parse_global(int key, char *text, struct argp_state *state) {
       }
       return 0;
     case KEY_SEED:
-      global->seed = parse_seed(state, text);
+      global->seed = (uint64_t)cli_integer(state, "--seed", text, 0, INT64_MAX);
       global->seed_given = true;
       return 0;
     case KEY_JSON:

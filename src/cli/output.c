@@ -111,10 +111,9 @@ int cli_file_end(FILE *file, const char *path, char *temporary) {
   return good ? CLI_OK : cli_fail("%s: cannot be written: %s", path, strerror(error));
 }
 
-int cli_draw(const heed_figure *figure, const char *path, bool *drawn) {
+int cli_draw(const heed_figure *figure, const char *path) {
   static bool said;
   heed_status status = heed_figure_write(figure, path);
-  *drawn = status == HEED_OK;
   if (status != HEED_UNSUPPORTED && status != HEED_LIBRARY) return cli_check(status, NULL);
   if (!said) cli_fail("no figure %s: %s", path, heed_message());
   said = true;

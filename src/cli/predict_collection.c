@@ -117,26 +117,6 @@ static int open_all(prediction *run) {
 
 /* --- Predicting ---------------------------------------------------------------------------- */
 
-/* Probabilities, and the likeliest class. */
-static void decide(prediction *run) {
-  const heed_matrix *x = &run->outputs;
-  for (int64_t i = 0; i < x->rows; i++) {
-    const float *row = x->data + i * x->cols;
-    float *p = run->probabilities + i * x->cols;
-    int64_t best = 0;
-    double sum = 0;
-    if (run->kind == HEED_TARGET_BINARY || x->cols == 1) {
-      for (int64_t c = 0; c < x->cols; c++) p[c] = (float)(1 / (1 + exp(-(double)row[c])));
-      if (run->labels != NULL) run->labels[i] = row[0] > 0;
-      continue;
-    }
-    for (int64_t c = 1; c < x->cols; c++) best = row[c] > row[best] ? c : best;
-    for (int64_t c = 0; c < x->cols; c++) sum += exp((double)row[c] - row[best]);
-    for (int64_t c = 0; c < x->cols; c++) p[c] = (float)(exp((double)row[c] - row[best]) / sum);
-    run->labels[i] = (int32_t)best;
-  }
-}
-
 /* The classes of this source by the numbers that they had in training; -1 for others. */
 static int number_labels(prediction *run) {
   const heed_collection *collection = run->task.collection;
@@ -183,7 +163,9 @@ static int compute(prediction *run) {
              (size_t)outputs * sizeof *run->values);
     }
   }
-  if (run->probabilities != NULL) decide(run);
+  if (run->probabilities != NULL) {
+    cli_decide(&run->outputs, run->kind == HEED_TARGET_BINARY, run->probabilities, run->labels);
+  }
   return CLI_OK;
 }
 
@@ -321,16 +303,17 @@ static int report_quality(heed_report *report, prediction *run) {
       strtoll(graphs, NULL, 10) != run->graphs) {
     return CLI_OK;
   }
-  int number = atoi(split);
+  long number = strtol(split, NULL, 10);
+  if (number < 0 || number >= CLI_MOST_SPLITS) return CLI_OK;
   if (cli_collection_redraw(&run->task, run->options->graph->source, kind, atoi(folds),
-                            strtoull(seed, NULL, 10), number)) {
+                            strtoull(seed, NULL, 10), (int)number)) {
     return CLI_FAILED;
   }
   heed_report *record = heed_report_record(report, "split", "as in training");
   heed_report_text(record, "kind", "kind", kind);
   heed_report_integer(record, "split", "split", number);
   for (int part = 0; part < 3; part++) {
-    const uint8_t *rows = heed_collection_split_part(run->task.collection, number, (heed_part)part);
+    const uint8_t *rows = heed_collection_split_part(run->task.collection, (int)number, (heed_part)part);
     if (rows == NULL) break;
     status = heed_metric_compute(metric, &run->outputs, &targets, rows, &value);
     heed_report_number(record, keys[part], labels[part], status == HEED_OK ? value : NAN, 4);

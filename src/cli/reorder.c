@@ -12,6 +12,17 @@ heed_order cli_parse_order(const struct argp_state *state, const char *text) {
   return order;
 }
 
+void cli_reorder_check(const struct argp_state *state, heed_order asked, const cli_recipe *recipe,
+                       const char *source) {
+  if (recipe->of_graphs) {
+    argp_error(state, "--reorder is for one graph, and %s is a collection", source);
+  }
+  bool as_it_is = asked == HEED_ORDER_NONE || asked == HEED_ORDER_AUTO;
+  if (as_it_is || !cli_encoding_of_order(recipe)) return;
+  argp_error(state, "--reorder %s: the --encoding is of the nodes in their own order",
+             heed_order_name(asked));
+}
+
 /* --- The order and the mask in it ---------------------------------------------------------- */
 
 void cli_reorder_free(cli_reorder *reorder) {
@@ -229,7 +240,9 @@ static int gather_task(cli_task *result, const cli_task *task, const int64_t *or
   return CLI_OK;
 }
 
-int cli_task_reorder(cli_task *result, const cli_task *task, const cli_reorder *reorder) {
+/* A copy of the rows of a task, once prepared, in another order; without its data. `result` is for
+ * cli_task_close() after failure too. */
+static int reorder_task(cli_task *result, const cli_task *task, const cli_reorder *reorder) {
   *result = (cli_task){.n_nodes = task->n_nodes,
                        .n_rows = task->n_rows,
                        .classes = task->classes,
@@ -249,7 +262,7 @@ int cli_experiment_reordered(cli_outcome *outcome, const cli_task *task, const c
     return cli_experiment(outcome, task, recipe, mask->n_queries > 0 ? mask : NULL, seeds, n_seeds,
                           title, history, checkpoint);
   }
-  int failed = cli_task_reorder(&ordered, task, reorder);
+  int failed = reorder_task(&ordered, task, reorder);
   if (!failed) {
     failed = cli_experiment(outcome, &ordered, recipe, &reorder->mask, seeds, n_seeds, title,
                             history, checkpoint);

@@ -113,9 +113,9 @@ int cli_task_one_hot(cli_task *task) {
 /* --- Splits -------------------------------------------------------------------------------- */
 
 int cli_task_draw(cli_task *task, const char *source, uint64_t seed, int64_t last) {
-  if (last >= 65536) {
-    return cli_fail("%s: split %lld, but there are random splits 0 to 65535", source,
-                    (long long)last);
+  if (last >= CLI_MOST_SPLITS) {
+    return cli_fail("%s: split %lld, but there are random splits 0 to %d", source, (long long)last,
+                    CLI_MOST_SPLITS - 1);
   }
   heed_split_options options = {
       .seed = seed, .splits = (int)last + 1, .train = train_share, .validation = validation_share};
@@ -243,13 +243,26 @@ int cli_recipe_mask(heed_mask *mask, cli_recipe *recipe, const cli_graph *graph,
   return CLI_OK;
 }
 
-int cli_seeds(uint64_t **seeds, int *n_seeds, const int64_t *list, int n, uint64_t one) {
-  *n_seeds = n > 0 ? n : 1;
+static int take_seeds(uint64_t **seeds, int *n_seeds, const cli_lists *lists, uint64_t one) {
+  *n_seeds = lists->n_seeds > 0 ? lists->n_seeds : 1;
   *seeds = malloc((size_t)*n_seeds * sizeof **seeds);
   if (*seeds == NULL) return cli_fail("out of memory for %d seeds", *n_seeds);
   **seeds = one;
-  for (int i = 0; i < n; i++) (*seeds)[i] = (uint64_t)list[i];
+  for (int i = 0; i < lists->n_seeds; i++) (*seeds)[i] = (uint64_t)lists->seeds[i];
   return CLI_OK;
+}
+
+int cli_task_begin(cli_task *task, cli_recipe *recipe, const cli_graph *graph, uint64_t seed,
+                   const cli_training *training, const cli_lists *lists, uint64_t **seeds, int *n_seeds) {
+  if (take_seeds(seeds, n_seeds, lists, seed)) return CLI_FAILED;
+  cli_runs runs = {.seed = seed,
+                   .seeds = *seeds,
+                   .n_seeds = *n_seeds,
+                   .splits = training->splits,
+                   .numbers = lists->splits,
+                   .n_numbers = lists->n_splits};
+  if (cli_task_open(task, graph, recipe->normalize)) return CLI_FAILED;
+  return cli_task_prepare(task, recipe, graph->source, &runs);
 }
 
 void cli_task_report(heed_report *report, const cli_task *task, const cli_recipe *recipe) {

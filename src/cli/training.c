@@ -95,7 +95,8 @@ void cli_training_give(cli_training *training, const char *name, const char *tex
   if (i >= 0) training->given[i] = text;
 }
 
-int64_t *cli_list(const struct argp_state *state, const char *option, const char *text, int *n) {
+/* Numbers for free(). */
+static int64_t *read_list(const struct argp_state *state, const char *option, const char *text, int *n) {
   enum { MOST = 10000 };
   int64_t *numbers = NULL;
   *n = 0;
@@ -118,7 +119,7 @@ int64_t *cli_list(const struct argp_state *state, const char *option, const char
     int64_t *more = realloc(numbers, ((size_t)*n + (size_t)(last - first) + 1) * sizeof *more);
     if (more == NULL) {
       free(numbers);
-      cli_fail("out of memory for a list of numbers");
+      argp_failure(state, CLI_FAILED, 0, "out of memory for %s", option);
       return NULL;
     }
     numbers = more;
@@ -134,6 +135,20 @@ int64_t *cli_list(const struct argp_state *state, const char *option, const char
     if (*end == '\0') return numbers;
     at = end + 1;
   }
+}
+
+void cli_lists_read(const struct argp_state *state, const cli_training *training, cli_lists *lists) {
+  if (training->seeds != NULL) {
+    lists->seeds = read_list(state, "--seeds", training->seeds, &lists->n_seeds);
+  }
+  if (training->splits != NULL && strcmp(training->splits, "all") != 0) {
+    lists->splits = read_list(state, "--splits", training->splits, &lists->n_splits);
+  }
+}
+
+void cli_lists_free(cli_lists *lists) {
+  free(lists->seeds);
+  free(lists->splits);
 }
 
 /* --- Putting it together ------------------------------------------------------------------- */

@@ -67,6 +67,14 @@ static heed_status check_mask(const heed_collection *c, const heed_mask *mask) {
                         (long long)ptr[g], (long long)ptr[g + 1] - 1);
     }
   }
+  if (mask->edge_ids == NULL || heed_collection_edge_features(c) == 0) return HEED_OK;
+  int64_t edges = heed_collection_edge_count(c);
+  for (int64_t p = 0; p < mask->n_pairs; p++) {
+    int64_t edge = mask->edge_ids[mask->edge_ptr == NULL ? p : mask->edge_ptr[p]];
+    if (edge < edges) continue;
+    return heed__fail(HEED_RANGE, "pair %lld of the mask is of edge %lld, but the collection has %lld",
+                      (long long)p, (long long)edge, (long long)edges);
+  }
   return HEED_OK;
 }
 

@@ -156,7 +156,8 @@ heed_status heed__collection_skip(heed_collection *c) {
   return HEED_OK;
 }
 
-heed_status heed__collection_name_features(heed_collection *c) {
+/* Names "x0", "x1", ... for features that have none. */
+static heed_status name_features(heed_collection *c) {
   while (c->x_names.n < c->x.cols) {
     HEED__TRY(heed__strings_print(&c->x_names, "x%lld", (long long)c->x_names.n));
   }
@@ -328,7 +329,7 @@ static heed_status copy_graphs(heed_collection *c, const heed_collection_arrays 
   if (a->n_edges > 0) memcpy(c->ends, a->edges, 2 * (size_t)a->n_edges * sizeof *c->ends);
   copy_rows(c->x.data, &a->features);
   copy_rows(c->edge_x.data, &a->edge_features);
-  HEED__TRY(heed__collection_name_features(c));
+  HEED__TRY(name_features(c));
   return copy_targets(c, a);
 }
 

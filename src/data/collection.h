@@ -81,9 +81,6 @@ heed_status heed__collection_add(heed_collection *collection, int64_t nodes, int
 /* What was left out: counts it, and keeps heed_message() for some. */
 heed_status heed__collection_skip(heed_collection *collection);
 
-/* Names "x0", "x1", ... for features that have none. */
-heed_status heed__collection_name_features(heed_collection *collection);
-
 /* The class that graph g counts in where splits are stratified: its label, or the value of the only
  * binary column; -1 where unknown. */
 int32_t heed__collection_class(const heed_collection *collection, int64_t graph);

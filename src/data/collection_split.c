@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/names.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "data/collection.h"
 #include "data/molecule.h"
@@ -210,7 +211,7 @@ static void deal_scaffolds(const splitter *s) {
 static heed_status deal(const splitter *s, int split) {
   const heed_collection_split_options *o = s->options;
   for (int64_t u = 0; u < s->n_units; u++) s->order[u] = (int32_t)u;
-  heed__data_shuffle(o->seed, HEED__SPLIT_STREAM + (uint64_t)split, s->order, s->n_units);
+  heed__shuffle(o->seed, HEED__SPLIT_STREAM + (uint64_t)split, 0, s->order, s->n_units);
   if (o->kind == HEED_SPLIT_FOLDS) return deal_folds(s);
   if (!by_scaffold(o->kind)) return deal_shares(s);
   bool by_size = o->kind == HEED_SPLIT_SCAFFOLD && split == 0 && o->seed == 0;

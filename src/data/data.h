@@ -29,9 +29,6 @@ heed_status heed__data_dictionary_features(heed_data *data, int64_t k);
 /* Keeps dense features as sparse ones where nearly all of many numbers are 0, as in bags of words. */
 heed_status heed__data_sparsify(heed_data *data);
 
-/* Shuffles order[n] (Fisher and Yates). */
-void heed__data_shuffle(uint64_t seed, uint64_t stream, int32_t *order, int64_t n);
-
 /* Streams of random numbers: split s shuffles by this one and s. */
 #define HEED__SPLIT_STREAM ((uint64_t)1 << 21)
 

@@ -466,7 +466,7 @@ heed_status heed_npz_read(heed_npz *npz, const char *name, heed_dtype dtype,
 void heed_npz_free(void *data) { heed__free(data); }
 
 const char *heed_data_library(void) {
-  static char text[128];
+  static _Thread_local char text[128];
   const char *indigo = heed__molecules_library();
   /* Indigo tells its platform behind its version. */
   snprintf(text, sizeof text, "libzip %s, %s%.*s", zip_libzip_version(),

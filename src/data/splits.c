@@ -84,21 +84,10 @@ static heed_status cut_classes(const heed_data *data, const heed_split_options *
   return HEED_OK;
 }
 
-void heed__data_shuffle(uint64_t seed, uint64_t stream, int32_t *order, int64_t n) {
-  uint32_t random[4];
-  for (int64_t i = n - 1, drawn = 0; i > 0; i--, drawn++) {
-    if (drawn % 4 == 0) heed__random4(seed, stream, (uint64_t)(drawn / 4), random);
-    int64_t other = (int64_t)((uint64_t)random[drawn % 4] * (uint64_t)(i + 1) >> 32);
-    int32_t node = order[i];
-    order[i] = order[other];
-    order[other] = node;
-  }
-}
-
 static void deal(const heed_data *data, const heed_split_options *options, int split,
                  int32_t *order, class_cuts *cuts, uint8_t *const parts[HEED__PARTS]) {
   for (int64_t i = 0; i < data->nodes; i++) order[i] = (int32_t)i;
-  heed__data_shuffle(options->seed, HEED__SPLIT_STREAM + (uint64_t)split, order, data->nodes);
+  heed__shuffle(options->seed, HEED__SPLIT_STREAM + (uint64_t)split, 0, order, data->nodes);
   for (int32_t c = 0; c < data->classes; c++) cuts[c].seen = 0;
   for (int64_t i = 0; i < data->nodes; i++) {
     int32_t label = data->labels[order[i]];

@@ -283,18 +283,10 @@ static heed_status generate_full(generate_work *work) {
   return from_igraph(work, igraph_full(work->graph, (heed__int)n, IGRAPH_UNDIRECTED, false));
 }
 
-/* Number `attempt` of all permutations of 0 .. k - 1 that the seed gives (Fisher and Yates). */
+/* Number `attempt` of all permutations of 0 .. k - 1 that the seed gives. */
 static void draw_permutation(uint64_t seed, uint64_t attempt, int64_t k, int32_t *permutation) {
-  uint32_t random[4];
-  uint64_t counter = attempt * (uint64_t)(k / 4 + 1);
   for (int64_t i = 0; i < k; i++) permutation[i] = (int32_t)i;
-  for (int64_t i = k - 1, drawn = 0; i > 0; i--, drawn++) {
-    if (drawn % 4 == 0) heed__random4(seed, STREAM_PERMUTATIONS, counter++, random);
-    int64_t other = (int64_t)((uint64_t)random[drawn % 4] * (uint64_t)(i + 1) >> 32);
-    int32_t value = permutation[i];
-    permutation[i] = permutation[other];
-    permutation[other] = value;
-  }
+  heed__shuffle(seed, STREAM_PERMUTATIONS, attempt * (uint64_t)(k / 4 + 1), permutation, k);
 }
 
 /* Notes graph g's permutation in the table; false if an earlier graph has the same. */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/names.h"
 #include "base/status.h"
+#include "graph/parts.h"
 
 static const char *const names[] = {"none", "degree", "rcm", "metis", "community", "auto"};
 enum { ORDERS = sizeof names / sizeof *names };
@@ -61,38 +62,12 @@ static heed_status order_by_use(const heed_mask *mask, int64_t *nodes) {
 
 /* --- All of them --------------------------------------------------------------------------- */
 
-static bool same_pairs(const heed_mask *a, const heed_mask *b) {
-  size_t rows = (size_t)a->n_queries + 1, pairs = (size_t)a->n_pairs;
-  return memcmp(a->indptr, b->indptr, rows * sizeof *a->indptr) == 0 &&
-         (pairs == 0 || memcmp(a->indices, b->indices, pairs * sizeof *a->indices) == 0);
-}
-
 typedef heed_status method(const heed_mask *mask, int64_t *nodes);
-
-heed_status heed__order_symmetric(const heed_mask *mask, heed_mask *room, heed_mask *both) {
-  heed_mask back;
-  heed_mask pairs = {.n_queries = mask->n_queries,
-                     .n_keys = mask->n_keys,
-                     .n_pairs = mask->n_pairs,
-                     .indptr = mask->indptr,
-                     .indices = mask->indices};
-  *room = (heed_mask){0};
-  HEED__TRY(heed_mask_transpose(&back, &pairs, NULL));
-  *both = pairs;
-  if (same_pairs(&pairs, &back)) {
-    heed_mask_free(&back);
-    return HEED_OK;
-  }
-  heed_status status = heed_mask_union(room, &pairs, &back);
-  heed_mask_free(&back);
-  *both = *room;
-  return status;
-}
 
 /* Runs a method on the pairs in both directions. */
 static heed_status order_symmetric(const heed_mask *mask, method *run, int64_t *nodes) {
   heed_mask room, both;
-  heed_status status = heed__order_symmetric(mask, &room, &both);
+  heed_status status = heed__mask_both(mask, &room, &both);
   if (status == HEED_OK) status = run(&both, nodes);
   heed_mask_free(&room);
   return status;

@@ -14,10 +14,6 @@ heed_status heed__order_community(const heed_mask *mask, int64_t *nodes);
 heed_status heed__partition_metis(const heed_mask *mask, int32_t parts, uint64_t seed,
                                   int32_t *part);
 
-/* A square mask of listed pairs in both directions and without edges: itself, without a copy, or `room`,
- * which is to be freed either way. */
-heed_status heed__order_symmetric(const heed_mask *mask, heed_mask *room, heed_mask *both);
-
 /* Nodes by number of keys they see, ascending or descending; equal ones as they were. */
 heed_status heed__order_by_row(const heed_mask *mask, bool descending, int64_t *nodes);
 

@@ -41,8 +41,9 @@ static int32_t group_of(int32_t *group, int32_t i) {
 static void meet(forest *f, int32_t node, int32_t of, int32_t pairs, int32_t *n_met) {
   int32_t group = group_of(f->group, of);
   if (group == node) return;
-  if (f->among[group] == 0) f->met[(*n_met)++] = group;
-  f->among[group] += pairs;
+  int32_t *among = &f->among[group];
+  if (*among == 0) f->met[(*n_met)++] = group;
+  if (__builtin_add_overflow(*among, pairs, among)) *among = INT32_MAX;
 }
 
 /* All neighbours of the group of `node`: its own pairs, and the links of what was merged into it. */

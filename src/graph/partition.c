@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "graph/order.h"
+#include "graph/parts.h"
 
 /* Stretches of the nodes in that order (NULL: as they are), whose lengths differ by one at most. */
 static void cut_order(const int64_t *nodes, int64_t n, int32_t parts, int32_t *part) {
@@ -36,7 +37,7 @@ heed_status heed_mask_partition(const heed_mask *mask, int32_t parts, uint64_t s
     return HEED_OK;
   }
   heed_mask room, both;
-  heed_status status = heed__order_symmetric(mask, &room, &both);
+  heed_status status = heed__mask_both(mask, &room, &both);
   if (status == HEED_OK) {
     status = heed_order_has_metis() ? heed__partition_metis(&both, parts, seed, part)
                                     : cut_communities(&both, parts, part);

@@ -44,18 +44,34 @@ void heed__parts_free(heed__parts *parts) {
   *parts = (heed__parts){0};
 }
 
+/* The mask without what stands behind its pairs, its transpose, and whether they are the same. */
+static heed_status turn(const heed_mask *mask, heed_mask *plain, heed_mask *back, bool *same) {
+  *plain = (heed_mask){.n_queries = mask->n_queries,
+                       .n_keys = mask->n_keys,
+                       .n_pairs = mask->n_pairs,
+                       .indptr = mask->indptr,
+                       .indices = mask->indices};
+  HEED__TRY(heed_mask_transpose(back, plain, NULL));
+  size_t rows = (size_t)plain->n_queries + 1, pairs = (size_t)plain->n_pairs;
+  *same = memcmp(back->indptr, plain->indptr, rows * sizeof *plain->indptr) == 0 &&
+          (pairs == 0 || memcmp(back->indices, plain->indices, pairs * sizeof *plain->indices) == 0);
+  return HEED_OK;
+}
+
 heed_status heed__mask_is_symmetric(const heed_mask *mask, bool *symmetric) {
-  heed_mask plain = {.n_queries = mask->n_queries,
-                     .n_keys = mask->n_keys,
-                     .n_pairs = mask->n_pairs,
-                     .indptr = mask->indptr,
-                     .indices = mask->indices};
-  heed_mask back;
-  HEED__TRY(heed_mask_transpose(&back, &plain, NULL));
-  size_t rows = (size_t)plain.n_queries + 1, pairs = (size_t)plain.n_pairs;
-  *symmetric =
-      memcmp(back.indptr, plain.indptr, rows * sizeof *plain.indptr) == 0 &&
-      (pairs == 0 || memcmp(back.indices, plain.indices, pairs * sizeof *plain.indices) == 0);
+  heed_mask plain, back;
+  HEED__TRY(turn(mask, &plain, &back, symmetric));
   heed_mask_free(&back);
   return HEED_OK;
+}
+
+heed_status heed__mask_both(const heed_mask *mask, heed_mask *room, heed_mask *both) {
+  heed_mask back;
+  bool same;
+  *room = (heed_mask){0};
+  HEED__TRY(turn(mask, both, &back, &same));
+  heed_status status = same ? HEED_OK : heed_mask_union(room, both, &back);
+  heed_mask_free(&back);
+  if (!same) *both = *room;
+  return status;
 }

@@ -20,4 +20,8 @@ void heed__parts_free(heed__parts *parts);
 /* Whether every pair is there in both directions; the mask's pairs are listed. */
 heed_status heed__mask_is_symmetric(const heed_mask *mask, bool *symmetric);
 
+/* A square mask of listed pairs in both directions and without edges: itself, without a copy, or `room`,
+ * which is to be freed either way. */
+heed_status heed__mask_both(const heed_mask *mask, heed_mask *room, heed_mask *both);
+
 #endif

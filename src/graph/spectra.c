@@ -229,24 +229,13 @@ static heed_status solve_all(void *context) {
 
 /* Both pairs of every edge, without (i, i) and without what stands behind pairs. */
 static heed_status make_symmetric(heed_mask *result, const heed_mask *mask) {
-  heed_mask room, plain, back, both;
+  heed_mask room, joined, both;
   heed_status status;
   const heed_mask *listed = heed__mask_listed(mask, &room, &status);
   if (listed == NULL) return status;
-  plain = (heed_mask){.n_queries = listed->n_queries,
-                      .n_keys = listed->n_keys,
-                      .n_pairs = listed->n_pairs,
-                      .indptr = listed->indptr,
-                      .indices = listed->indices};
-  status = heed_mask_transpose(&back, &plain, NULL);
-  if (status == HEED_OK) {
-    status = heed_mask_union(&both, &plain, &back);
-    heed_mask_free(&back);
-  }
-  if (status == HEED_OK) {
-    status = heed_mask_self_loops(result, &both, HEED_LOOPS_DROP);
-    heed_mask_free(&both);
-  }
+  status = heed__mask_both(listed, &joined, &both);
+  if (status == HEED_OK) status = heed_mask_self_loops(result, &both, HEED_LOOPS_DROP);
+  heed_mask_free(&joined);
   heed_mask_free(&room);
   return status;
 }

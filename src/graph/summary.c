@@ -6,31 +6,15 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "graph/guard.h"
-
-static int64_t find_root(int64_t *parent, int64_t i) {
-  while (parent[i] != i) {
-    parent[i] = parent[parent[i]];
-    i = parent[i];
-  }
-  return i;
-}
-
-/* The smaller root stays, so that no long chains arise where nodes come in order. */
-static bool join(int64_t *parent, int64_t a, int64_t b) {
-  a = find_root(parent, a);
-  b = find_root(parent, b);
-  if (a < b) parent[b] = a;
-  if (b < a) parent[a] = b;
-  return a != b;
-}
+#include "graph/parts.h"
 
 static int by_value(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
   return (x > y) - (x < y);
 }
 
-/* Edges beyond the first between the same ends: what merging takes away. */
-static heed_status count_multi_edges(const igraph_t *graph, heed_graph_summary *summary) {
+/* Edges beyond the first between the same ends: what merging takes away; and components. */
+static heed_status count_pairs(const igraph_t *graph, heed_graph_summary *summary) {
   heed_mask mask;
   HEED__TRY(heed_mask_from_graph(&mask, graph, HEED_DIRECTION_OUT, HEED_LOOPS_KEEP));
   int64_t loops = 0; /* merged */
@@ -39,22 +23,22 @@ static heed_status count_multi_edges(const igraph_t *graph, heed_graph_summary *
   }
   int64_t distinct = summary->directed ? mask.n_pairs : (mask.n_pairs - loops) / 2 + loops;
   summary->multi_edges = summary->edges - distinct;
+  heed__parts parts;
+  heed_status status = heed__parts_find(&parts, &mask);
+  if (status == HEED_OK) summary->components = parts.count;
+  heed__parts_free(&parts);
   heed_mask_free(&mask);
-  return HEED_OK;
+  return status;
 }
 
-static void describe(const igraph_t *graph, heed_graph_summary *summary, int64_t *degree,
-                     int64_t *parent) {
+static void describe(const igraph_t *graph, heed_graph_summary *summary, int64_t *degree) {
   int64_t n = summary->nodes;
-  for (int64_t i = 0; i < n; i++) parent[i] = i;
-  summary->components = n;
   for (int64_t e = 0; e < summary->edges; e++) {
     int64_t from, to;
     heed__edge_ends(graph, summary->directed, e, &from, &to);
     degree[from]++;
     degree[to]++;
     summary->loops += from == to;
-    summary->components -= join(parent, from, to);
   }
   if (n == 0) return;
   qsort(degree, (size_t)n, sizeof *degree, by_value);
@@ -73,17 +57,12 @@ heed_status heed_graph_summarise(const igraph_t *graph, heed_graph_summary *summ
   summary->nodes = igraph_vcount(graph);
   summary->edges = igraph_ecount(graph);
   summary->directed = igraph_is_directed(graph);
-  HEED__TRY(count_multi_edges(graph, summary));
+  HEED__TRY(count_pairs(graph, summary));
   int64_t *degree = heed__alloc_zero((size_t)summary->nodes, sizeof *degree);
-  int64_t *parent = heed__alloc((size_t)summary->nodes, sizeof *parent);
-  heed_status status = HEED_NOMEM;
-  if (degree != NULL && parent != NULL) {
-    describe(graph, summary, degree, parent);
-    status = HEED_OK;
-  }
-  heed__free(parent);
+  if (degree == NULL) return HEED_NOMEM;
+  describe(graph, summary, degree);
   heed__free(degree);
-  return status;
+  return HEED_OK;
 }
 
 heed_status heed_graph_homophily(const igraph_t *graph, const int32_t *labels, double *homophily) {

@@ -151,16 +151,6 @@ static int64_t neighbours(const heed__rule *rule, int64_t i, int32_t *row) {
   return count;
 }
 
-/* A number from 0 to `most`: number `drawn` of a query. Off from uniform by 2^-32 of itself at most. */
-static int64_t draw(const heed__rule *rule, int64_t query, int64_t drawn, int64_t most) {
-  uint32_t four[4];
-  heed__random4(rule->seed, random_stream + rule->stream,
-                (uint64_t)query << 32 | (uint64_t)(drawn / 2), four);
-  uint64_t high = four[drawn % 2 * 2], low = four[drawn % 2 * 2 + 1], range = (uint64_t)most + 1;
-  /* The upper part of 64 random bits times a range of 31. */
-  return (int64_t)((high * range + (low * range >> 32)) >> 32);
-}
-
 /* The place of the first key of row[n] that is not below `key`. */
 static int64_t where(const int32_t *row, int64_t n, int64_t key) {
   int64_t low = 0;
@@ -180,10 +170,12 @@ static int64_t where(const int32_t *row, int64_t n, int64_t key) {
 static int64_t drawn_keys(const heed__rule *rule, int64_t query, int64_t n, uint64_t *bits,
                           int32_t *row) {
   int64_t count = least(rule->left, n), k = 0;
+  uint64_t stream = random_stream + rule->stream, first = (uint64_t)query << 32;
   if (row == NULL) return count;
   if (2 * count <= n && count * count <= n / 16 + 4096) {
     for (int64_t most = n - count; most < n; most++, k++) {
-      int64_t key = draw(rule, query, k, most), at = where(row, k, key);
+      int64_t key = heed__random_below(rule->seed, stream, first, k, most + 1);
+      int64_t at = where(row, k, key);
       if (at < k && row[at] == key) {
         row[k] = (int32_t)most; /* above all before it */
         continue;
@@ -197,7 +189,7 @@ static int64_t drawn_keys(const heed__rule *rule, int64_t query, int64_t n, uint
   int64_t choose = others ? n - count : count;
   memset(bits, 0, (size_t)(n / 64 + 1) * sizeof *bits);
   for (int64_t most = n - choose; most < n; most++, k++) {
-    int64_t key = draw(rule, query, k, most);
+    int64_t key = heed__random_below(rule->seed, stream, first, k, most + 1);
     if (bits[key / 64] >> (key % 64) & 1) key = most;
     bits[key / 64] |= (uint64_t)1 << (key % 64);
   }

@@ -110,21 +110,13 @@ size_t heed_sampler_bytes(const heed_sampler *s) {
 
 /* --- Drawing ------------------------------------------------------------------------------- */
 
-/* Number `draw` of a node, uniform from 0 to n - 1, out of 64 random bits; n is below 2^31. */
-static int64_t draw_below(const heed_sampler *s, int64_t node, int64_t draw, int64_t n) {
-  uint32_t random[4];
-  heed__random4(s->key, s->stream, (uint64_t)node << 32 | (uint64_t)draw / 2, random);
-  uint64_t high = random[draw % 2 * 2], low = random[draw % 2 * 2 + 1];
-  return (int64_t)((high * (uint64_t)n + (low * (uint64_t)n >> 32)) >> 32);
-}
-
 /* `want` of the numbers 0 to n - 1, each set of them as likely as any other, ascending (Floyd's algorithm, in
  * Bentley 1987). */
 static void draw_places(const heed_sampler *s, int64_t node, int64_t n, int64_t want,
                         int64_t *into) {
   int64_t have = 0;
   for (int64_t last = n - want; last < n; last++, have++) {
-    int64_t drawn = draw_below(s, node, have, last + 1), low = 0, high = have;
+    int64_t drawn = heed__random_below(s->key, s->stream, (uint64_t)node << 32, have, last + 1), low = 0, high = have;
     while (low < high) {
       int64_t middle = low + (high - low) / 2;
       if (into[middle] < drawn) {

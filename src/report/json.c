@@ -13,7 +13,8 @@
 #include "base/status.h"
 #include "report/report.h"
 
-size_t heed__utf8_length(const char *text) {
+/* Bytes of the UTF-8 character at `text`, 0 if it is none. */
+static size_t utf8_length(const char *text) {
   const unsigned char *c = (const unsigned char *)text;
   size_t n = c[0] < 0x80   ? 1
              : c[0] < 0xc2 ? 0
@@ -31,7 +32,7 @@ size_t heed__utf8_length(const char *text) {
 
 size_t heed__xml_character(const char **text, char copy[5]) {
   const char *from = *text;
-  size_t n = heed__utf8_length(from);
+  size_t n = utf8_length(from);
   unsigned char c = (unsigned char)*from;
   bool noncharacter =
       n == 3 && (memcmp(from, "\xef\xbf\xbe", 3) == 0 || memcmp(from, "\xef\xbf\xbf", 3) == 0);
@@ -56,7 +57,7 @@ static json_t *string_value(const char *text) {
   if (clean == NULL) return NULL;
   size_t at = 0;
   while (*text != '\0') {
-    size_t n = heed__utf8_length(text);
+    size_t n = utf8_length(text);
     memcpy(clean + at, n == 0 ? replacement : text, n == 0 ? 3 : n);
     at += n == 0 ? 3 : n;
     text += n == 0 ? 1 : n;

@@ -42,9 +42,6 @@ heed_status heed__report_check(const heed_report *report);
 /* The entry under a key, or NULL. */
 const heed__entry *heed__report_find(const heed_report *report, const char *key);
 
-/* Bytes of the UTF-8 character at `text`, 0 if it is none. */
-size_t heed__utf8_length(const char *text);
-
 /* Takes the character at *text, which does not end there, and steps over it: `copy` is it, or a blank
  * for one that XML does not allow, or U+FFFD for a byte that is not UTF-8. Returns the bytes of `copy`. */
 size_t heed__xml_character(const char **text, char copy[5]);

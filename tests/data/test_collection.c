@@ -522,6 +522,30 @@ START_TEST(batches_of_several_masks) {
 }
 END_TEST
 
+START_TEST(pairs_of_edges_that_are_not_there) {
+  made m;
+  heed_collection *c;
+  heed_mask mask, view;
+  heed_batch *batch;
+  make(&m, 2, HEED_TARGET_NONE);
+  ok(heed_collection_new(&c, &m.arrays));
+  ok(heed_collection_mask(c, &mask));
+  int64_t n = mask.edge_ptr != NULL ? mask.edge_ptr[mask.n_pairs] : mask.n_pairs;
+  int64_t *ids = malloc((size_t)n * sizeof *ids);
+  memcpy(ids, mask.edge_ids, (size_t)n * sizeof *ids);
+  view = mask;
+  view.edge_ids = ids;
+  ids[n - 1] = m.arrays.n_edges;
+  fails(heed_batch_new(&batch, c, &(heed_model_inputs){.mask = &view}, 1), HEED_RANGE, "of edge");
+  ids[n - 1] = -1; /* without one */
+  ok(heed_batch_new(&batch, c, &(heed_model_inputs){.mask = &view}, 1));
+  heed_batch_free(batch);
+  free(ids);
+  heed_mask_free(&mask);
+  heed_collection_free(c);
+}
+END_TEST
+
 START_TEST(a_full_mask_is_of_one_graph) {
   made m;
   heed_collection *c;
@@ -1102,7 +1126,11 @@ int main(void) {
   tcase_add_test(made_by_hand, columns_beside_the_features);
   tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
   tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
+<<<<<<< HEAD
   tcase_add_test(made_by_hand, batches_of_several_masks);
+=======
+  tcase_add_test(made_by_hand, pairs_of_edges_that_are_not_there);
+>>>>>>> w7-clifix
   tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);
   tcase_add_test(made_by_hand, edges_become_nodes);
   suite_add_tcase(suite, made_by_hand);

@@ -15,6 +15,11 @@ sed -n '2,3p' p.csv | cut -d, -f1-3
 "$HEED" predict RINGS --model out/model.safetensors --output p.npz > text || echo failed
 "$NPZ" show p.npz
 "$NPZ" print p.npz known_labels
+# A split that no training has: nothing is said of it. The text is as long as it was.
+"$HEED" train ./////////RINGS --model gat --hidden 8 --epochs 1 --output s > text || echo failed
+sed 's,/////////RINGS,RINGS,;s,"heed.split":"0","heed.split":"2147483647",' s/model.safetensors > t.safetensors
+"$HEED" predict RINGS --model t.safetensors --json t.json > text || cat text
+grep -c '"split"' t.json
 # Another mask.
 "$HEED" predict RINGS --model out/model.safetensors --mask none --output q.npz > text || echo failed
 "$NPZ" same p.npz q.npz logits 1e-3 > text || echo other

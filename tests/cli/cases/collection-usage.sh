@@ -30,6 +30,7 @@ bad karate --model transformer --blocks MSP
 bad karate --preset esol
 try compare RINGS
 try compare RINGS --train --model transformer --blocks MP,PM
+try compare RINGS --train --model gat --reorder rcm
 try attend RINGS
 try info RINGS --machine
 try info karate --smiles smiles

@@ -42,6 +42,10 @@ try compare karate --train --model mlp
 try compare karate --train --model gat --repeat 3
 try compare karate --train --model gat --score dot
 try compare karate --train --model transformer --blocks MS,,SM
+try compare karate --train --model transformer --encoding rotary --reorder rcm
+try compare karate --train --model transformer --encodings none,rotary --reorder rcm
+many=$(awk 'BEGIN { for (i = 1; i < 32; i++) { for (b = i; b > 0; b = int(b / 2)) printf b % 2 ? "M" : "S"; printf "," } print "S" }')
+try compare karate --train --model transformer --masks graph --blocks "$many"
 try demo karate
 try demo --json -
 ls
