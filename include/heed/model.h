@@ -522,7 +522,7 @@ HEED_API HEED_CHECKED heed_status heed_model_infer(heed_model *model, const heed
 HEED_API int heed_pass_attentions(const heed_pass *pass);
 HEED_API const char *heed_pass_attention(const heed_pass *pass, int index, heed_attention_spec *spec,
                                          const heed_mask **mask);
-/** Weights [pairs, H] of that layer in mode EVALUATE, in the order of its mask. Runs the model for it, with
+/** Weights [pairs, H] of that layer, or of that group of its heads, in mode EVALUATE, in the order of its mask. Runs the model for it, with
  *  the parameters of now: an output from before is overwritten by that of mode EVALUATE.
  *  @param weights the caller's
  *  @return HEED_RANGE if there is no such layer, HEED_LIBRARY */

@@ -147,7 +147,8 @@ typedef struct heed_fit_spec {
                          drawn neighbours, see heed_sampler_new(): */
   int32_t fanout[HEED_MAX_HOPS]; /**< [fanouts], from the targets outwards, -1: all; one for each masked layer, or one
                          for all layers. The training nodes of a known target are shuffled anew for each epoch, rows are
-                         drawn from (seed, epoch, batch). `batch` alone: all neighbours */
+                         drawn from (seed, epoch, batch). `batch` alone: all neighbours. With masks of heads of the
+                         pairs that any head sees; each sees its own among those drawn */
   int clusters;     /**< one large graph: above 0, training is on mini-batches of whole parts of the mask, of
                          which heed_mask_partition() makes so many */
   int cluster_batch; /**< parts of a step, at least 1: shuffled anew for each epoch from (seed, epoch); pairs between

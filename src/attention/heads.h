@@ -18,8 +18,8 @@ heed_status heed__heads_reserve(heed_heads **plan, const heed_attention_spec *sp
 heed_status heed__heads_rebind(heed_heads *plan, int group, const heed_mask *mask,
                                const heed_mask *transposed, const int64_t *pairs);
 
-/* Says that the features of a group's pairs begin at pair `first` of heed_attention_inputs.edges; else they follow those of
- * the groups before, as their pairs do. Until its pairs are counted anew. */
+/* Says that the features of a group's pairs begin at pair `first` of heed_attention_inputs.edges; else they follow
+ * those of the groups before, as their pairs do. Until its pairs are counted anew. */
 void heed__heads_edges_from(heed_heads *plan, int group, int64_t first);
 
 /* As heed_heads_forward(), with the weights [n_pairs, heads] of one group alone. */

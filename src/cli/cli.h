@@ -235,8 +235,8 @@ int64_t cli_masks_pairs(const cli_masks *masks);
 int64_t cli_masks_weights(const cli_masks *masks);
 double cli_masks_mean_pairs(const cli_masks *masks);
 
-/* The pairs that any head sees, of two masks or more; and weights, group after group as the library has them, on those pairs:
- * [pairs, heads] for free(), 0 where a head does not see a pair. */
+/* The pairs that any head sees, of two masks or more; and weights, group after group as the library has them, on those
+ * pairs: [pairs, heads] for free(), 0 where a head does not see a pair. */
 int cli_masks_union(heed_mask *pairs, const cli_masks *masks);
 float *cli_masks_spread(const cli_masks *masks, const heed_mask *pairs, int32_t heads,
                         const float *weights);

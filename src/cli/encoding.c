@@ -21,12 +21,6 @@ void cli_encoding_check(const struct argp_state *state, const cli_recipe *recipe
   bool transformer = model->kind == HEED_MODEL_TRANSFORMER;
   static const heed_encoding_kind of_pairs[] = {HEED_ENCODING_RELATIVE, HEED_ENCODING_DISTANCE,
                                                 HEED_ENCODING_QUADRATIC};
-  const heed_fit_spec *fit = &recipe->fit;
-  bool in_parts = !recipe->of_graphs && (fit->fanouts > 0 || fit->clusters > 0 || fit->batch > 0);
-  if (in_parts && cli_encoding_of_order(recipe)) {
-    argp_error(state, "--encoding of pairs or places is for a whole graph at once, not for --%s",
-               fit->fanouts > 0 ? "fanout" : fit->clusters > 0 ? "clusters" : "batch");
-  }
   if (has(recipe, HEED_ENCODING_ROTARY) && !transformer) {
     argp_error(state, "--encoding rotary is for a transformer, not for %s", name);
   }

@@ -134,8 +134,8 @@ static heed__view *view_of(heed_pass *pass, const heed__layer *layer, bool full,
   int32_t per_key = values[layer->inputs[1]].per_graph;
   for (int i = 0; i < pass->n_views; i++) {
     heed__view *view = pass->views + i;
-    if (view->full == full && view->group == group && view->per_graph[0] == per_query && view->per_graph[1] == per_key &&
-        view->mask.n_queries == n_queries && view->mask.n_keys == n_keys &&
+    if (view->full == full && view->group == group && view->per_graph[0] == per_query &&
+        view->per_graph[1] == per_key && view->mask.n_queries == n_queries && view->mask.n_keys == n_keys &&
         view->hops[0] == hops[0] && view->hops[1] == hops[1]) {
       return view;
     }

@@ -536,10 +536,11 @@ void heed__minibatches_free(heed__minibatches *b) {
   heed_pass_free(b->pass);
   heed_sampler_free(b->sampler);
   heed_mask_free(&b->together);
-  void *const arrays[] = {b->train,    b->trains,       b->order,  b->taken,   b->part_ptr,
-                          b->part_nodes, b->nothing_rows, b->x,      b->indptr,  b->indices,
-                          b->values,   b->edges,        b->classes, b->head_rows, b->head_keys, b->positions, b->labels, b->numbers, b->d_output,
-                          b->output,   b->metric_room};
+  void *const arrays[] = {b->train,     b->trains,       b->order,     b->taken,   b->part_ptr,
+                          b->part_nodes, b->nothing_rows, b->x,         b->indptr,  b->indices,
+                          b->values,    b->edges,        b->classes,   b->head_rows, b->head_keys,
+                          b->positions, b->labels,       b->numbers,   b->d_output, b->output,
+                          b->metric_room};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) heed__free(arrays[i]);
   heed__free(b);
 }

@@ -4,6 +4,7 @@
  *   npz make GRAPH SCORE HEADS DIM FILE [WHAT...]   the arrays that `heed attend` would project
  *   npz show FILE                                   name, type and shape of each array
  *   npz print FILE ARRAY                            the numbers of an array of integers
+ *   npz floats FILE ARRAY                           those of an array of floats, a line for each along its last axis
  *   npz same A B ARRAY TOLERANCE                    0 if no number differs by more
  *   npz words DENSE SPARSE                          a data set of bags of words, twice
  *   npz sums FILE [ARRAY]                           0 if the weights of every row sum to 1 or 0
@@ -157,6 +158,19 @@ static int print(const char *path, const char *name) {
   return 0;
 }
 
+static int floats(const char *path, const char *name) {
+  heed_npz *npz;
+  int64_t n, across = 1;
+  need(heed_npz_open(&npz, path));
+  const heed_array *array = heed_npz_find(npz, name);
+  if (array != NULL && array->n_dims > 0) across = array->shape[array->n_dims - 1];
+  heed_npz_close(npz);
+  float *x = read_any(path, name, HEED_DTYPE_FLOAT32, &n);
+  for (int64_t i = 0; i < n; i++) printf("%.9g%c", (double)x[i], (i + 1) % across == 0 ? '\n' : ' ');
+  heed_npz_free(x);
+  return 0;
+}
+
 static int same(const char *a, const char *b, const char *name, double tolerance) {
   int64_t n, m;
   float *x = read_any(a, name, HEED_DTYPE_FLOAT32, &n);
@@ -235,6 +249,7 @@ int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "make") == 0) return make(argc - 2, argv + 2);
   if (argc == 3 && strcmp(argv[1], "show") == 0) return show(argv[2]);
   if (argc == 4 && strcmp(argv[1], "print") == 0) return print(argv[2], argv[3]);
+  if (argc == 4 && strcmp(argv[1], "floats") == 0) return floats(argv[2], argv[3]);
   if (argc == 6 && strcmp(argv[1], "same") == 0) {
     return same(argv[2], argv[3], argv[4], atof(argv[5]));
   }

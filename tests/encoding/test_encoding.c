@@ -712,6 +712,61 @@ START_TEST(any_bytes_are_words_or_none) {
 }
 END_TEST
 
+/* Of graphs side by side every pair has what it has in its graph alone. */
+START_TEST(pairs_of_many_graphs) {
+  enum { EACH = 6, GRAPHS = 3, N = EACH * GRAPHS };
+  uint8_t *a = random_matrix(EACH, 30, true, 2), *all = calloc(N * N, 1);
+  heed_mask graph, graphs, blocks, full;
+  heed_encodings e;
+  int64_t ptr[GRAPHS + 1] = {0, EACH, 2 * EACH, N};
+  for (int g = 0; g < GRAPHS; g++) {
+    for (int i = 0; i < EACH; i++) {
+      for (int j = 0; j < EACH; j++) {
+        all[(g * EACH + i) * N + g * EACH + j] = a[i * EACH + j];
+      }
+    }
+  }
+  mask_of(&graph, a, EACH);
+  mask_of(&graphs, all, N);
+  ok(heed_mask_full(&full, EACH, EACH));
+  ok(heed_mask_blocks(&blocks, GRAPHS, ptr, ptr));
+  static const char *const words[] = {"relative:2:2x3", "distance:2+relative:3", "quadratic:3x2",
+                                      "relative:1:3x2+distance:3+quadratic:2x3", "quadratic"};
+  for (int w = 0; w < 5; w++) {
+    int32_t one[EACH * EACH], many[GRAPHS * EACH * EACH];
+    float x[EACH * EACH * 3], y[GRAPHS * EACH * EACH * 3];
+    ok(heed_encodings_read(&e, words[w]));
+    int64_t numbers = EACH * EACH * heed_encodings_pair_features(&e);
+    bool classes = heed_encodings_classes(&e) > 0;
+    if (classes) {
+      ok(heed_encode_classes(&e, &full, &graph, 0, NULL, one));
+      ok(heed_encode_classes(&e, &blocks, &graphs, GRAPHS, ptr, many));
+    }
+    ok(heed_encode_features(&e, &full, 0, NULL, x));
+    ok(heed_encode_features(&e, &blocks, GRAPHS, ptr, y));
+    for (int g = 0; g < GRAPHS; g++) {
+      if (classes) ck_assert_mem_eq(one, many + g * EACH * EACH, sizeof one);
+      ck_assert(memcmp(x, y + g * numbers, (size_t)numbers * sizeof *x) == 0);
+    }
+    for (int n = 0;; n++) {
+      size_t held = heed_memory_held();
+      heed__alloc_fail_after(n);
+      heed_status status = classes ? heed_encode_classes(&e, &blocks, &graphs, GRAPHS, ptr, many) : HEED_OK;
+      if (status == HEED_OK) status = heed_encode_features(&e, &blocks, GRAPHS, ptr, y);
+      heed__alloc_fail_after(-1);
+      ck_assert_uint_eq(heed_memory_held(), held);
+      if (status == HEED_OK) break;
+      ck_assert_int_eq(status, HEED_NOMEM);
+    }
+  }
+  heed_mask_free(&graph);
+  heed_mask_free(&graphs);
+  heed_mask_free(&blocks);
+  free(a);
+  free(all);
+}
+END_TEST
+
 START_TEST(words_fill_what_they_name) {
   enum { N = 12 };
   uint8_t *a = random_matrix(N, 20, true, 1);
@@ -745,6 +800,8 @@ START_TEST(words_fill_what_they_name) {
   ck_assert(memcmp(features, wanted, sizeof wanted) == 0);
   ok(heed_encodings_read(&e, "relative:1:3x5"));
   fails(heed_encode_classes(&e, &mask, &graph, 0, NULL, both), HEED_SHAPE, "3x5 has 15 places, not 12");
+  fails(heed_encode_classes(&e, &mask, &graph, 2, graph_ptr, both), HEED_SHAPE,
+        "3x5 has 15 places, not 5 nodes, as graph 0 has");
   heed_mask_free(&graph);
   free(a);
 }
@@ -863,6 +920,7 @@ int main(void) {
   tcase_add_test(tests, bad_words_are_named);
   tcase_add_test(tests, any_bytes_are_words_or_none);
   tcase_add_test(tests, words_fill_what_they_name);
+  tcase_add_test(tests, pairs_of_many_graphs);
   tcase_add_test(tests, bad_arguments_are_refused);
   tcase_add_test(tests, no_nodes_are_fine);
   tcase_add_test(tests, failed_allocations_leave_nothing);

@@ -20,7 +20,30 @@ tudataset rings 30
 key features < many/results.json | tail -n 1
 "$HEED" predict rings --model many/model.safetensors --output many.npz > text || echo failed
 "$NPZ" show many.npz | head -n 1
-quiet train rings --model transformer --encoding distance:3 --output no
+# Of pairs too: with whole graphs at once and in batches, and again in prediction.
+for words in relative:2 distance:3 quadratic distance:2+relative:1+quadratic+laplacian:2+rotary; do
+  for mask in graph full 'graph*1/full*1'; do
+    "$HEED" train rings --model transformer --hidden 8 --heads 2 --epochs 3 --batch 7 --mask "$mask" --encoding $words \
+      --output many > text || echo failed
+    key parameters < many/results.json | tail -n 1 | tr '\n' ' '
+    "$HEED" predict rings --model many/model.safetensors --json p.json > text || echo failed
+    key test < p.json | sed -n '$p' > a
+    key test < many/results.json | sed -n '$p' | cmp - a && echo same
+  done
+done
+"$HEED" compare rings --train --model gat --hidden 8 --heads 2 --epochs 2 --masks graph,full --encoding distance:2 \
+  --json a.json > text || echo failed
+key parameters < a.json
+tudataset edged 20 edges
+quiet train edged --model transformer --encoding quadratic --output no
+quiet train edged --model transformer --encoding quadratic --edges add --output no
+quiet train edged --model transformer --hidden 8 --heads 2 --epochs 1 --encoding quadratic --edges none --output e
+quiet predict edged --model e/model.safetensors
+quiet train edged --model transformer --hidden 8 --heads 2 --epochs 1 --encoding relative:2+distance:2 --output e
+quiet predict edged --model e/model.safetensors
+quiet train rings --model transformer --encoding relative:2:2x3 --output no
+quiet train rings --model transformer --encoding quadratic:2x3 --output no
+quiet train rings --model mlp --encoding distance:3 --output no
 quiet train karate --model transformer --encoding laplace:3 --output no
 quiet train karate --model transformer --encoding laplacian:0 --output no
 quiet train karate --model transformer --encoding degree+degree --output no
@@ -34,9 +57,18 @@ quiet train karate --model transformer --encoding learned --reorder rcm --output
 quiet compare karate --train --model transformer --heads 2 --hidden 8 --epochs 2 --blocks MS --masks graph,full \
   --encoding distance:2+laplacian:2 --json a.json > text
 key parameters < a.json
-quiet train karate --model transformer --encoding distance:2 --fanout 3,3 --output no
-"$HEED" train karate --model transformer --hidden 8 --heads 2 --epochs 2 --encoding laplacian:2+degree --fanout 3,3 \
-  --output out > text || echo failed
+for more in '--fanout 3,3' '--clusters 4' '--batch 3'; do
+  # shellcheck disable=SC2086
+  "$HEED" train karate --model transformer --hidden 8 --heads 2 --epochs 2 $more --output out \
+    --encoding laplacian:2+degree+distance:2+relative:2+quadratic+rotary+learned > text || echo failed
+done
+# One batch of all is the whole graph.
+"$HEED" train karate --model gat --hidden 8 --heads 2 --epochs 5 --dropout 0 --attn-dropout 0 --encoding distance:2+quadratic \
+  --output one > text || echo failed
+"$HEED" train karate --model gat --hidden 8 --heads 2 --epochs 5 --dropout 0 --attn-dropout 0 --encoding distance:2+quadratic \
+  --fanout all --batch 0 --output two > text || echo failed
+cut -d, -f5 one/history.csv | cut -c1-6 > a
+cut -d, -f5 two/history.csv | cut -c1-6 | cmp - a && echo 'the same losses'
 # Several, each in turn.
 "$HEED" compare karate --train --model gat --heads 2 --hidden 8 --epochs 2 --encodings none,laplacian:2,distance:2 \
   --masks graph,full --output both --json b.json > text || echo failed
