@@ -1126,11 +1126,8 @@ int main(void) {
   tcase_add_test(made_by_hand, columns_beside_the_features);
   tcase_add_test(made_by_hand, the_mask_has_every_edge_twice);
   tcase_add_loop_test(made_by_hand, batches_are_slices, 0, 4);
-<<<<<<< HEAD
   tcase_add_test(made_by_hand, batches_of_several_masks);
-=======
   tcase_add_test(made_by_hand, pairs_of_edges_that_are_not_there);
->>>>>>> w7-clifix
   tcase_add_test(made_by_hand, a_full_mask_is_of_one_graph);
   tcase_add_test(made_by_hand, edges_become_nodes);
   suite_add_tcase(suite, made_by_hand);
