@@ -377,7 +377,9 @@ typedef enum heed_call { HEED_CALL_FORWARD = 0, HEED_CALL_BACKWARD = 1 } heed_ca
  *    score, one exponential a head and the sum of the values.
  *  - Sparse backward: the same gathers for the gradients of the queries; then, in the order of the
  *    transposed mask, each pair gathers the row of its query, its row of d_out and two statistics a
- *    head, for the gradients of keys and values. Either way the weights are computed again.
+ *    head, for the gradients of keys and values. Either way the weights are computed again, but with features
+ *    of pairs under softmax with dot or GAT only once: two numbers a pair and head, which are not counted, may
+ *    keep them for the second time.
  *  - bfloat16: the rows that are gathered have half the bytes, but for GAT's number a head; keys and values
  *    are read and the rows written one after the other before.
  *  - Dense: queries, keys, values, outputs and gradients pass by once and every pair is computed once,

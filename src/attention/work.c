@@ -57,6 +57,7 @@ typedef struct sizes {
   double rounded;            /* bytes of a node read and written to make its row of bfloat16 */
   double out_row;
   bool gat, listed, runs;
+  bool kept; /* backward: the second pass may take the weights up as the first one left them */
   normalizer_work weights;
   double out_read, statistics; /* backward: numbers of a head of a query, beside d_out */
 } sizes;
@@ -65,6 +66,7 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                       const heed_attention_inputs *inputs) {
   bool gat = spec->score == HEED_SCORE_GAT;
   bool softmax = spec->normalizer == HEED_NORMALIZER_SOFTMAX;
+  bool linear = gat || spec->score == HEED_SCORE_DOT; /* in the features of pairs */
   double row = 4.0 * spec->heads * (gat ? 1 : spec->key_dim);
   double values = 4.0 * spec->heads * spec->value_dim;
   bool apart = gat || inputs->value != NULL, narrow = spec->storage == HEED_STORAGE_BFLOAT16;
@@ -85,6 +87,7 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                  .gat = gat,
                  .listed = mask->indices != NULL,
                  .runs = mask->starts != NULL,
+                 .kept = softmax && linear && spec->edge_dim > 0,
                  .weights = work_of_normalizer(spec->normalizer),
                  .out_read = softmax ? spec->value_dim : 0,
                  .statistics = softmax ? 2 : 0};
@@ -118,16 +121,16 @@ static void count_forward(const sizes *s, const heed_attention_inputs *inputs, p
 static void count_backward(const sizes *s, const heed_attention_inputs *inputs, pair_work pair,
                            bool tiles, heed_work *work) {
   double statistics = 4 * s->statistics * s->heads, numbers = 4 * s->heads * s->dim;
-  double passes = tiles ? 1 : 2;
+  double passes = tiles ? 1 : 2, computed = s->kept ? 1 : passes;
   /* The weight again (softmax's without its sum: one less the maximum's compare), the logit's gradient,
    * d_out . value; then every gradient. */
   double weight = s->statistics > 0 ? 1 : s->weights.weight;
   double again =
       pair.score + weight + s->weights.gradient + 2 * s->value_dim + (inputs->bias != NULL);
   double gradients = 2 * pair.gradient + pair.vector + 2 * s->value_dim;
-  work->operations = s->heads * (s->pairs * (passes * again + gradients) +
+  work->operations = s->heads * (s->pairs * (computed * again + gradients) +
                                  s->queries * 2 * s->out_read); /* d_out . out */
-  work->exponentials = passes * s->heads * s->pairs * (s->weights.exponentials + pair.exponentials);
+  work->exponentials = computed * s->heads * s->pairs * (s->weights.exponentials + pair.exponentials);
   /* Rows of queries: numbers, out, d_out, log_sum_exp, gradient. */
   double outs = s->out_row + 4 * s->heads * (s->out_read + s->statistics / 2); /* d_out and those */
   work->streamed_bytes =

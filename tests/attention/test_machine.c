@@ -168,6 +168,15 @@ START_TEST(work_of_the_other_scores) {
   spec.kernel = HEED_KERNEL_DENSE;
   work = count(&spec, &mask, &in, HEED_CALL_BACKWARD);
   ck_assert_double_gt(work.gathered_bytes[1], 0);
+
+  /* With features of pairs the weights may be kept from one pass to the other. */
+  spec = spec_of(HEED_SCORE_DOT, HEED_KERNEL_SPARSE);
+  spec.edge_dim = 3;
+  in = (heed_attention_inputs){
+      .query = array, .key = other, .value = other, .edges = array, .edge_bias = array};
+  work = count(&spec, &mask, &in, HEED_CALL_BACKWARD);
+  ck_assert_double_eq(work.operations, 2 * (3 * ((8 + 3 + 8) + 24) + 3 * 8) + 2 * 2 * 3 * 2 * 3);
+  ck_assert_double_eq(work.exponentials, 6);
 }
 END_TEST
 
