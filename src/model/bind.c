@@ -192,7 +192,7 @@ typedef struct grouped {
 } grouped;
 
 static grouped groups_of(const heed_pass *pass, const heed__layer *layer, heed__step *step) {
-  grouped groups;
+  grouped groups = {0};
   step->n_views = heed__groups_of(pass, layer);
   step->mask = &step->views->mask;
   step->spec = layer->spec;

@@ -1,5 +1,5 @@
-# Room report: one record of results as text or JSON, and figures. The only room that
-# uses Jansson, gnuplot and Graphviz.
+# Room report: one record of results as text or JSON, and figures. Jansson is for it and data alone, gnuplot and
+# Graphviz for it alone.
 heedinclude_HEADERS += include/heed/report.h
 libheed_core_la_SOURCES += \
   src/report/child.c src/report/child.h \
