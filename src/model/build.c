@@ -10,9 +10,6 @@
 /* Most columns of a value: columns are counted in 32 bits. */
 static const int64_t MOST_WIDTH = INT32_MAX;
 
-/* Most features of a pair, and rows of a graph after pooling. */
-static const int64_t MOST_EDGES = 1 << 20, MOST_SEEDS = 1 << 16, MOST_CLASSES = 1 << 24;
-
 heed_value heed__model_failed(heed_model *model, heed_status status) {
   if (model->status == HEED_OK) {
     model->status = status;
@@ -188,9 +185,9 @@ heed_value heed_model_features(heed_model *model) {
 
 heed_status heed_model_edges(heed_model *model, int64_t features) {
   if (model->finished) return heed__fail(HEED_ARGUMENT, "edges: the model is finished");
-  if (features < 0 || features > MOST_EDGES) {
+  if (features < 0 || features > HEED__MOST_EDGES) {
     return heed__fail(HEED_RANGE, "edges: %lld features of a pair, not between 0 and %lld",
-                      (long long)features, (long long)MOST_EDGES);
+                      (long long)features, (long long)HEED__MOST_EDGES);
   }
   for (int l = 0; l < model->n_layers; l++) {
     if (model->layers[l].edges == HEED_EDGES_NONE || features == model->edge_features) continue;
@@ -203,9 +200,9 @@ heed_status heed_model_edges(heed_model *model, int64_t features) {
 
 heed_status heed_model_pair_classes(heed_model *model, int64_t classes) {
   if (model->finished) return heed__fail(HEED_ARGUMENT, "pair classes: the model is finished");
-  if (classes < 0 || classes > MOST_CLASSES) {
+  if (classes < 0 || classes > HEED__MOST_CLASSES) {
     return heed__fail(HEED_RANGE, "pair classes: %lld, not between 0 and %lld", (long long)classes,
-                      (long long)MOST_CLASSES);
+                      (long long)HEED__MOST_CLASSES);
   }
   for (int l = 0; l < model->n_layers; l++) {
     if (model->layers[l].relative < 0 || classes == model->pair_classes) continue;
@@ -571,10 +568,10 @@ heed_value heed_model_attention(heed_model *model, const char *name,
 
 heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width) {
   if (!heed__model_takes(model, name, 0)) return -1;
-  if (seeds < 1 || seeds > MOST_SEEDS) {
+  if (seeds < 1 || seeds > HEED__MOST_SEEDS) {
     return heed__model_failed(model,
                               heed__fail(HEED_RANGE, "layer %s: %d seeds, not between 1 and %lld",
-                                         name, (int)seeds, (long long)MOST_SEEDS));
+                                         name, (int)seeds, (long long)HEED__MOST_SEEDS));
   }
   heed__layer layer = layer_of(HEED__SEEDS);
   heed_parameter shape = weight_shape(seeds, width);

@@ -4,6 +4,9 @@
 
 #include <heed/model.h>
 
+/* Features of a pair, seeds, and classes of pairs at most. */
+enum { HEED__MOST_EDGES = 1 << 20, HEED__MOST_SEEDS = 1 << 16, HEED__MOST_CLASSES = 1 << 24 };
+
 typedef enum heed__kind {
   HEED__FEATURES,
   HEED__LINEAR,

@@ -33,16 +33,8 @@ heed_status heed_pass_backward(heed_pass *pass, const float *d_output) {
     if (pass->slots[v].callers) pass->slots[v].gradient = (float *)(uintptr_t)d_output;
   }
   for (int l = model->n_layers - 1; l >= 0; l--) {
-    if (pass->steps[l].backward) {
-      HEED__TRY(heed__layer_backward(pass, l));
-      continue;
-    }
-    for (int i = 0; i < 2; i++) { /* the output does not depend on these */
-      int tensor = model->layers[l].tensors[i];
-      if (tensor < 0) continue;
-      const heed_parameter *is = &model->tensors[tensor].is;
-      memset(pass->gradients + is->offset, 0, (size_t)is->size * sizeof *pass->gradients);
-    }
+    /* Gradients of layers that the output does not depend on stay 0. */
+    if (pass->steps[l].backward) HEED__TRY(heed__layer_backward(pass, l));
   }
   return HEED_OK;
 }

@@ -105,7 +105,7 @@ heed_model_spec heed_model_spec_default(heed_model_kind kind) {
   return spec;
 }
 
-enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024, MOST_SEEDS = 1 << 16, MOST_EDGES = 1 << 20, MOST_CLASSES = 1 << 24 };
+enum { MOST_LAYERS = 1000, MOST_EXPANSION = 1024 };
 
 static heed_status check_blocks(const heed_model_spec *spec) {
   size_t n = strnlen(spec->blocks, sizeof spec->blocks);
@@ -134,9 +134,9 @@ static heed_status check_blocks(const heed_model_spec *spec) {
     return heed__fail(HEED_ARGUMENT, "model: blocks %s pool by attention, and then by pooling %s",
                       spec->blocks, heed_pooling_name(spec->pooling));
   }
-  if (pooled && (spec->seeds < 1 || spec->seeds > MOST_SEEDS)) {
+  if (pooled && (spec->seeds < 1 || spec->seeds > HEED__MOST_SEEDS)) {
     return heed__fail(HEED_RANGE, "model: seeds %d, not between 1 and %d", (int)spec->seeds,
-                      MOST_SEEDS);
+                      HEED__MOST_SEEDS);
   }
   return HEED_OK;
 }
@@ -160,9 +160,9 @@ static heed_status check_one_of(const char *field, int number, int count) {
 /* What is known of the places of nodes. */
 static heed_status check_encodings(const heed_model_spec *spec) {
   bool transformer = spec->kind == HEED_MODEL_TRANSFORMER;
-  if (spec->pair_classes < 0 || spec->pair_classes > MOST_CLASSES) {
+  if (spec->pair_classes < 0 || spec->pair_classes > HEED__MOST_CLASSES) {
     return heed__fail(HEED_RANGE, "model: pair-classes %lld, not between 0 and %d",
-                      (long long)spec->pair_classes, MOST_CLASSES);
+                      (long long)spec->pair_classes, HEED__MOST_CLASSES);
   }
   if (spec->positions < 0 || spec->positions > INT32_MAX - 1) {
     return heed__fail(HEED_RANGE, "model: positions %lld, not between 0 and %d",
@@ -196,9 +196,9 @@ heed_status heed__model_spec_check(const heed_model_spec *spec) {
   HEED__TRY(check_one_of("normalizer", (int)spec->normalizer, HEED_NORMALIZER_LINEAR + 1));
   HEED__TRY(check_one_of("pooling", (int)spec->pooling - (int)HEED_POOLING_NONE, POOLINGS));
   HEED__TRY(check_one_of("edges", (int)spec->edges, EDGE_USES));
-  if (spec->edge_features < 0 || spec->edge_features > MOST_EDGES) {
+  if (spec->edge_features < 0 || spec->edge_features > HEED__MOST_EDGES) {
     return heed__fail(HEED_RANGE, "model: edge-features %lld, not between 0 and %d",
-                      (long long)spec->edge_features, MOST_EDGES);
+                      (long long)spec->edge_features, HEED__MOST_EDGES);
   }
   if (spec->edges != HEED_EDGES_NONE && spec->edge_features == 0) {
     return heed__fail(HEED_ARGUMENT, "model: edges %s, but edge-features is 0",
