@@ -8,6 +8,7 @@ libheed_core_la_SOURCES += \
   src/attention/cost.c src/attention/cost.h \
   src/attention/dense_backward_body.h \
   src/attention/dense_body.h \
+  src/attention/divide.c \
   src/attention/edges.c src/attention/edges.h \
   src/attention/edges_body.h \
   src/attention/features_body.h \

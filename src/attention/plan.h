@@ -125,12 +125,14 @@ heed_status heed__table_new(heed_attention *plan);
 
 /* Fills it from the inputs of a call; with GAT only lays it out, for heed__node_scores() to fill. */
 void heed__table_fill(heed_attention *plan);
+
 /* Cuts a mask into its diagonals, into [heed__diagonals_most() + 1]; returns how many. */
 int64_t heed__diagonals_most(const heed_mask *mask);
 int64_t heed__cut_diagonals(const heed_mask *mask, heed__diagonal *diagonals);
 
 /* Cuts the rows of a mask into tasks. On failure what there is stays for heed__division_free(). */
 heed_status heed__divide(heed__division *division, const heed_mask *mask);
+heed__counts heed__divide_count(const heed_mask *mask); /* what that comes to */
 /* The same in two steps: arrays for any mask of at most these sizes, and, without allocation, the rows. */
 heed_status heed__divide_most(heed__division *division, const heed_mask *sizes, bool whole_rows,
                               heed__counts *most);

@@ -87,6 +87,23 @@ START_TEST(long_rows_are_joined) {
 }
 END_TEST
 
+/* The sparse kernel of every instruction set against the oracle; of `what` the message says. */
+static void holds_in_every_isa(trial *t, const recipe *r, int threads, size_t what) {
+  int64_t n_out = r->n_queries * r->heads * r->value_dim, n_weights = t->mask.n_pairs * r->heads;
+  double *out = malloc((size_t)(n_out + n_weights + r->n_queries * r->heads) * sizeof *out);
+  trial_oracle(t, out, out + n_out, out + n_out + n_weights);
+  for (int i = 0; i < ISAS; i++) {
+    if (kernels_for(HEED_KERNEL_SPARSE, i) == NULL) continue;
+    trial_run(t, HEED_KERNEL_SPARSE, threads);
+    double error = relative_error(t->out, out, n_out);
+    error = fmax(error, relative_error(t->weights, out + n_out, n_weights));
+    error = fmax(error, relative_error(t->log_sum_exp, out + n_out + n_weights,
+                                       r->n_queries * r->heads));
+    ck_assert_msg(error < 1e-4, "%s, size %zu: %g", isas[i], what, error);
+  }
+  free(out);
+}
+
 /* Biases that take the sums of some rows, or of some segments of one, beyond the range of floats. */
 START_TEST(large_biases_are_right) {
   static const struct {
@@ -105,19 +122,7 @@ START_TEST(large_biases_are_right) {
       if (star_of == 0) r.n_keys = 90, r.density = 0.05;
       trial t;
       trial_make(&t, &r);
-      int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
-      double *out = malloc((size_t)(n_out + n_weights + r.n_queries * r.heads) * sizeof *out);
-      trial_oracle(&t, out, out + n_out, out + n_out + n_weights);
-      for (int i = 0; i < ISAS; i++) {
-        if (kernels_for(HEED_KERNEL_SPARSE, i) == NULL) continue;
-        trial_run(&t, HEED_KERNEL_SPARSE, 1);
-        double error = relative_error(t.out, out, n_out);
-        error = fmax(error, relative_error(t.weights, out + n_out, n_weights));
-        error = fmax(error, relative_error(t.log_sum_exp, out + n_out + n_weights,
-                                           r.n_queries * r.heads));
-        ck_assert_msg(error < 1e-4, "%s, size %zu: %g", isas[i], s, error);
-      }
-      free(out);
+      holds_in_every_isa(&t, &r, 1, s);
       trial_free(&t);
     }
   }
@@ -142,19 +147,7 @@ START_TEST(a_segment_may_be_shut_out) {
       int64_t head = k % r.heads, half = k / r.heads / SEGMENT_PAIRS;
       if (head < 2) bias[k] = half == head ? -INFINITY : -200;
     }
-    int64_t n_out = r.n_queries * r.heads * r.value_dim, n_weights = t.mask.n_pairs * r.heads;
-    double *out = malloc((size_t)(n_out + n_weights + r.n_queries * r.heads) * sizeof *out);
-    trial_oracle(&t, out, out + n_out, out + n_out + n_weights);
-    for (int i = 0; i < ISAS; i++) {
-      if (kernels_for(HEED_KERNEL_SPARSE, i) == NULL) continue;
-      trial_run(&t, HEED_KERNEL_SPARSE, 2);
-      double error = relative_error(t.out, out, n_out);
-      error = fmax(error, relative_error(t.weights, out + n_out, n_weights));
-      error = fmax(error, relative_error(t.log_sum_exp, out + n_out + n_weights,
-                                         r.n_queries * r.heads));
-      ck_assert_msg(error < 1e-4, "%s, size %zu: %g", isas[i], s, error);
-    }
-    free(out);
+    holds_in_every_isa(&t, &r, 2, s);
     trial_free(&t);
   }
 }
