@@ -37,11 +37,15 @@ static bool counts(const problem *p, int64_t i) {
   return (p->rows == NULL || p->rows[i] != 0) && (p->labels == NULL || p->labels[i] >= 0);
 }
 
+/* Classes that labels may be of. */
+static int64_t classes_of(heed_loss loss, int64_t cols) {
+  return cols == 1 && loss != HEED_LOSS_CROSS_ENTROPY ? 2 : cols;
+}
+
 /* Rows or entries that count, and the first whose target makes no sense. */
 static void count_block(const problem *p, int64_t begin, int64_t end, partial *result) {
   int64_t cols = p->output->cols;
-  int32_t classes = cols > 1 ? (int32_t)(cols < INT32_MAX ? cols : INT32_MAX) : 2;
-  if (p->loss == HEED_LOSS_CROSS_ENTROPY && cols == 1) classes = 1;
+  int64_t classes = classes_of(p->loss, cols);
   for (int64_t i = begin; i < end; i++) {
     if (!counts(p, i)) continue;
     bool good = true;
@@ -193,15 +197,6 @@ static partial over_blocks(const problem *p, block_function *function, double wo
   return all;
 }
 
-static heed_status bad_target(const problem *p, int64_t row) {
-  if (p->labels == NULL) {
-    return heed__fail(HEED_RANGE, "targets, row %lld: not between 0 and 1", (long long)row);
-  }
-  return heed__fail(HEED_RANGE, "labels, row %lld: class %d, but the output has %lld column%s",
-                    (long long)row, p->labels[row], (long long)p->output->cols,
-                    p->output->cols == 1 ? "" : "s");
-}
-
 bool heed__loss_by_label(heed_loss loss, const heed_targets *targets, int64_t cols) {
   return loss == HEED_LOSS_CROSS_ENTROPY ||
          (loss == HEED_LOSS_BINARY_CROSS_ENTROPY && targets->labels != NULL && cols == 1);
@@ -224,8 +219,7 @@ int64_t heed__loss_known(heed_loss loss, const heed_targets *targets, int64_t co
 static heed_status check_target(heed_loss loss, const heed_targets *targets, int64_t cols,
                                 int64_t row, const char *thing) {
   if (heed__loss_by_label(loss, targets, cols)) {
-    int64_t classes = cols == 1 && loss != HEED_LOSS_CROSS_ENTROPY ? 2 : cols;
-    if (targets->labels[row] < classes) return HEED_OK;
+    if (targets->labels[row] < classes_of(loss, cols)) return HEED_OK;
     return heed__fail(HEED_RANGE, "labels, %s %lld: class %d, but the output has %lld column%s",
                       thing, (long long)row, (int)targets->labels[row], (long long)cols,
                       cols == 1 ? "" : "s");
@@ -247,6 +241,7 @@ heed_status heed__loss_check_rows(heed_loss loss, const heed_targets *targets, i
                                   const char *thing, int64_t *count) {
   int64_t marked = 0;
   *count = 0;
+  HEED__TRY(heed__loss_check_targets(loss, targets, cols));
   for (int64_t i = 0; i < n; i++) {
     if (marks[i] == 0) continue;
     marked++;
@@ -279,7 +274,9 @@ heed_status heed_loss_compute(heed_loss loss, const heed_matrix *output,
   }
   partial count =
       over_blocks(&p, count_block, (double)output->rows * (by_label ? 1 : (double)output->cols));
-  if (count.bad >= 0) return bad_target(&p, count.bad);
+  if (count.bad >= 0) {
+    return check_target(loss, &(heed_targets){p.labels, p.values}, output->cols, count.bad, "row");
+  }
   if (count.count == 0) {
     return heed__fail(HEED_ARGUMENT, "%s: none of %lld rows counts", heed_loss_name(loss),
                       (long long)output->rows);

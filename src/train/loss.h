@@ -16,7 +16,7 @@ int64_t heed__loss_known(heed_loss loss, const heed_targets *targets, int64_t co
 /* Whether the rows with marks[row] not 0, of n, have targets to go by: says before the first step, and by the row's
  * own number, what the loss would say of a row of a batch. `part` is what they are for, `thing` what a row is
  * ("node"); *count becomes the number of rows of which something is known.
- * @return HEED_ARGUMENT without any such row; HEED_RANGE for a target that makes no sense */
+ * @return HEED_ARGUMENT without any such row, or what the loss goes by; HEED_RANGE for a target that makes no sense */
 heed_status heed__loss_check_rows(heed_loss loss, const heed_targets *targets, int64_t cols,
                                   const uint8_t *marks, int64_t n, const char *part,
                                   const char *thing, int64_t *count);

@@ -122,8 +122,6 @@ static heed_status reserve(heed_trainer *t) {
 
 /* Passes over nodes, or over graphs that are always taken together. */
 static heed_status reserve_parts(heed_trainer *t) {
-  HEED__TRY(heed__loss_check_targets(t->spec.loss, &t->task.targets,
-                                     heed_model_output_count(t->model)));
   HEED__TRY(check_rows(t, t->task.train, "training"));
   HEED__TRY(check_rows(t, t->task.validation, "validation"));
   if (t->task.test != NULL) HEED__TRY(check_rows(t, t->task.test, "test"));
