@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "mask/mask.h"
 
 /* A mask: the one of all heads, or that of a group of them. */
 typedef struct part {
@@ -36,11 +37,6 @@ struct heed_batch {
   heed_model_inputs inputs;
 };
 
-/* Where the pairs of row i begin. */
-static inline int64_t first_pair(const heed_mask *mask, int64_t i) {
-  return mask->indptr != NULL ? mask->indptr[i] : i * mask->n_keys;
-}
-
 /* Every pair within a graph. */
 static heed_status check_mask(const heed_collection *c, const heed_mask *mask) {
   int64_t nodes = heed_collection_nodes(c), graphs = heed_collection_graphs(c);
@@ -52,7 +48,7 @@ static heed_status check_mask(const heed_collection *c, const heed_mask *mask) {
   }
   for (int64_t g = 0; g < graphs; g++) {
     for (int64_t i = ptr[g]; i < ptr[g + 1]; i++) {
-      int64_t n = first_pair(mask, i + 1) - first_pair(mask, i);
+      int64_t n = heed__mask_first_pair(mask, i + 1) - heed__mask_first_pair(mask, i);
       if (n == 0) continue;
       int64_t first = mask->indptr == NULL   ? 0
                       : mask->starts != NULL ? mask->starts[i]
@@ -120,7 +116,7 @@ static heed_status measure(heed_batch *batch) {
   }
   for (int k = 0; status == HEED_OK && k < batch->n_parts; k++) {
     part *one = batch->parts + k;
-    for (int64_t g = 0; g <= graphs; g++) pairs[g] = first_pair(&one->all, ptr[g]);
+    for (int64_t g = 0; g <= graphs; g++) pairs[g] = heed__mask_first_pair(&one->all, ptr[g]);
     one->most_pairs = sum_of_largest(pairs, graphs, batch->most, sorted);
     batch->room_pairs += one->most_pairs;
     if (batch->by_heads) {
@@ -311,7 +307,7 @@ static void take_edges(const heed_batch *batch, const part *one, int64_t first, 
 static int64_t take_pairs(heed_batch *batch, part *one, int64_t first, int64_t end, int64_t node,
                           int64_t before, int64_t pairs) {
   const heed_mask *all = &one->all;
-  int64_t from = first_pair(all, first), stop = first_pair(all, end);
+  int64_t from = heed__mask_first_pair(all, first), stop = heed__mask_first_pair(all, end);
   int32_t shift = (int32_t)(node - first);
   if (batch->edge_x != NULL) take_edges(batch, one, from, stop, before + pairs);
   if (batch->classes != NULL) {
@@ -319,7 +315,7 @@ static int64_t take_pairs(heed_batch *batch, part *one, int64_t first, int64_t e
            (size_t)(stop - from) * sizeof *batch->classes);
   }
   int64_t *indptr = one->indptr + node + 1;
-  for (int64_t i = first; i < end; i++) *indptr++ = pairs + first_pair(all, i + 1) - from;
+  for (int64_t i = first; i < end; i++) *indptr++ = pairs + heed__mask_first_pair(all, i + 1) - from;
   if (all->indptr == NULL) {
     for (int64_t i = 0; i < end - first; i++) one->keys[node + i] = shift;
   } else if (one->runs) {
@@ -356,7 +352,7 @@ static heed_status check_taken(const heed_batch *batch, const int64_t *graphs, i
     int64_t pairs = 0, most = batch->n_parts > 0 ? batch->parts[k].most_pairs : 0;
     for (int64_t i = 0; i < n && batch->n_parts > 0; i++) {
       const heed_mask *all = &batch->parts[k].all;
-      pairs += first_pair(all, ptr[graphs[i] + 1]) - first_pair(all, ptr[graphs[i]]);
+      pairs += heed__mask_first_pair(all, ptr[graphs[i] + 1]) - heed__mask_first_pair(all, ptr[graphs[i]]);
     }
     if (nodes <= batch->room.n_nodes && pairs <= most) continue;
     return heed__fail(HEED_RANGE, "%lld nodes and %lld pairs in a batch of %lld and %lld at most",

@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
-#include "encoding/pairs.h"
 #include "graph/parts.h"
 #include "mask/mask.h"
 
@@ -20,8 +19,8 @@ typedef struct search {
 
 /* How many keys of query i a search can meet. */
 static int64_t count_wanted(const heed_mask *mask, const int32_t *part, int64_t i) {
-  int64_t first, n = heed__row(mask, i, &first), wanted = 0;
-  for (int64_t a = 0; a < n; a++) wanted += part[heed__key(mask, i, first + a, a)] == part[i];
+  int64_t first, n = heed__mask_row(mask, i, &first), wanted = 0;
+  for (int64_t a = 0; a < n; a++) wanted += part[heed__mask_key(mask, i, a)] == part[i];
   return wanted;
 }
 
@@ -52,15 +51,15 @@ static void search_from(const search *s, const heed_mask *graph, int32_t i, int6
 static void classify_row(const search *s, int32_t *asked, const heed_mask *mask,
                          const heed_mask *graph, const int32_t *part, int64_t i, int32_t limit,
                          bool symmetric, int32_t *classes) {
-  int64_t first, n = heed__row(mask, i, &first);
+  int64_t first, n = heed__mask_row(mask, i, &first);
   if (n == 0) return;
   for (int64_t a = 0; a < n; a++) {
-    int64_t j = heed__key(mask, i, first + a, a);
+    int64_t j = heed__mask_key(mask, i, a);
     if (part[j] == part[i]) asked[j] = (int32_t)i;
   }
   search_from(s, graph, (int32_t)i, count_wanted(mask, part, i), limit, symmetric, asked);
   for (int64_t a = 0; a < n; a++) {
-    int64_t j = heed__key(mask, i, first + a, a);
+    int64_t j = heed__mask_key(mask, i, a);
     int32_t d = s->seen[j] == i ? s->distance[j] : symmetric && part[j] == part[i] ? limit : -1;
     classes[first + a] = d < 0 ? limit + 1 : d < limit ? d : limit;
   }

@@ -1,5 +1,4 @@
 /* Pairs by the offset from query to key. */
-#include "encoding/pairs.h"
 
 #include <heed/encoding.h>
 
@@ -42,9 +41,9 @@ heed_status heed_pairs_offset(const heed_mask *mask, const int32_t *coordinates,
   }
 #pragma omp parallel for num_threads(heed_threads()) schedule(dynamic, 64)
   for (int64_t i = 0; i < mask->n_queries; i++) {
-    int64_t first, n = heed__row(mask, i, &first);
+    int64_t first, n = heed__mask_row(mask, i, &first);
     for (int64_t a = 0; a < n; a++) {
-      int64_t j = heed__key(mask, i, first + a, a), class = 0;
+      int64_t j = heed__mask_key(mask, i, a), class = 0;
       for (int axis = 0; axis < axes; axis++) {
         int64_t d = offset(coordinates, axes, axis, i, j);
         d = d < -limit ? -limit : d > limit ? limit : d;
@@ -61,9 +60,9 @@ heed_status heed_pairs_quadratic(const heed_mask *mask, const int32_t *coordinat
   HEED__TRY(check("quadratic encoding", mask, coordinates, axes));
 #pragma omp parallel for num_threads(heed_threads()) schedule(dynamic, 64)
   for (int64_t i = 0; i < mask->n_queries; i++) {
-    int64_t first, n = heed__row(mask, i, &first);
+    int64_t first, n = heed__mask_row(mask, i, &first);
     for (int64_t a = 0; a < n; a++) {
-      int64_t j = heed__key(mask, i, first + a, a);
+      int64_t j = heed__mask_key(mask, i, a);
       float *to = features + (first + a) * (1 + axes);
       double square = 0;
       for (int axis = 0; axis < axes; axis++) {

@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/threads.h"
-#include "encoding/pairs.h"
 #include "graph/parts.h"
 #include "mask/mask.h"
 
@@ -199,8 +198,8 @@ heed_status heed_encode_random_walk(const heed_mask *mask, const heed_matrix *to
 heed_status heed_encode_degree(const heed_mask *mask, const heed_matrix *to) {
   HEED__TRY(check_rows("degree encoding", mask, to));
   for (int64_t i = 0; i < to->rows; i++) {
-    int64_t first, n = heed__row(mask, i, &first), others = 0;
-    for (int64_t a = 0; a < n; a++) others += heed__key(mask, i, first + a, a) != i;
+    int64_t first, n = heed__mask_row(mask, i, &first), others = 0;
+    for (int64_t a = 0; a < n; a++) others += heed__mask_key(mask, i, a) != i;
     float *row = to->data + i * to->stride;
     if (to->cols == 1) {
       row[0] = (float)log1p((double)others);

@@ -261,20 +261,6 @@ heed_status heed_mask_transpose(heed_mask *result, const heed_mask *mask, int64_
 
 /* Self-loops */
 
-/* The number of pair (i, i), or -1. */
-static int64_t self_pair(const heed_mask *mask, int64_t i) {
-  int64_t low = mask->indptr[i], high = mask->indptr[i + 1];
-  while (low < high) {
-    int64_t middle = low + (high - low) / 2;
-    if (mask->indices[middle] < i) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < mask->indptr[i + 1] && mask->indices[low] == i ? low : -1;
-}
-
 /* Row i of `mask` with a pair (i, i), a new one if there was none; or without it. */
 static void loop_row(heed__mask_writer *writer, const heed_mask *mask, int64_t i, bool add) {
   bool pending = add;
@@ -306,7 +292,7 @@ static heed_status change_loops(heed_mask *result, const heed_mask *mask, bool a
   int64_t pairs = 0, edges = 0;
   for (int64_t i = 0; i < n; i++) {
     int64_t first = mask->indptr[i], end = mask->indptr[i + 1];
-    int64_t self = self_pair(mask, i);
+    int64_t self = heed__mask_find(mask, i, i);
     pair_at[i] = pairs;
     edge_at[i] = edges;
     pairs += end - first;

@@ -388,3 +388,21 @@ heed_status heed__mask_check_square(const heed_mask *mask, const char *what) {
   return heed__fail(HEED_SHAPE, "%s of a mask of %lld queries but %lld keys", what,
                     (long long)mask->n_queries, (long long)mask->n_keys);
 }
+
+int64_t heed__mask_find(const heed_mask *mask, int64_t i, int64_t j) {
+  int64_t first, n = heed__mask_row(mask, i, &first), low = 0, high = n;
+  if (mask->indices == NULL) {
+    int64_t at = j - (mask->starts != NULL ? mask->starts[i] : 0);
+    return at >= 0 && at < n ? first + at : -1;
+  }
+  const int32_t *keys = mask->indices + first;
+  while (low < high) {
+    int64_t middle = low + (high - low) / 2;
+    if (keys[middle] < j) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < n && keys[low] == j ? first + low : -1;
+}

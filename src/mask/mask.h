@@ -21,6 +21,26 @@ heed_status heed__mask_new_runs(heed_mask *mask, int64_t n_queries, int64_t n_ke
 
 static inline bool heed__mask_is_runs(const heed_mask *mask) { return mask->starts != NULL; }
 
+/* The number of the first pair of row i, of a mask of any form; where the last row ends for i = n_queries. */
+static inline int64_t heed__mask_first_pair(const heed_mask *mask, int64_t i) {
+  return mask->indptr != NULL ? mask->indptr[i] : i * mask->n_keys;
+}
+
+/* How many pairs row i has, numbered from *first on. */
+static inline int64_t heed__mask_row(const heed_mask *mask, int64_t i, int64_t *first) {
+  *first = heed__mask_first_pair(mask, i);
+  return heed__mask_first_pair(mask, i + 1) - *first;
+}
+
+/* The key of pair `at` of row i, from 0 on. */
+static inline int32_t heed__mask_key(const heed_mask *mask, int64_t i, int64_t at) {
+  if (mask->indices != NULL) return mask->indices[mask->indptr[i] + at];
+  return (int32_t)at + (mask->starts != NULL ? mask->starts[i] : 0);
+}
+
+/* The number of pair (i, j), j being a key that there is; -1: it is not in the mask. */
+int64_t heed__mask_find(const heed_mask *mask, int64_t i, int64_t j);
+
 /* The mask itself, or if it is one of runs or full its pairs written out in `room`, which is to be freed
  * either way; NULL with the status if that failed. */
 const heed_mask *heed__mask_listed(const heed_mask *mask, heed_mask *room, heed_status *status);

@@ -34,32 +34,15 @@ static int64_t words_of(int64_t n) { return n / 64 + 1; }
 
 /* --- Rows of the whole mask ---------------------------------------------------------------- */
 
-static int64_t first_pair(const heed_mask *mask, int64_t i) {
-  return mask->indptr != NULL ? mask->indptr[i] : i * mask->n_keys;
-}
-
 static int64_t degree_of(const heed_mask *mask, int64_t i) {
-  return first_pair(mask, i + 1) - first_pair(mask, i);
-}
-
-/* The key at place `at` of row i. */
-static int32_t key_at(const heed_mask *mask, int64_t i, int64_t at) {
-  if (mask->indices != NULL) return mask->indices[mask->indptr[i] + at];
-  return (int32_t)at + (mask->starts != NULL ? mask->starts[i] : 0);
+  int64_t first;
+  return heed__mask_row(mask, i, &first);
 }
 
 /* The place of pair (i, i) in row i; -1: there is none. */
 static int64_t self_of(const heed_mask *mask, int64_t i) {
-  int64_t low = 0, high = degree_of(mask, i);
-  while (low < high) {
-    int64_t middle = low + (high - low) / 2;
-    if (key_at(mask, i, middle) < i) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < degree_of(mask, i) && key_at(mask, i, low) == i ? low : -1;
+  int64_t pair = heed__mask_find(mask, i, i);
+  return pair < 0 ? -1 : pair - heed__mask_first_pair(mask, i);
 }
 
 /* --- Memory -------------------------------------------------------------------------------- */
@@ -154,7 +137,7 @@ static void draw_row(heed_sampler *s, int64_t node, int32_t fanout, int64_t at) 
       places[k] = self;
     }
   }
-  for (int64_t k = 0; k < n + (self >= 0); k++) s->indices[at + k] = key_at(mask, node, places[k]);
+  for (int64_t k = 0; k < n + (self >= 0); k++) s->indices[at + k] = heed__mask_key(mask, node, places[k]);
 }
 
 /* Runs BODY over row r from `from` to `to`, by many threads where there are many. */
@@ -229,7 +212,7 @@ static void sort(uint64_t *codes, int64_t n) {
 
 /* Row r of the batch in its own numbers; s->pairs holds places in the row of the mask, s->indices keys there. */
 static void renumber_row(heed_sampler *s, int64_t r) {
-  int64_t from = s->indptr[r], n = s->indptr[r + 1] - from, first = first_pair(&s->mask, s->nodes[r]);
+  int64_t from = s->indptr[r], n = s->indptr[r + 1] - from, first = heed__mask_first_pair(&s->mask, s->nodes[r]);
   uint64_t *codes = s->codes + from;
   for (int64_t k = 0; k < n; k++) {
     codes[k] = (uint64_t)s->place[s->indices[from + k]] << 32 | (uint64_t)s->pairs[from + k];
@@ -329,7 +312,7 @@ static int64_t find_pairs(heed_sampler *s, int64_t r, bool write) {
   bool by_node = mask->indices == NULL && degree > s->n;
   int64_t begin = mask->starts != NULL ? mask->starts[node] : 0;
   for (int64_t k = 0; k < (by_node ? s->n : degree); k++) {
-    int64_t key = by_node ? s->nodes[k] : key_at(mask, node, k);
+    int64_t key = by_node ? s->nodes[k] : heed__mask_key(mask, node, k);
     int64_t place = by_node ? key - begin : k;
     if (by_node ? place < 0 || place >= degree : s->place[key] < 0) continue;
     if (write) {

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "mask/mask.h"
 #include "matrix/rows.h"
 #include "model/plan.h"
 
@@ -56,11 +57,6 @@ heed_status heed__model_hops(const heed_model *model, int *hops) {
   return HEED_OK;
 }
 
-/* The key of pair p, which is one of row i. */
-static int32_t key_of(const heed_mask *mask, int64_t i, int64_t p) {
-  return mask->starts != NULL ? mask->starts[i] + (int32_t)(p - mask->indptr[i]) : mask->indices[p];
-}
-
 /* The nodes that `hops` steps reach, ends[h] being how many are reached by h of them. */
 static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted, int hops, bool all,
                   int64_t *ends) {
@@ -76,8 +72,9 @@ static void reach(heed_pass *pass, const heed_mask *mask, const uint8_t *wanted,
   for (int h = 1; h <= hops; h++) {
     int64_t begin = h == 1 ? 0 : ends[h - 2];
     for (int64_t r = begin; r < ends[h - 1]; r++) {
-      for (int64_t p = mask->indptr[nodes[r]]; p < mask->indptr[nodes[r] + 1]; p++) {
-        int32_t key = key_of(mask, nodes[r], p);
+      int64_t first, n_keys = heed__mask_row(mask, nodes[r], &first);
+      for (int64_t a = 0; a < n_keys; a++) {
+        int32_t key = heed__mask_key(mask, nodes[r], a);
         if (place[key] < 0) place[key] = h;
       }
     }
@@ -128,7 +125,7 @@ static heed_status order_pairs(heed_pass *pass, const heed_mask *mask, const hee
     int64_t from = mask->indptr[pass->nodes[r]], to = ordered->indptr[r];
     int64_t n = ordered->indptr[r + 1] - to;
     for (int64_t a = 0; a < n; a++) {
-      keys[to + a] = (uint64_t)pass->place[key_of(mask, pass->nodes[r], from + a)] << 32 | (uint64_t)a;
+      keys[to + a] = (uint64_t)pass->place[heed__mask_key(mask, pass->nodes[r], a)] << 32 | (uint64_t)a;
     }
     qsort(keys + to, (size_t)n, sizeof *keys, by_key);
     for (int64_t a = 0; a < n; a++) {
@@ -159,7 +156,7 @@ static heed_status order_mask(heed_pass *pass, const heed_mask *mask, int64_t ro
   for (int64_t r = 0; r < rows; r++) {
     int64_t from = mask->indptr[pass->nodes[r]], end = mask->indptr[pass->nodes[r] + 1];
     int32_t *row = indices + indptr[r];
-    for (int64_t p = from; p < end; p++) row[p - from] = pass->place[key_of(mask, pass->nodes[r], p)];
+    for (int64_t a = 0; a < end - from; a++) row[a] = pass->place[heed__mask_key(mask, pass->nodes[r], a)];
     qsort(row, (size_t)(end - from), sizeof *row, ascending);
     indptr[r + 1] = indptr[r] + (end - from);
   }
@@ -244,7 +241,7 @@ static void reach_first(const heed_pass *pass, int64_t n_wanted, int hops, int64
       if (pass->groups[g].full_nodes > 0) end = pass->n_nodes;
       for (int64_t r = begin; mask->indptr != NULL && r < ends[h - 1]; r++) {
         if (mask->indptr[r] == mask->indptr[r + 1]) continue;
-        int64_t last = key_of(mask, r, mask->indptr[r + 1] - 1) + 1;
+        int64_t last = heed__mask_key(mask, r, mask->indptr[r + 1] - mask->indptr[r] - 1) + 1;
         end = last > end ? last : end;
       }
     }

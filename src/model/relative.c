@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "mask/mask.h"
 #include "model/plan.h"
 
 /* Most parts that gradients are summed in. */
@@ -32,12 +33,6 @@ heed_status heed__classes_take(heed_pass *pass, const heed_model_inputs *in) {
   return HEED_OK;
 }
 
-/* The pairs of row i: their numbers from *first on, and how many. */
-static int64_t row_of(const heed_mask *mask, int64_t i, int64_t *first) {
-  *first = mask->indptr == NULL ? i * mask->n_keys : mask->indptr[i];
-  return mask->indptr == NULL ? mask->n_keys : mask->indptr[i + 1] - *first;
-}
-
 /* The pairs of one group of a layer's heads: their mask, and where what is theirs lies. */
 typedef struct pairs_of {
   const heed_mask *mask;
@@ -64,7 +59,7 @@ static pairs_of next_group(const heed_pass *pass, int number, int g, pairs_of be
 static int32_t class_of(const heed_pass *pass, const pairs_of *pairs, int64_t i, int64_t p, int64_t a) {
   const int32_t *classes = pass->pair_classes + pairs->group->first_pair;
   if (pairs->group->full_nodes == 0) return classes[p];
-  int64_t j = pairs->mask->starts != NULL ? pairs->mask->starts[i] + a : a;
+  int64_t j = heed__mask_key(pairs->mask, i, a);
   if (pass->nodes != NULL) {
     i = pass->nodes[i];
     j = pass->nodes[j];
@@ -81,7 +76,7 @@ void heed__relative_bias(const heed_pass *pass, int number, float *bias) {
     int64_t heads = pairs.heads;
 #pragma omp parallel for num_threads(heed_threads()) schedule(dynamic, 64)
     for (int64_t i = 0; i < pairs.mask->n_queries; i++) {
-      int64_t first, n = row_of(pairs.mask, i, &first);
+      int64_t first, n = heed__mask_row(pairs.mask, i, &first);
       for (int64_t a = 0; a < n; a++) {
         const float *row = table + class_of(pass, &pairs, i, first + a, a) * (int64_t)layer->spec.heads;
         float *to = bias + pairs.place + (first + a) * heads;
@@ -113,7 +108,7 @@ void heed__relative_backward(const heed_pass *pass, int number, const float *d_b
       double *sums = partial + b * size;
       memset(sums, 0, (size_t)size * sizeof *sums);
       for (int64_t i = rows * b / blocks; i < rows * (b + 1) / blocks; i++) {
-        int64_t first, n = row_of(pairs.mask, i, &first);
+        int64_t first, n = heed__mask_row(pairs.mask, i, &first);
         for (int64_t a = 0; a < n; a++) {
           double *to = sums + class_of(pass, &pairs, i, first + a, a) * heads;
           const float *from = d_bias + pairs.place + (first + a) * heads;
