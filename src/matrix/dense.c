@@ -72,27 +72,30 @@ heed_status heed_matmul(bool transpose_a, bool transpose_b, float alpha, const h
 enum { PART_K = 2048, MOST_PARTS = 16, PART_SIZE = 1 << 20 };
 
 static int64_t parts_of_k(bool transpose_a, int64_t m, int64_t n, int64_t k) {
-  if (!transpose_a) return 1; /* a row's bits do not depend on the rows beside it */
+  if (!transpose_a) return 1; /* a row's bits do not depend on how many rows there are */
   if (m == 0 || n == 0 || m > PART_SIZE / n) return 1;
   int64_t longest = m > n ? m : n, parts = k / PART_K;
   if (k / 4 < longest || parts < 2) return 1;
   return parts < MOST_PARTS ? parts : MOST_PARTS;
 }
 
-/* A row of this many numbers or more, alone: matrix libraries have a way of their own for it (oneDNN 2.6:
- * above 384). It is computed beside a copy of itself, so that its bits are those it has among others. */
-enum { LONG_ROW = 256 };
-
 int64_t heed__product_room(bool transpose_a, int64_t m, int64_t n, int64_t k) {
   int64_t parts = parts_of_k(transpose_a, m, n, k);
-  if (!transpose_a && k >= LONG_ROW) return 2 * (k + n);
   return parts > 1 ? parts * m * n : 0;
 }
 
-/* Rows of c in a block, for up to some 64 threads; what is cut finer packs b more often. */
-static int64_t product_rows(int64_t m) {
-  int64_t rows = (m / 64 + 15) / 16 * 16;
-  return rows < BLOCK_ROWS ? BLOCK_ROWS : rows > 1024 ? 1024 : rows;
+/* Rows of c in a block of a product that is not cut by k. Each block copies b, so it has FEWEST_ROWS where
+ * there are enough; and the part of a that a block reads again and again, MOST_ROWS high, fits into the
+ * second cache. Here threads may count: any cut gives the same bits. */
+enum { FEWEST_ROWS = 96, MOST_ROWS = 384, TILE_ROWS = 12 };
+
+static int64_t product_rows(int64_t m, double work) {
+  int64_t threads = heed__threads_for(work), rows = m;
+  if (threads > 1) {
+    rows = heed__parts(m, 4 * threads);
+    if (rows < FEWEST_ROWS) rows = heed__smaller(heed__parts(m, threads), FEWEST_ROWS);
+  }
+  return heed__parts(heed__smaller(rows, MOST_ROWS), TILE_ROWS) * TILE_ROWS;
 }
 
 /* c = beta c + n numbers of each part, `step` apart, in order. */
@@ -105,61 +108,22 @@ static void join(int64_t parts, int64_t step, const float *from, float beta, int
   }
 }
 
-static heed_status row_product(int64_t n, int64_t k, const float *a,
-                               const float *b, int64_t ldb, float beta, float *c, float *room) {
-  float *both = room + 2 * k;
-  for (int64_t i = 0; i < 2; i++) {
-    memcpy(room + i * k, a, (size_t)k * sizeof *a);
-    if (beta != 0) memcpy(both + i * n, c, (size_t)n * sizeof *c);
-  }
-  HEED__TRY(heed__product(false, false, 2, n, k, 1, room, k, b, ldb, beta, both, n));
-  memcpy(c, both, (size_t)n * sizeof *c);
-  return HEED_OK;
-}
-
-/* One part of one block of heed__dense_product(). */
-static heed_status part_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                                const float *a, int64_t lda, const float *b, int64_t ldb,
-                                float beta, float *c, int64_t ldc, float *room) {
-  const heed__loop_table *loops = heed__loops_chosen();
-  if (!transpose_b && n <= HEED__NARROW && k > 0) {
-    loops->narrow(transpose_a, m, n, k, a, lda, b, ldb, beta, c, ldc);
-    return HEED_OK;
-  }
-  if (transpose_b && !transpose_a && k <= HEED__NARROW) {
-    loops->shallow(m, n, k, a, lda, b, ldb, beta, c, ldc);
-    return HEED_OK;
-  }
-  if (m == 1 && !transpose_a && !transpose_b && k >= LONG_ROW) {
-    return row_product(n, k, a, b, ldb, beta, c, room);
-  }
-  return heed__product(transpose_a, transpose_b, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
-}
-
 heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 const float *a, const float *b, float beta, float *c, float *room) {
+  const heed__loop_table *loops = heed__loops_chosen();
   int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
-  int64_t parts = parts_of_k(transpose_a, m, n, k), rows = parts > 1 ? m : product_rows(m);
   double work = (double)m * (double)n * (double)k;
-  heed_status result = HEED_OK;
+  int64_t parts = parts_of_k(transpose_a, m, n, k), rows = parts > 1 ? m : product_rows(m, work);
   HEED__BLOCKS(dynamic, heed__parts(m, rows > 0 ? rows : 1) * parts, 1, work, {
     (void)count;
     int64_t i = first / parts * rows, part = first % parts;
     int64_t from = k / parts * part, to = part + 1 == parts ? k : from + k / parts;
     const float *left = a + (transpose_a ? from * lda + i : i * lda + from);
     const float *right = b + (transpose_b ? from : from * ldb);
-    heed_status status = part_product(transpose_a, transpose_b, heed__smaller(m - i, rows), n,
-                                      to - from, left, lda, right, ldb, parts > 1 ? 0 : beta,
-                                      parts > 1 ? room + part * m * n : c + i * n, n, room);
-    if (status != HEED_OK) {
-      HEED__PRAGMA(omp atomic write)
-      result = status;
-    }
+    loops->product(transpose_a, transpose_b, heed__smaller(m - i, rows), n, to - from, left, lda,
+                   right, ldb, parts > 1 ? 0 : beta, parts > 1 ? room + part * m * n : c + i * n,
+                   n);
   });
-  if (result != HEED_OK) {
-    return heed__fail(result, "the matrix library failed in a product of %lld x %lld x %lld",
-                      (long long)m, (long long)n, (long long)k);
-  }
   if (parts == 1) return HEED_OK;
   HEED__BLOCKS(static, m * n, HEED__BLOCK, work,
                { join(parts, m * n, room + first, beta, count, c + first); });

@@ -9,7 +9,7 @@ libheed_core_la_SOURCES += \
   src/matrix/loops_body.h src/matrix/loops_portable.c src/matrix/loops_table.h \
   src/matrix/names.c \
   src/matrix/pool.c \
-  src/matrix/product.c src/matrix/product.h \
+  src/matrix/product.c src/matrix/product.h src/matrix/products_body.h \
   src/matrix/rows.c src/matrix/rows.h \
   src/matrix/sparse.c
 libheed_avx2_la_SOURCES += src/matrix/loops_avx2.c

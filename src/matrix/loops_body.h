@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "matrix/loops_table.h"
+#include "matrix/products_body.h"
 
 static inline uint32_t bits_of(float x) {
   union {
@@ -391,9 +392,6 @@ static void head_mean_backward(int64_t rows, int32_t heads, int64_t dim, const f
   }
 }
 
-/* A vector anywhere in an array. */
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
 /* Numbers p .. last of a sparse matrix in one row, as many vectors of columns of b as `width`. */
 typedef struct stretch {
   const int32_t *indices;
@@ -483,104 +481,6 @@ static void csr_rows(const heed_csr *a, int64_t first, int64_t end, const uint32
   }
 }
 
-/* Vectors in a row of a narrow matrix, rows whose sums stay in registers, rows of b at a time. */
-enum { PER = HEED__NARROW / LANES, SUMS = 8 / PER, MORE_SUMS = LANES == 16 ? 16 : SUMS, DEEP = 256 };
-
-/* `many` of m rows of c from row i on = op(a) `packed` + beta c, over k rows of HEED__NARROW numbers;
- * a starts at the first of these rows. */
-static inline __attribute__((always_inline)) void narrow_rows(const int many, const bool transpose_a,
-                                                              int64_t i, int64_t m, int64_t n,
-                                                              int64_t k, const float *a,
-                                                              int64_t lda, const float *packed,
-                                                              float beta, float *c, int64_t ldc) {
-  const float *from = transpose_a ? a + i : a + i * lda;
-  vec sums[MORE_SUMS][PER];
-  for (int r = 0; r < many; r++) {
-    for (int v = 0; v < PER; v++) sums[r][v] = (vec){0};
-  }
-  for (int64_t l = 0; l < k; l++) {
-    for (int r = 0; r < many; r++) {
-      float factor = from[transpose_a ? l * lda + r : r * lda + l];
-      for (int v = 0; v < PER; v++) {
-        sums[r][v] += factor * *(const vec *)(packed + l * HEED__NARROW + v * LANES);
-      }
-    }
-  }
-  /* Whole vectors, of which the next rows overwrite what is too much. */
-  if (beta == 0 && ldc == n && (i + many - 1) * n + HEED__NARROW <= m * n) {
-    for (int r = 0; r < many; r++) {
-      for (int v = 0; v < PER; v++) *(vec *)(c + (i + r) * n + v * LANES) = sums[r][v];
-    }
-    return;
-  }
-  for (int r = 0; r < many; r++) {
-    float one[HEED__NARROW], *to = c + (i + r) * ldc;
-    for (int v = 0; v < PER; v++) *(vec *)(one + v * LANES) = sums[r][v];
-    for (int64_t j = 0; j < n; j++) to[j] = beta == 0 ? one[j] : beta * to[j] + one[j];
-  }
-}
-
-static void narrow(bool transpose_a, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                   const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
-  float packed[DEEP * HEED__NARROW];
-  int64_t all = k < DEEP ? k : DEEP;
-  memset(packed, 0, (size_t)all * HEED__NARROW * sizeof *packed);
-  for (int64_t first = 0; first < k; first += DEEP) {
-    int64_t deep = k - first < DEEP ? k - first : DEEP, i = 0;
-    for (int64_t l = 0; l < deep; l++) {
-      for (int64_t j = 0; j < n; j++) packed[l * HEED__NARROW + j] = b[(first + l) * ldb + j];
-    }
-#define NARROW(many, transposed, from)       \
-  for (; i + (many) <= m; i += (many))       \
-  narrow_rows(many, transposed, i, m, n, deep, from, lda, packed, beta, c, ldc)
-    if (transpose_a) {
-      NARROW(MORE_SUMS, true, a + first * lda);
-      NARROW(1, true, a + first * lda);
-    } else {
-      NARROW(SUMS, false, a + first);
-      NARROW(1, false, a + first);
-    }
-#undef NARROW
-    beta = 1;
-  }
-}
-
-static void shallow(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                    int64_t ldb, float beta, float *c, int64_t ldc) {
-  enum { VECTORS = 4, WIDE = VECTORS * LANES };
-  float packed[HEED__NARROW * WIDE];
-  for (int64_t first = 0; first < n; first += WIDE) {
-    int64_t count = n - first < WIDE ? n - first : WIDE;
-    for (int64_t l = 0; l < k; l++) {
-      for (int64_t j = 0; j < WIDE; j++) {
-        packed[l * WIDE + j] = j < count ? b[(first + j) * ldb + l] : 0;
-      }
-    }
-    for (int64_t i = 0; i < m; i++) {
-      float *to = c + i * ldc + first;
-      vec sums[VECTORS];
-      for (int v = 0; v < VECTORS; v++) sums[v] = (vec){0};
-      for (int64_t l = 0; l < k; l++) {
-        for (int v = 0; v < VECTORS; v++) {
-          sums[v] += a[i * lda + l] * *(const vec *)(packed + l * WIDE + v * LANES);
-        }
-      }
-      if (count == WIDE) {
-        for (int v = 0; v < VECTORS; v++) {
-          vec *into = (vec *)(to + v * LANES);
-          if (beta != 0) sums[v] += beta * *into;
-          *into = sums[v];
-        }
-      } else {
-        for (int64_t j = 0; j < count; j++) {
-          float sum = sums[j / LANES][j % LANES];
-          to[j] = beta == 0 ? sum : beta * to[j] + sum;
-        }
-      }
-    }
-  }
-}
-
 const heed__loop_table LOOPS = {
     .add_bias = add_bias,
     .columns = columns,
@@ -599,6 +499,5 @@ const heed__loop_table LOOPS = {
     .head_mean = head_mean,
     .head_mean_backward = head_mean_backward,
     .csr_rows = csr_rows,
-    .narrow = narrow,
-    .shallow = shallow,
+    .product = product,
 };

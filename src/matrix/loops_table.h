@@ -5,10 +5,6 @@
 #include <heed/matrix.h>
 #include <stdbool.h>
 
-/* Products this narrow or shallow, such as those of a last layer, are done by loops of our own: a
- * matrix library takes longer to get going. */
-enum { HEED__NARROW = 16 };
-
 typedef struct heed__loop_table {
   void (*add_bias)(int64_t rows, int64_t cols, const float *x, const float *b, float *y);
   /* sums = the sums of the columns; `squares`: of (x - mean)^2. */
@@ -46,12 +42,12 @@ typedef struct heed__loop_table {
    * NULL: of all. */
   void (*csr_rows)(const heed_csr *a, int64_t first, int64_t end, const uint32_t *kept,
                    float factor, int64_t n, const float *b, const float *bias, float *c);
-  /* c[m, n] = op(a)[m, k] b[k, n] + beta c, n at most HEED__NARROW. */
-  void (*narrow)(bool transpose_a, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-  /* c[m, n] = a[m, k] b[n, k]^T + beta c, k at most HEED__NARROW. */
-  void (*shallow)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                  int64_t ldb, float beta, float *c, int64_t ldc);
+  /* c[m, n] = op(a)[m, k] op(b)[k, n] + beta c, lda, ldb, ldc numbers from one row of the stored array
+   * to the next. The bits of a number of c depend on its row of op(a), its column of op(b) and beta
+   * alone. With beta 0, c need not be initialised. */
+  void (*product)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                  const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                  int64_t ldc);
 } heed__loop_table;
 
 extern const heed__loop_table heed__loops_portable, heed__loops_avx2, heed__loops_avx512;

@@ -721,35 +721,69 @@ START_TEST(sparse_products) {
 }
 END_TEST
 
-/* m, n, k; the last ones are cut by k and by rows. */
-static const int64_t products[][3] = {{0, 3, 2},       {3, 0, 2},    {3, 2, 0},     {1, 1, 1},
-                                      {5, 7, 3},       {300, 9, 31}, {64, 7, 2708}, {7, 5, 4097},
-                                      {33, 20, 12345}, {700, 40, 10}, {9, 16, 257},
-                                      {30, 17, 16},    {21, 130, 7},  {8, 64, 16}};
+/* m, n, k: none, cut by k and by rows, and around the edges of tiles, vectors and copies. */
+static const int64_t products[][3] = {
+    {0, 3, 2},      {3, 0, 2},       {3, 2, 0},     {1, 1, 1},     {5, 7, 3},      {300, 9, 31},
+    {64, 7, 2708},  {7, 5, 4097},    {33, 20, 12345}, {700, 40, 10}, {9, 16, 257},   {30, 17, 16},
+    {21, 130, 7},   {8, 64, 16},     {1, 33, 300},  {1, 200, 40},  {2, 65, 513},   {3, 31, 256},
+    {4, 32, 255},   {6, 15, 257},    {7, 24, 64},   {11, 25, 65},  {12, 41, 66},   {13, 3, 512},
+    {79, 70, 300},  {80, 70, 300},   {97, 33, 511}, {385, 49, 258}, {100, 2, 700}, {90, 1, 90}};
 enum { PRODUCTS = sizeof products / sizeof *products };
 
-/* A row of a product has the same bits alone and among others, wherever it stands: what oneDNN and our
- * own loops give, and no CBLAS promises. */
+/* A row of a product has the same bits alone and among others, wherever it stands, and for any number of
+ * threads, whatever the matrix library; so also where it is added to what is there. */
 START_TEST(rows_of_products) {
-  static const int64_t widths[][2] = {{5, 7},     {16, 40},   {32, 32},   {33, 100}, {64, 256},
-                                    {100, 384}, {128, 512}, {200, 1433}};
+  static const int64_t widths[][2] = {{1, 40},    {5, 7},     {7, 300},   {9, 20},   {16, 40},
+                                      {17, 257},  {24, 60},   {32, 32},   {33, 100}, {47, 50},
+                                      {64, 256},  {75, 513},  {100, 384}, {128, 512}, {200, 1433}};
   enum { ROWS = 330 };
+  bool transpose_b = _i & 1;
+  float beta = _i >> 1 ? -0.5f : 0;
   for (size_t s = 0; s < sizeof widths / sizeof *widths; s++) {
     int64_t n = widths[s][0], k = widths[s][1];
-    float *a = numbers(1, ROWS * k, 1), *b = numbers(2, k * n, 1), *all = empty(ROWS * n);
-    float *room = empty(heed__product_room(false, ROWS, n, k)), *some = empty(ROWS * n);
-    succeeds(heed__dense_product(false, false, ROWS, n, k, a, b, 0, all, room));
-    for (int64_t m = 1; m <= 300; m += m < 140 ? 1 : 23) {
+    float *a = numbers(1, ROWS * k, 1), *b = numbers(2, k * n, 1), *old = numbers(3, ROWS * n, 1);
+    float *all = beta == 0 ? empty(ROWS * n) : copy_of(old, ROWS * n);
+    succeeds(heed_set_threads(1));
+    succeeds(heed__dense_product(false, transpose_b, ROWS, n, k, a, b, beta, all, NULL));
+    succeeds(heed_set_threads(3));
+    for (int64_t m = 1; m <= ROWS; m += m < 30 ? 1 : m < 110 ? 7 : 44) {
       int64_t first = (m * 7) % (ROWS - m + 1);
-      succeeds(heed__dense_product(false, false, m, n, k, a + first * k, b, 0, some, room));
-      ck_assert_msg(memcmp(some, all + first * n, (size_t)(m * n) * sizeof *some) == 0,
-                    "%d rows of %d numbers by %d", (int)m, (int)k, (int)n);
+      float *some = beta == 0 ? empty(m * n) : copy_of(old + first * n, m * n);
+      succeeds(
+          heed__dense_product(false, transpose_b, m, n, k, a + first * k, b, beta, some, NULL));
+      require(memcmp(some, all + first * n, (size_t)(m * n) * sizeof *some) == 0,
+              "%d rows of %d numbers by %d", (int)m, (int)k, (int)n);
+      free(some);
     }
     free(a);
     free(b);
+    free(old);
     free(all);
-    free(room);
-    free(some);
+  }
+}
+END_TEST
+
+/* The same of rows of a transpose: where none are cut by k, they are those of the plain product. */
+START_TEST(rows_of_transposes) {
+  for (int s = 0; s < PRODUCTS; s++) {
+    int64_t m = products[s][0], n = products[s][1], k = products[s][2];
+    if (heed__product_room(true, m, n, k) > 0) continue;
+    float *a = numbers(1, m * k, 1), *b = numbers(2, k * n, 1), *t = empty(m * k), *u = empty(k * n);
+    float *plain = empty(m * n), *c = empty(m * n);
+    for (int64_t i = 0; i < m * k; i++) t[i % k * m + i / k] = a[i];
+    for (int64_t i = 0; i < k * n; i++) u[i % n * k + i / n] = b[i];
+    succeeds(heed__dense_product(false, false, m, n, k, a, b, 0, plain, NULL));
+    for (int way = 1; way < 4; way++) {
+      bool ta = way & 1, tb = way >> 1;
+      succeeds(heed__dense_product(ta, tb, m, n, k, ta ? t : a, tb ? u : b, 0, c, NULL));
+      same(c, plain, m * n, "product of transposes");
+    }
+    free(a);
+    free(b);
+    free(t);
+    free(u);
+    free(plain);
+    free(c);
   }
 }
 END_TEST
@@ -923,11 +957,8 @@ static TCase *loops_of(heed__isa isa) {
   tcase_add_test(tests, transpose_of_a_sparse_matrix);
   tcase_add_loop_test(tests, sparse_products, 0, 8);
   tcase_add_loop_test(tests, dense_products, 0, 4);
-  if (strstr(heed_matrix_library(), "BLAS") == NULL) {
-    tcase_add_test(tests, rows_of_products);
-  } else {
-    puts("left out: rows of products, of which a CBLAS promises no bits");
-  }
+  tcase_add_loop_test(tests, rows_of_products, 0, 4);
+  tcase_add_test(tests, rows_of_transposes);
   tcase_add_test(tests, bits_do_not_depend_on_threads);
   tcase_add_test(tests, loops_inside_of_a_parallel_region);
   return tests;
