@@ -468,7 +468,7 @@ HEED_API HEED_CHECKED heed_status heed_pass_reserve(heed_pass **pass, heed_model
 
 /** Binds a reserved pass to other inputs, which must outlive its calls until it is bound again. Allocates
  *  nothing. In mode EVALUATE every graph gives the bits it gives in a batch of its own, with kernels AUTO,
- *  SPARSE and REFERENCE and products by oneDNN or built in. Where pairs are edges with features the rows of
+ *  SPARSE and REFERENCE. Where pairs are edges with features the rows of
  *  `edges` must lie without gaps. After a failure the pass is bound to nothing.
  *  @return HEED_SHAPE if they are beyond the capacity, HEED_ARGUMENT for a pass that heed_pass_new() made;
  *          else as heed_pass_new() */
@@ -506,8 +506,7 @@ HEED_API size_t heed_pass_bytes(const heed_pass *pass);
  *  one after the other. Beside the inputs and `output` it holds, of all nodes, only keys, values and the narrowest
  *  set of values between two attentions (of a transformer three rows of the model's width a node), and
  *  everything else, such as the hidden width of a feed-forward part, for a block of rows. The bits are
- *  those of a pass over all nodes, with kernels AUTO under a mask, SPARSE and REFERENCE and products by oneDNN or built
- *  in.
+ *  those of a pass over all nodes, with kernels AUTO under a mask, SPARSE and REFERENCE.
  *  @param inputs `wanted` and `n_wanted` are not read; of several graphs, or with a model that pools, it is a
  *         plain pass
  *  @param rows of a block; 0: a sixteenth of the nodes, and 4096 at least

@@ -50,7 +50,7 @@ HEED_API HEED_CHECKED heed_status heed_embedding_features(const heed_embedding *
  *  the context) is computed once a batch.
  *
  *  The numbers are those of the whole causal pass (heed_mask_causal_blocks()): the same bits as a reserved
- *  pass over the same sequences gives with kernels AUTO, SPARSE and REFERENCE and products by oneDNN or built in.
+ *  pass over the same sequences gives with kernels AUTO, SPARSE and REFERENCE.
  *  @{ */
 
 /** A decoder of a model. Opaque. */

@@ -84,9 +84,9 @@ int64_t heed__product_room(bool transpose_a, int64_t m, int64_t n, int64_t k) {
   return parts > 1 ? parts * m * n : 0;
 }
 
-/* Rows of c in a block of a product that is not cut by k. Each block copies b, so it has FEWEST_ROWS where
- * there are enough; and the part of a that a block reads again and again, MOST_ROWS high, fits into the
- * second cache. Here threads may count: any cut gives the same bits. */
+/* Rows of c in a block of a product that is not cut by k. Each block copies b, so it has FEWEST_ROWS
+ * where there are enough; what it reads of a again and again, MOST_ROWS high, fits into the second
+ * cache. The number of threads may count here: any cut gives the same bits. */
 enum { FEWEST_ROWS = 96, MOST_ROWS = 384, TILE_ROWS = 12 };
 
 static int64_t product_rows(int64_t m, double work) {

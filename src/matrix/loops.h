@@ -90,12 +90,12 @@ void heed__pool_rows_backward(heed__pool kind, int64_t groups, const int64_t *pt
 void heed__csr_product(const heed_csr *a, const uint32_t *kept, float factor, int64_t n,
                        const float *b, const float *bias, float *c);
 
-/* c = op(a) op(b) + beta c, contiguous, over heed__threads_for() threads, by loops of our own; it cannot
- * fail. c [m, n], inner size k. A number of c is summed in an order that k alone decides, so a row of c
- * has the same bits whatever rows are beside it, however many, and wherever it stands. The exception is a
- * long k with `transpose_a` and small m and n (a gradient of weights), which is cut into parts by k, m and
- * n; these are joined in order, in `room` of heed__product_room(transpose_a, m, n, k) floats, which does
- * not fall with m or k. `room` is not touched where that is 0. With beta 0, c need not be initialised. */
+/* c = op(a) op(b) + beta c, contiguous, over heed__threads_for() threads, by loops of our own that
+ * cannot fail. c [m, n], inner size k. A number of c is summed in an order that k alone decides: a
+ * row of c has the same bits whatever rows are beside it, how many, and wherever it stands. But the
+ * long k of a gradient of weights, `transpose_a` with small m and n, is cut into parts by m, n and
+ * k, joined in order, in `room` of heed__product_room(transpose_a, m, n, k) floats, which does not
+ * fall with m or k; without `transpose_a` it is 0. With beta 0, c need not be initialised. */
 int64_t heed__product_room(bool transpose_a, int64_t m, int64_t n, int64_t k);
 heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 const float *a, const float *b, float beta, float *c, float *room);

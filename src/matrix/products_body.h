@@ -1,9 +1,9 @@
-/* Dense products by one thread, compiled once an instruction set. Whoever includes this says LANES, the
- * floats of a vector.
+/* Dense products by one thread, compiled once an instruction set. Whoever includes this says LANES,
+ * the floats of a vector.
  *
- * A number of c is a sum over k in an order that k alone decides: stretches of DEEP, each one chain of
- * multiply-adds from 0, are added to c in turn. Which tile it is in, and what lies beside it, does not
- * change its bits: so c may be cut, and b copied, as it suits. Every tile is the same inlined loop. */
+ * A number of c is a sum over k in an order that k alone decides: stretches of DEEP, each one chain
+ * of multiply-adds from 0, are added to c in turn. Which tile it is in, and what lies beside it, does
+ * not change its bits: so c may be cut, and b copied, as it suits. All tiles are one inlined loop. */
 #include <string.h>
 
 #include "matrix/loops_table.h"
@@ -13,9 +13,9 @@ typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias))
 typedef int32_t vec_bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* The sums of a tile stay in registers, beside the vectors of b and a number of a: of PAIR rows by two
- * vectors, or SINGLE rows by one. Up to FEW rows alone take more vectors, to have sums enough to add to
- * while others are not done. */
+/* The sums of a tile stay in registers, beside the vectors of b and a number of a: of PAIR rows by
+ * two vectors, or SINGLE rows by one. Up to FEW rows alone take more vectors, to have sums enough to
+ * add to while others are not done. */
 enum { PAIR = LANES == 16 ? 12 : 6, SINGLE = 12, FEW = 3, MOST_VECTORS = 8 };
 
 /* Numbers of k in a stretch: two vectors of columns of b then fit into the nearest cache. */
@@ -67,21 +67,23 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     b += b_step;
     for (int r = 0; r < rows; r += 3) third[r / 3] += a_step;
   }
-  for (int r = 0; r < rows; r++) {
-    float *to = c + r * s->c_row;
-    vec sum[MOST_VECTORS];
-    for (int v = 0; v < vectors; v++) sum[v] = sums[r][v];
-    if (s->beta != 0) { /* all is read before any is written, for the last vector may reach back */
+  if (s->beta == 0) {
+    for (int r = 0; r < rows; r++, c += s->c_row) {
       for (int v = 0; v < vectors; v++) {
-        vec old = *(const vec *)(to + (v + 1 == vectors ? c_last : v * LANES));
-        sum[v] = s->beta * old + sum[v];
-        if (vectors == 1) {
-          sum[v] = (vec)(((vec_bits)sum[v] & s->fresh) | ((vec_bits)old & ~s->fresh));
-        }
+        *(vec *)(c + (v + 1 == vectors ? c_last : v * LANES)) = sums[r][v];
       }
     }
+    return;
+  }
+  for (int r = 0; r < rows; r++, c += s->c_row) {
+    vec old[MOST_VECTORS]; /* read before any is written, for the last vector may reach back */
     for (int v = 0; v < vectors; v++) {
-      *(vec *)(to + (v + 1 == vectors ? c_last : v * LANES)) = sum[v];
+      old[v] = *(const vec *)(c + (v + 1 == vectors ? c_last : v * LANES));
+    }
+    for (int v = 0; v < vectors; v++) {
+      vec now = s->beta * old[v] + sums[r][v];
+      if (vectors == 1) now = (vec)(((vec_bits)now & s->fresh) | ((vec_bits)old[v] & ~s->fresh));
+      *(vec *)(c + (v + 1 == vectors ? c_last : v * LANES)) = now;
     }
   }
 }
