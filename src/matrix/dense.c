@@ -86,14 +86,16 @@ int64_t heed__product_room(bool transpose_a, int64_t m, int64_t n, int64_t k) {
 
 /* Rows of c in a block of a product that is not cut by k. Each block copies b, so it has FEWEST_ROWS
  * where there are enough; what it reads of a again and again, MOST_ROWS high, fits into the second
- * cache. The number of threads may count here: any cut gives the same bits. */
+ * cache. The number of threads may count here: any cut gives the same bits. Rows of a transpose lie
+ * across lines of memory that two threads would both read: few of them are left to one. */
 enum { FEWEST_ROWS = 96, MOST_ROWS = 384, TILE_ROWS = 12 };
 
-static int64_t product_rows(int64_t m, double work) {
+static int64_t product_rows(bool transpose_a, int64_t m, double work) {
   int64_t threads = heed__threads_for(work), rows = m;
   if (threads > 1) {
     rows = heed__parts(m, 4 * threads);
-    if (rows < FEWEST_ROWS) rows = heed__smaller(heed__parts(m, threads), FEWEST_ROWS);
+    int64_t share = transpose_a ? m : heed__parts(m, threads);
+    if (rows < FEWEST_ROWS) rows = heed__smaller(share, FEWEST_ROWS);
   }
   return heed__parts(heed__smaller(rows, MOST_ROWS), TILE_ROWS) * TILE_ROWS;
 }
@@ -113,7 +115,8 @@ heed_status heed__dense_product(bool transpose_a, bool transpose_b, int64_t m, i
   const heed__loop_table *loops = heed__loops_chosen();
   int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
   double work = (double)m * (double)n * (double)k;
-  int64_t parts = parts_of_k(transpose_a, m, n, k), rows = parts > 1 ? m : product_rows(m, work);
+  int64_t parts = parts_of_k(transpose_a, m, n, k);
+  int64_t rows = parts > 1 ? m : product_rows(transpose_a, m, work);
   HEED__BLOCKS(dynamic, heed__parts(m, rows > 0 ? rows : 1) * parts, 1, work, {
     (void)count;
     int64_t i = first / parts * rows, part = first % parts;
