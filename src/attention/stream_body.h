@@ -194,7 +194,7 @@ INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, 
   float *out = problem->to.out + row * problem->value_stride;
   bool first = f->first + from == row_first;
   vf sum = first ? v_zero() : v_load(scratch->sum);
-  sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, sum, s);
+  sum = span_sum(&values, out, from, to, first, derivative_dot, NOTHING, scratch->logits, sum, s);
   if (problem->features != NULL && problem->in.edge_value != NULL) {
     flow_features(problem, scratch, f->first + from, to - from, f->applied + from * s.padded, first,
                   last);
