@@ -370,7 +370,7 @@ static void sum_heads(const walk *w, int total, bool first) {
 }
 
 /* Rows that the next pairs will need. */
-static void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
+INLINE void prefetch_opposite(const walk *w, int64_t from, int64_t end) {
   const heed__problem *problem = w->problem;
   bool by_keys = w->side->by_keys;
   if (w->side->mask->indices == NULL) return;

@@ -35,7 +35,7 @@ INLINE void flow_prefetch(const flow *f, int64_t from, int64_t end, const bool g
       prefetch_row(values + column * problem->value_stride, problem->value_stride);
     }
     if (gat) {
-      __builtin_prefetch(problem->key_scores + column * problem->padded);
+      ask_for(problem->key_scores + column * problem->padded);
     } else if (!f->narrow && keys != values) {
       prefetch_row(keys + column * problem->key_stride, problem->key_stride);
     }
