@@ -120,20 +120,21 @@ heed_status heed__reserve_rebind(heed_attention *plan, const heed_mask *transpos
 }
 
 /* Floats in a thread's scratch beyond the forward call's, in the order of the structure. */
-enum { MORE = 18 };
+enum { MORE = 19 };
 
 static heed_status reserve_scratch(heed_attention *plan) {
   const heed__problem *problem = &plan->problem;
   size_t flat = BLOCK_PAIRS * heed__padded_most(problem->spec.heads) + 2 * WIDEST;
   size_t row = (size_t)problem->key_stride + 2 * WIDEST + (size_t)problem->period;
   row = (row + WIDEST - 1) / WIDEST * WIDEST;
+  size_t values = (size_t)heed__padded_row(problem->value_stride);
   size_t quads = BLOCK_PAIRS * ((size_t)problem->spec.heads / 4 + 2) + WIDEST;
   size_t keys = in_tiles(problem) ? TILE_KEYS : 0;
   size_t queries = in_tiles(problem) ? (size_t)heed__tile_queries(problem->mask) : 0;
   size_t of_tile = keys > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t key_row = (size_t)heed__padded_row(problem->spec.key_dim);
   size_t value_row = (size_t)heed__padded_row(problem->spec.value_dim);
-  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row, flat,
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row, flat, values,
                         STEP_QUERIES * keys, of_tile, of_tile,
                         keys * value_row, keys * key_row, queries * value_row, queries * key_row,
                         keys * key_row, keys * value_row};
@@ -157,15 +158,16 @@ static heed_status reserve_scratch(heed_attention *plan) {
     s->key_sums = arrays[6];
     s->a_sums = arrays[7];
     s->products = arrays[8];
-    s->tile_gradients = arrays[9];
-    s->tile_compact = arrays[10];
-    s->tile_keep = arrays[11];
-    s->packed_values = arrays[12];
-    s->keys = arrays[13];
-    s->d_out = arrays[14];
-    s->d_queries = arrays[15];
-    s->d_keys = arrays[16];
-    s->d_values = arrays[17];
+    s->steep_sums = arrays[9];
+    s->tile_gradients = arrays[10];
+    s->tile_compact = arrays[11];
+    s->tile_keep = arrays[12];
+    s->packed_values = arrays[13];
+    s->keys = arrays[14];
+    s->d_out = arrays[15];
+    s->d_queries = arrays[16];
+    s->d_keys = arrays[17];
+    s->d_values = arrays[18];
   }
   return HEED_OK;
 }

@@ -75,7 +75,7 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
     key.columns = value.columns = e->columns + pair;
     key.rows = value.rows = e->rows + pair;
     key.pairs = value.pairs = pair < whole ? most : e->pairs - pair;
-    if (w->of_scores) {
+    if (w->of_scores && !w->by_sums) {
       vf product = group_sums(&value, w->own_values, values, w->own_values, slope, term_dot, s);
       if (e->products != NULL) product = v_add(product, v_load(e->products + at));
       v_store(scratch->gradients + at, product);
@@ -104,18 +104,22 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
   }
 }
 
+/* What dropout multiplies the weights of a block by, NULL without. */
+INLINE const float *ebb_keep(const ebb *e) {
+  const walk *w = e->w;
+  if (w->problem->drop_below == 0) return NULL;
+  if (!w->side->by_keys) return keep_in_order(w->problem, e->first, e->pairs, w->s->keep);
+  keep_factors(w, e->first, e->pairs);
+  return w->s->keep;
+}
+
 /* `logits` become weights as they are applied, `gradients` those of the logits, with GAT of its sums before
  * LeakyReLU: those of the logits then stand in `added`. */
 INLINE void ebb_weights(const ebb *e, const bool gat, const int padded) {
   const walk *w = e->w;
   const heed__scratch *scratch = w->s;
   int total = e->pairs * padded;
-  bool dropout = w->problem->drop_below > 0;
-  const float *keep = scratch->keep;
-  if (dropout && w->side->by_keys) keep_factors(w, e->first, e->pairs);
-  if (dropout && !w->side->by_keys) {
-    keep = keep_in_order(w->problem, e->first, e->pairs, scratch->keep);
-  }
+  const float *keep = ebb_keep(e);
   vf slope = v_all(w->problem->spec.slope);
   for (int i = 0; i < total; i += SIDE_BY_SIDE * LANES) {
     vf weight[SIDE_BY_SIDE];
@@ -124,7 +128,7 @@ INLINE void ebb_weights(const ebb *e, const bool gat, const int padded) {
     for (int k = 0; k < SIDE_BY_SIDE; k++) {
       int at = i + k * LANES;
       vf product = v_load(scratch->gradients + at), applied = weight[k];
-      if (dropout) {
+      if (keep != NULL) {
         vf kept = v_load(keep + at);
         product = v_mul(product, kept);
         applied = v_mul(applied, kept);
@@ -140,6 +144,70 @@ INLINE void ebb_weights(const ebb *e, const bool gat, const int padded) {
       v_store(scratch->gradients + at, gradient);
     }
   }
+}
+
+/* GAT, where nobody wants the gradients of single logits. That of a score, w (k d_out . v - delta) s with weight w,
+ * factor of dropout k and slope of LeakyReLU s, is summed up over the pairs of a row, which owns either d_out or
+ * v: it comes to the row's own times a sum of the others, each times w k s, less a sum of w s delta, and no pair
+ * takes a product. `logits` become the weights as they are applied, w k; `raw` becomes w k s, and `gradients`
+ * w s delta. */
+INLINE void ebb_steep(const ebb *e, const int padded) {
+  const walk *w = e->w;
+  const heed__scratch *scratch = w->s;
+  const float *keep = ebb_keep(e);
+  vf slope = v_all(w->problem->spec.slope);
+  for (int i = 0; i < e->pairs * padded; i += SIDE_BY_SIDE * LANES) {
+    vf weight[SIDE_BY_SIDE];
+    for (int k = 0; k < SIDE_BY_SIDE; k++) weight[k] = v_load(scratch->logits + i + k * LANES);
+    v_exps(weight, SIDE_BY_SIDE);
+    for (int k = 0; k < SIDE_BY_SIDE; k++) {
+      int at = i + k * LANES;
+      vf steep = v_where_less(v_zero(), v_load(scratch->raw + at), v_all(1.0f), slope);
+      vf applied = keep == NULL ? weight[k] : v_mul(weight[k], v_load(keep + at));
+      v_store(scratch->logits + at, applied);
+      v_store(scratch->raw + at, v_mul(steep, applied));
+      v_store(scratch->gradients + at, v_mul(v_mul(steep, weight[k]), v_load(scratch->deltas + at)));
+    }
+  }
+}
+
+/* Adds the pairs [from, to) of the block to those sums of a row. */
+INLINE void ebb_steep_sum(const ebb *e, int from, int to, bool first, const bool by_keys,
+                          const shape s) {
+  const walk *w = e->w;
+  const heed__problem *problem = w->problem;
+  const heed__scratch *scratch = w->s;
+  span rows = {.rows = w->products.keys,
+               .stride = problem->value_stride,
+               .vectors = problem->value_vectors,
+               .columns = e->columns,
+               .head_of = problem->head_of,
+               .weights = scratch->raw,
+               .sums = scratch->steep_sums,
+               .slope = v_zero()};
+  vf sum = first ? v_zero() : v_load(scratch->key_sums);
+  if (by_keys && w->of_values) {
+    rows.weights = scratch->logits;
+    rows.sums = scratch->accumulator;
+    rows.others = scratch->raw;
+    rows.values = scratch->steep_sums;
+    sum = span_sum(&rows, rows.rows, from, to, first, derivative_dot, OTHERS, scratch->gradients, sum,
+                   s);
+  } else {
+    sum = span_sum(&rows, rows.rows, from, to, first, derivative_dot, NOTHING, scratch->gradients,
+                   sum, s);
+  }
+  v_store(scratch->key_sums, sum);
+}
+
+/* From those sums of a row, or of a segment of it, to the gradient of its scores. */
+static void ebb_steep_end(const walk *w, int64_t row) {
+  const heed__problem *problem = w->problem;
+  const heed__scratch *s = w->s;
+  float products[LANES];
+  products_of_stretches(w->own_values + row * problem->value_stride, s->steep_sums,
+                        problem->spec.heads, problem->spec.value_dim, products);
+  v_store(s->key_sums, v_sub(v_load(products), v_load(s->key_sums)));
 }
 
 /* The first pass: what others want of a block. */
@@ -237,7 +305,8 @@ INLINE void ebb_sum(const ebb *e, int64_t row, int from, int to, bool first, con
                        .values = scratch->a_sums,
                        .slope = v_all(problem->spec.slope)};
     const float *own = w->own_keys + row * problem->key_stride;
-    (void)span_sum(&keys, own, from, to, first, f, !by_keys && !dot, NULL, v_zero(), s);
+    const beside also = !by_keys && !dot ? VALUES : NOTHING;
+    (void)span_sum(&keys, own, from, to, first, f, also, NULL, v_zero(), s);
   }
   vf sum = gat && !first ? v_load(scratch->key_sums) : v_zero();
   if (by_keys && w->of_values) {
@@ -250,7 +319,7 @@ INLINE void ebb_sum(const ebb *e, int64_t row, int from, int to, bool first, con
                          .sums = scratch->accumulator,
                          .slope = v_zero()};
     const float *own = w->own_values + row * problem->value_stride;
-    sum = span_sum(&values, own, from, to, first, derivative_dot, false, heads, sum, s);
+    sum = span_sum(&values, own, from, to, first, derivative_dot, NOTHING, heads, sum, s);
   } else if (gat) {
     sum = sum_flat(sum, heads, from, to, s.padded);
   }
@@ -279,7 +348,11 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
       if (featured) block_rows_of(rows, e.pairs, &distinct);
       ebb_begin(&e, &distinct, by_keys);
       ebb_logits(&e, end, score, t, by_keys, s);
-      ebb_weights(&e, gat, s.padded);
+      if (gat && w->by_sums) {
+        ebb_steep(&e, s.padded);
+      } else {
+        ebb_weights(&e, gat, s.padded);
+      }
       if (!by_keys) ebb_leave(&e, gat);
     }
     e.place = 0;
@@ -287,13 +360,19 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
       int64_t left = row_end - e.first;
       int to = left < e.pairs ? (int)left : e.pairs;
       if (to > at) {
-        ebb_sum(&e, row, at, to, e.first + at == row_first, gat, dot, f, by_keys, s);
+        bool first = e.first + at == row_first;
+        if (gat && w->by_sums) {
+          ebb_steep_sum(&e, at, to, first, by_keys, s);
+        } else {
+          ebb_sum(&e, row, at, to, first, gat, dot, f, by_keys, s);
+        }
         if (featured) ebb_features(&e, at, to, e.first + at == row_first, left <= e.pairs);
       } else {
         clear_sums(w);
       }
       at = to;
       if (segment || left > e.pairs) break;
+      if (gat && w->by_sums && row_end > row_first) ebb_steep_end(w, row);
       finish_gradients(w, row);
       e.place += row_end > row_first;
       row_first = row_end;
@@ -302,6 +381,7 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
     }
     if (featured) ebb_end(&e, &distinct, segment && end - e.first <= BLOCK_PAIRS);
   }
+  if (segment && gat && w->by_sums) ebb_steep_end(w, row);
   if (segment) return;
   for (; row < task->end_row; row++) {
     clear_sums(w);

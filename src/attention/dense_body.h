@@ -71,7 +71,7 @@ static void product(int64_t rows, int64_t columns, int64_t n, const float *a, in
 INLINE void ask_for_rows(const float *from, int64_t stride, int64_t first, int64_t end,
                          int64_t dim) {
   for (int64_t r = first; r < end; r++) {
-    for (int64_t d = 0; d < dim; d += 16) __builtin_prefetch(from + r * stride + d, 0, 2);
+    for (int64_t d = 0; d < dim; d += 16) ask_for(from + r * stride + d);
   }
 }
 

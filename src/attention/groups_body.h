@@ -137,6 +137,13 @@ INLINE slope_value derivative_additive(vf own, vf other, vf slope) {
   return (slope_value){v_sub(v_all(1.0f), v_mul(x, x)), x};
 }
 
+/* What is summed up beside the slopes of terms. */
+typedef enum beside {
+  NOTHING,
+  VALUES, /* the terms, by the same weights */
+  OTHERS  /* the terms, by weights of their own */
+} beside;
+
 /* Sums of rows, each number times the weight of its head, over pairs of a block. */
 typedef struct span {
   const float *rows;
@@ -145,6 +152,7 @@ typedef struct span {
   const int32_t *columns; /* of the block's pairs */
   const int32_t *head_of; /* WHOLE: of each vector */
   const float *weights;   /* flat */
+  const float *others;    /* OTHERS: likewise */
   float *sums;            /* [vectors * LANES] */
   float *values;          /* likewise, of the terms */
   vf slope;
@@ -162,11 +170,12 @@ INLINE vf sum_flat(vf sum, const float *flat, int from, int to, const int padded
 /* Vectors c .. c + n of the row that `own` is: adds the pairs [from, to) of the block. Returns what
  * sum_flat() does of `heads` and `flat`, unless that is NULL. */
 INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool first, int64_t c,
-                       derivative f, const int n, const bool with_values, const float *flat,
+                       derivative f, const int n, const beside also, const float *flat,
                        vf heads, const shape s) {
   const int padded = s.padded, packed = s.layout == PACKED ? padded * s.dim : 0;
   int64_t stride = packed > 0 ? packed : x->stride, step = x->narrow ? x->narrow_stride : stride;
   const float *rows = row_from(x->rows, c * LANES, x->narrow), *weights = x->weights + from * padded;
+  const float *others = also == OTHERS ? x->others + from * padded : weights;
   const int32_t *columns = x->columns + from, *end = x->columns + to;
   float *sums = x->sums + c * LANES, *values = x->values + c * LANES;
   vf sum[HELD], value[HELD], mine[HELD];
@@ -176,12 +185,13 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
   for (int v = 0; v < n; v++) {
     head[v] = s.layout == WHOLE && padded > 1 ? x->head_of[c + v] : 0;
     sum[v] = first ? v_zero() : v_load(sums + v * LANES);
-    value[v] = with_values ? v_load(values + v * LANES) : v_zero();
+    value[v] = also == NOTHING || (first && also == OTHERS) ? v_zero() : v_load(values + v * LANES);
     mine[v] = s.layout == SINGLE ? v_load_first(own, (int)stride) : v_load(own + v * LANES);
   }
-  for (; columns < end; columns++, weights += padded) {
+  for (; columns < end; columns++, weights += padded, others += padded) {
     const float *row = row_from(rows, *columns * step, x->narrow);
     vf several = s.layout == PACKED ? v_load_part(weights, padded) : v_zero();
+    vf more = s.layout == PACKED ? v_load_part(others, padded) : v_zero();
     if (flat != NULL) {
       heads = v_add(heads, v_load_part(flat, padded));
       flat += padded;
@@ -194,31 +204,35 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
                      : row_load(row_from(row, v * LANES, x->narrow), x->narrow);
       slope_value got = f(mine[v], other, x->slope);
       sum[v] = v_fma(weight, got.slope, sum[v]);
-      if (with_values) value[v] = v_fma(weight, got.value, value[v]);
+      if (also == OTHERS) {
+        weight = s.layout == PACKED ? spread_packed(more, v, s.dim) : v_all(others[head[v]]);
+      }
+      if (also != NOTHING) value[v] = v_fma(weight, got.value, value[v]);
     }
   }
   for (int v = 0; v < n; v++) {
     v_store(sums + v * LANES, sum[v]);
-    if (with_values) v_store(values + v * LANES, value[v]);
+    if (also != NOTHING) v_store(values + v * LANES, value[v]);
   }
   return heads;
 }
 
 INLINE vf span_sum(const span *x, const float *own, int from, int to, bool first, derivative f,
-                   const bool with_values, const float *flat, vf heads, const shape s) {
+                   const beside also, const float *flat, vf heads, const shape s) {
   if (s.layout != WHOLE) {
     const int vectors = s.layout == PACKED ? s.padded * s.dim / LANES : 1;
-    return span_vectors(x, own, from, to, first, 0, f, vectors, with_values, flat, heads, s);
+    return span_vectors(x, own, from, to, first, 0, f, vectors, also, flat, heads, s);
   }
+  const int held = also == NOTHING || LANES == 16 ? HELD : HELD / 2; /* as registers are to be had */
   int64_t c = 0;
-  for (; c + HELD <= x->vectors; c += HELD) {
-    (void)span_vectors(x, own, from, to, first, c, f, HELD, with_values, NULL, heads, s);
+  for (; c + held <= x->vectors; c += held) {
+    (void)span_vectors(x, own, from, to, first, c, f, held, also, NULL, heads, s);
   }
   for (; c + 4 <= x->vectors; c += 4) {
-    (void)span_vectors(x, own, from, to, first, c, f, 4, with_values, NULL, heads, s);
+    (void)span_vectors(x, own, from, to, first, c, f, 4, also, NULL, heads, s);
   }
   for (; c < x->vectors; c++) {
-    (void)span_vectors(x, own, from, to, first, c, f, 1, with_values, NULL, heads, s);
+    (void)span_vectors(x, own, from, to, first, c, f, 1, also, NULL, heads, s);
   }
   return flat == NULL ? heads : sum_flat(heads, flat, from, to, s.padded);
 }

@@ -1,5 +1,6 @@
 /* What this machine can do: loops of the kernel table that do one thing alone, by the clock. */
 #include <heed/attention.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "attention/cost.h"
@@ -191,9 +192,24 @@ const char *heed_level_name(heed_level level) {
   return (unsigned)level < HEED_LEVELS ? names[level] : "?";
 }
 
-/* What the system says of a cache, or what is common. */
+/* What Linux says of the cache that a core reaches; -1: nothing. */
+static long cache_of_core(int level) {
+  char path[64], unit = 0;
+  long size = -1;
+  snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", level);
+  FILE *file = fopen(path, "r");
+  if (file == NULL) return -1;
+  int read = fscanf(file, "%ld%c", &size, &unit);
+  (void)fclose(file);
+  if (read < 1 || size <= 0 || size > 1 << 30) return -1;
+  return unit == 'K' ? size << 10 : unit == 'M' ? size << 20 : size;
+}
+
+/* What the system says of a cache, or what is common. sysconf() adds up the third-level caches of some processors
+ * that have many. */
 static int64_t cache_bytes(int level) {
-  long bytes = -1;
+  long bytes = cache_of_core(level);
+  if (bytes > 0) return bytes;
 #if defined _SC_LEVEL2_CACHE_SIZE && defined _SC_LEVEL3_CACHE_SIZE
   bytes = sysconf(level == 2 ? _SC_LEVEL2_CACHE_SIZE : _SC_LEVEL3_CACHE_SIZE);
 #endif

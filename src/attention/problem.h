@@ -220,6 +220,7 @@ typedef struct heed__scratch {
   float *deltas;     /* flat: d_out . out of each pair's query */
   float *key_sums;   /* [max(period, key_vectors * lanes)] of a row: its sum of keys, or GAT's heads */
   float *a_sums;     /* [key_vectors * lanes] of a task: what it gives the gradient of a */
+  float *steep_sums; /* [value_vectors * lanes] GAT: of a row, see ebb_steep() */
   /* backward, dense only */
   float *tile_gradients; /* [STEP_QUERIES, TILE_KEYS] products, then gradients of the logits */
   float *tile_compact;   /* [TILE_KEYS + WIDEST] one row's of those */

@@ -157,7 +157,7 @@ INLINE vf spread(const heed__problem *problem, const float *heads, int64_t c, co
 }
 
 INLINE void prefetch_row(const float *row, int64_t numbers) {
-  for (int64_t i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
+  for (int64_t i = 0; i < numbers; i += 16) ask_for(row + i);
 }
 
 /* Rows to ask for while a block is summed up, one pair's for every pair: the memory then has work all

@@ -60,7 +60,7 @@ INLINE const float *kept_values(const heed__problem *problem, const bool narrow)
 
 INLINE void prefetch_kept(const heed__problem *problem, int64_t column) {
   const uint16_t *row = problem->table + column * problem->table_stride;
-  for (int64_t i = 0; i < problem->table_row; i += 32) __builtin_prefetch(row + i);
+  for (int64_t i = 0; i < problem->table_row; i += 32) ask_for(row + i);
 }
 
 INLINE void store_numbers(const float *from, int64_t n, uint16_t *to) {

@@ -35,7 +35,7 @@ INLINE void flow_prefetch(const flow *f, int64_t from, int64_t end, const bool g
       prefetch_row(values + column * problem->value_stride, problem->value_stride);
     }
     if (gat) {
-      __builtin_prefetch(problem->key_scores + column * problem->padded);
+      ask_for(problem->key_scores + column * problem->padded);
     } else if (!f->narrow && keys != values) {
       prefetch_row(keys + column * problem->key_stride, problem->key_stride);
     }
@@ -194,7 +194,7 @@ INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, 
   float *out = problem->to.out + row * problem->value_stride;
   bool first = f->first + from == row_first;
   vf sum = first ? v_zero() : v_load(scratch->sum);
-  sum = span_sum(&values, out, from, to, first, derivative_dot, false, scratch->logits, sum, s);
+  sum = span_sum(&values, out, from, to, first, derivative_dot, NOTHING, scratch->logits, sum, s);
   if (problem->features != NULL && problem->in.edge_value != NULL) {
     flow_features(problem, scratch, f->first + from, to - from, f->applied + from * s.padded, first,
                   last);

@@ -42,27 +42,40 @@ bool heed__multiply(size_t a, size_t b, size_t *product) {
   return !__builtin_mul_overflow(a, b, product);
 }
 
-void *heed__alloc(size_t count, size_t size) {
-  size_t bytes;
-  if (!heed__multiply(count, size, &bytes) || bytes > PTRDIFF_MAX - 2 * (size_t)HUGE_PAGE) {
+/* `before` bytes and count * size more, all of which `bytes` gets the number of, on a line or a huge page. */
+static void *place(size_t before, size_t count, size_t size, size_t *bytes) {
+  if (!heed__multiply(count, size, bytes) || *bytes > PTRDIFF_MAX - 2 * (size_t)HUGE_PAGE) {
     (void)heed__fail(HEED_NOMEM, "%zu items of %zu bytes do not fit in memory", count, size);
     return NULL;
   }
-  bool huge = bytes >= HUGE_FROM;
+  bool huge = *bytes >= HUGE_FROM;
   size_t alignment = huge ? HUGE_PAGE : HEED__ALIGNMENT;
-  size_t whole = (bytes + HEED__ALIGNMENT + alignment - 1) / alignment * alignment;
-  char *start = may_allocate() ? aligned_alloc(alignment, whole) : NULL;
+  size_t whole = (*bytes + before + alignment - 1) / alignment * alignment;
+  if (whole == 0) whole = alignment;
+  void *start = may_allocate() ? aligned_alloc(alignment, whole) : NULL;
   if (start == NULL) {
-    (void)heed__fail(HEED_NOMEM, "out of memory: %zu bytes were asked for", bytes);
+    (void)heed__fail(HEED_NOMEM, "out of memory: %zu bytes were asked for", *bytes);
     return NULL;
   }
 #ifdef MADV_HUGEPAGE
   if (huge) (void)madvise(start, whole, MADV_HUGEPAGE);
 #endif
-  ((header *)start)->bytes = bytes;
+  return start;
+}
+
+void *heed__alloc(size_t count, size_t size) {
+  size_t bytes;
+  char *start = place(HEED__ALIGNMENT, count, size, &bytes);
+  if (start == NULL) return NULL;
+  ((header *)(void *)start)->bytes = bytes;
   count_in(bytes);
   held_here += (int64_t)bytes;
   return start + HEED__ALIGNMENT;
+}
+
+void *heed_memory_new(size_t count, size_t size) {
+  size_t bytes;
+  return place(0, count, size, &bytes);
 }
 
 void *heed__alloc_zero(size_t count, size_t size) {

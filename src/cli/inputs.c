@@ -12,9 +12,7 @@ float *cli_floats(int64_t n, int64_t a, int64_t b) {
   if (fits) count *= (size_t)a;
   fits = fits && (b == 0 || count <= most / (size_t)b);
   if (fits) count *= (size_t)b;
-  float *x = NULL;
-  /* Never 0 bytes, and whole lines of 64. */
-  if (fits && count <= most) x = aligned_alloc(64, (count * sizeof(float) / 64 + 1) * 64);
+  float *x = fits && count <= most ? heed_memory_new(count, sizeof *x) : NULL;
   if (x == NULL) {
     cli_fail("out of memory for an array of %lld x %lld x %lld floats", (long long)n, (long long)a,
              (long long)b);
