@@ -124,6 +124,9 @@ typedef struct heed_attention_outputs {
                               values, after dropout */
   float *log_sum_exp;    /**< NULL, or [n_queries, H]: log of the sum of exp(logit), minus infinity
                               for an empty row; with another normaliser than softmax log(n) */
+  float *steep;          /**< NULL, or [n_queries, H, Dv + 1], with GAT and a plan prepared for backward calls: sums
+                              that spare the backward call of these inputs one of its two passes over the pairs.
+                              What lies where is the plan's own business */
 } heed_attention_outputs;
 
 /** What a plan came to, and what it should cost. */
@@ -183,6 +186,7 @@ typedef struct heed_attention_gradients {
   float *edge_bias;         /**< [Fe, H], only where the inputs have it, as the next two */
   float *edge_key;          /**< [Fe, H, D] */
   float *edge_value;        /**< [Fe, H, Dv] */
+  const float *steep;       /**< NULL, or as the forward call of this plan left it, with the same dropout */
 } heed_attention_gradients;
 
 /** Reserves what the backward pass needs: the transposed mask and two numbers a query and head, with features
@@ -380,6 +384,7 @@ typedef enum heed_call { HEED_CALL_FORWARD = 0, HEED_CALL_BACKWARD = 1 } heed_ca
  *    head, for the gradients of keys and values. Either way the weights are computed again, but with features
  *    of pairs under softmax with dot or GAT only once: two numbers a pair and head, which are not counted, may
  *    keep them for the second time.
+ *    With GAT and softmax, without features, only the second is counted: the forward call may leave what spares the first.
  *  - bfloat16: the rows that are gathered have half the bytes, but for GAT's number a head; keys and values
  *    are read and the rows written one after the other before.
  *  - Dense: queries, keys, values, outputs and gradients pass by once and every pair is computed once,

@@ -389,8 +389,9 @@ static void row_statistics(heed_attention *plan, const heed__backward *back) {
   }
 }
 
-/* One pass: every group has one owner, who goes through its tasks in their order. */
-static void sparse_pass(heed_attention *plan, const heed__backward *back, int pass) {
+/* One pass: every group has one owner, who goes through its tasks in their order. With `of_cuts` only rows that were
+ * cut are gone through. */
+static void sparse_pass(heed_attention *plan, const heed__backward *back, int pass, bool of_cuts) {
   const heed__problem *problem = &plan->problem;
   heed__reserve *reserve = plan->reserve;
   const heed__side *side = reserve->sides + pass;
@@ -400,6 +401,7 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
   int64_t groups = featured ? plan->edges->groups : reserve->groups;
   int threads = heed__threads_for_tasks(plan, groups);
   (void)threads; /* without OpenMP */
+  if (of_cuts && division->n_cuts == 0) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t group = 0; group < groups; group++) {
     const heed__scratch *s = plan->scratch + heed__thread();
@@ -408,6 +410,7 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
          t++) {
       const heed__task *task = division->tasks + t;
       float *partial = task->partial < 0 ? NULL : reserve->partials + task->partial * stride;
+      if (of_cuts && partial == NULL) continue;
       if (of_a) clear_a_sums(plan, s);
       plan->kernels->backward(problem, back, side, task, partial, s);
       if (of_a) flush_a_sums(plan, s, reserve->a_sums + group * width);
@@ -440,17 +443,32 @@ static void node_gradients(heed_attention *plan, const heed__backward *back, boo
   }
 }
 
-static void backward_sparse(heed_attention *plan, const heed__backward *back) {
+/* GAT: what the forward call has left spares the first pass. */
+static void steep_gradients(heed_attention *plan, const heed__backward *back) {
+  int64_t n = plan->problem.mask->n_queries, groups = plan->reserve->groups;
+#pragma omp parallel for schedule(static) num_threads(heed__threads_for_tasks(plan, groups))
+  for (int64_t group = 0; group < groups; group++) {
+    plan->kernels->steep_gradients(&plan->problem, back, n * group / groups, n * (group + 1) / groups,
+                                   plan->scratch + heed__thread());
+  }
+}
+
+static void backward_sparse(heed_attention *plan, heed__backward *back) {
+  const heed__problem *problem = &plan->problem;
   const heed_attention_gradients *to = &back->to;
-  bool gat = plan->problem.spec.score == HEED_SCORE_GAT;
+  bool gat = problem->spec.score == HEED_SCORE_GAT;
+  back->by_sums = gat && to->bias == NULL && problem->features == NULL && back->products == NULL &&
+                  back->weights == NULL && back->d_logits == NULL;
+  bool spared = back->by_sums && to->steep != NULL && plan->kernels->leaves_steep(problem);
   row_statistics(plan, back);
   if (gat) heed__node_scores(plan);
   if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL ||
       back->weights != NULL || back->d_logits != NULL) {
-    sparse_pass(plan, back, 0);
+    if (spared) steep_gradients(plan, back);
+    sparse_pass(plan, back, 0, spared);
   }
   if (gat && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);
-  if (to->key != NULL || to->a_key != NULL || to->value != NULL) sparse_pass(plan, back, 1);
+  if (to->key != NULL || to->a_key != NULL || to->value != NULL) sparse_pass(plan, back, 1, false);
   if (gat && (to->key != NULL || to->a_key != NULL)) node_gradients(plan, back, true);
 }
 

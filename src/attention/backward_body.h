@@ -123,7 +123,6 @@ typedef struct walk {
   const heed__scratch *s;
   bool gat;
   bool of_scores; /* whether gradients of logits are wanted, here or in the sums of rows */
-  bool by_sums;   /* GAT: those of rows are all that is wanted, see ebb_steep() */
   bool of_rows;   /* the gradient of query, first pass, or key */
   bool of_values; /* second pass: the gradient of value */
   logits_function logits;
@@ -150,8 +149,6 @@ static walk walk_of(const heed__problem *problem, const heed__backward *back,
   bool for_others = to->bias != NULL || back->d_logits != NULL ||
                     (problem->features != NULL && problem->features->by_gradients);
   w.of_scores = w.of_rows || of_a || (!by_keys && for_others);
-  bool of_pairs = (!by_keys && for_others) || problem->features != NULL || back->products != NULL;
-  w.by_sums = w.of_scores && gat && !of_pairs;
   w.logits = logits_of(problem->spec.score);
   w.sum_keys = sum_of(problem->spec.score);
   w.scores = block_of(problem, s);

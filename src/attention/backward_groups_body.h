@@ -75,7 +75,7 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
     key.columns = value.columns = e->columns + pair;
     key.rows = value.rows = e->rows + pair;
     key.pairs = value.pairs = pair < whole ? most : e->pairs - pair;
-    if (w->of_scores && !w->by_sums) {
+    if (w->of_scores && !(gat && w->back->by_sums)) {
       vf product = group_sums(&value, w->own_values, values, w->own_values, slope, term_dot, s);
       if (e->products != NULL) product = v_add(product, v_load(e->products + at));
       v_store(scratch->gradients + at, product);
@@ -332,6 +332,7 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
   const bool gat = score == HEED_SCORE_GAT, dot = score == HEED_SCORE_DOT;
   const heed_mask *mask = w->side->mask;
   const bool featured = !by_keys && w->problem->features != NULL;
+  const bool by_sums = gat && w->of_scores && w->back->by_sums;
   const bool taken = by_keys && w->back->weights != NULL && w->back->d_logits != NULL;
   int32_t rows[BLOCK_PAIRS + LANES], columns[BLOCK_PAIRS + LANES];
   block_rows distinct;
@@ -348,7 +349,7 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
       if (featured) block_rows_of(rows, e.pairs, &distinct);
       ebb_begin(&e, &distinct, by_keys);
       ebb_logits(&e, end, score, t, by_keys, s);
-      if (gat && w->by_sums) {
+      if (by_sums) {
         ebb_steep(&e, s.padded);
       } else {
         ebb_weights(&e, gat, s.padded);
@@ -361,7 +362,7 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
       int to = left < e.pairs ? (int)left : e.pairs;
       if (to > at) {
         bool first = e.first + at == row_first;
-        if (gat && w->by_sums) {
+        if (by_sums) {
           ebb_steep_sum(&e, at, to, first, by_keys, s);
         } else {
           ebb_sum(&e, row, at, to, first, gat, dot, f, by_keys, s);
@@ -372,7 +373,7 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
       }
       at = to;
       if (segment || left > e.pairs) break;
-      if (gat && w->by_sums && row_end > row_first) ebb_steep_end(w, row);
+      if (by_sums && row_end > row_first) ebb_steep_end(w, row);
       finish_gradients(w, row);
       e.place += row_end > row_first;
       row_first = row_end;
@@ -381,7 +382,7 @@ INLINE void ebb_rows(walk *w, const heed__task *task, bool segment, const heed_s
     }
     if (featured) ebb_end(&e, &distinct, segment && end - e.first <= BLOCK_PAIRS);
   }
-  if (segment && gat && w->by_sums) ebb_steep_end(w, row);
+  if (segment && by_sums) ebb_steep_end(w, row);
   if (segment) return;
   for (; row < task->end_row; row++) {
     clear_sums(w);
@@ -488,4 +489,24 @@ static void backward_task(const heed__problem *problem, const heed__backward *ba
   int64_t n = sums_of_rows(&w);
   memcpy(partial, s->key_sums, (size_t)n * sizeof(float));
   memcpy(partial + n, s->accumulator, (size_t)problem->value_vectors * LANES * sizeof(float));
+}
+
+/* From what a forward call has left in to.steep. */
+static void steep_gradients(const heed__problem *problem, const heed__backward *back, int64_t first,
+                            int64_t end, const heed__scratch *s) {
+  int64_t heads = problem->spec.heads, dim = problem->spec.value_dim;
+  const float *steep = back->to.steep;
+  const float *weights = steep + problem->mask->n_queries * heads * dim;
+  for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
+    int64_t rows = end - i < BLOCK_PAIRS ? end - i : BLOCK_PAIRS;
+    products_of_stretches(back->to.d_out + i * heads * dim, steep + i * heads * dim, rows * heads,
+                          (int)dim, s->gradients);
+    for (int64_t row = 0; row < rows; row++) {
+      const float *delta = back->statistics + ((i + row) * 2 + 1) * heads;
+      for (int64_t h = 0; h < heads; h++) {
+        back->query_sums[(i + row) * heads + h] =
+            s->gradients[row * heads + h] - delta[h] * weights[(i + row) * heads + h];
+      }
+    }
+  }
 }

@@ -137,6 +137,7 @@ static void forward_sparse(heed_attention *plan) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t c = 0; c < division->n_cuts; c++) {
     (heed__is_softmax(problem) ? join : join_sums)(plan, division->cuts + c);
+    if (problem->to.steep != NULL) heed__clear_steep(problem, division->cuts[c].row);
   }
   if (problem->to.weights == NULL || !heed__is_softmax(problem)) return;
   for (int64_t c = 0; c < division->n_cuts; c++) {
@@ -228,6 +229,9 @@ heed_status heed_attention_forward(heed_attention *plan, const heed_attention_in
   if (problem->mask->n_queries > 0) {
     HEED__TRY(check_array(outputs->out, true, "out", problem->spec.score));
   }
+  if (outputs->steep != NULL && (problem->spec.score != HEED_SCORE_GAT || plan->reserve == NULL)) {
+    return heed__fail(HEED_ARGUMENT, "steep: only with GAT, and a plan prepared for backward calls");
+  }
   problem->in = *inputs;
   problem->to = *outputs;
   if (problem->in.value == NULL) problem->in.value = problem->in.key;
@@ -240,6 +244,7 @@ heed_status heed_attention_forward(heed_attention *plan, const heed_attention_in
   heed__edges_before_forward(plan);
   if (problem->table != NULL) heed__table_fill(plan);
   if (problem->spec.score == HEED_SCORE_GAT) heed__node_scores(plan);
+  if (!plan->kernels->leaves_steep(problem)) problem->to.steep = NULL;
   if (kernel == HEED_KERNEL_DENSE) {
     forward_dense(plan);
   } else {

@@ -342,7 +342,8 @@ heed_status heed__heads_forward(heed_heads *heads, const heed_attention_inputs *
     const group *one = heads->groups + g;
     heed_attention_inputs in = inputs_of(heads, one, inputs);
     heed_attention_outputs out = {.out = place(heads, OUT, outputs->out),
-                                  .log_sum_exp = place(heads, LOG_SUM_EXP, outputs->log_sum_exp)};
+                                  .log_sum_exp = place(heads, LOG_SUM_EXP, outputs->log_sum_exp),
+                                  .steep = heads->n == 1 ? outputs->steep : NULL};
     if (only < 0 && outputs->weights != NULL) {
       out.weights = outputs->weights + by_pair(heads, one, false);
     } else if (only == g) {
@@ -370,6 +371,7 @@ heed_status heed_heads_backward(heed_heads *heads, const heed_attention_inputs *
     heed_attention_gradients own = {.out = take(heads, one, OUT, to->out),
                                     .log_sum_exp = take(heads, one, LOG_SUM_EXP, to->log_sum_exp),
                                     .d_out = take(heads, one, D_OUT, to->d_out),
+                                    .steep = heads->n == 1 ? to->steep : NULL,
                                     .query = place(heads, D_QUERY, to->query),
                                     .key = place(heads, D_KEY, to->key),
                                     .value = place(heads, D_VALUE, to->value),

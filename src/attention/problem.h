@@ -8,6 +8,7 @@
 
 #include <heed/attention.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* The most features of a pair that streams take. */
 enum { STREAMED_FEATURES = 64 };
@@ -104,6 +105,7 @@ typedef struct heed__backward {
   int64_t add_value_below;
   int64_t add_key_below;
   int64_t add_query_below; /* above 0 only where edges.c computes the score, after everything else */
+  bool by_sums;            /* GAT: gradients of single logits are not wanted, see ebb_steep() */
   bool prefetch;
   int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
   const int32_t *key_head_of;
@@ -256,6 +258,11 @@ typedef struct heed__kernels {
   /* `sparse` from problem->table. */
   void (*sparse_narrow)(const heed__problem *problem, const heed__task *task, float *partial,
                         const heed__scratch *scratch);
+  /* GAT: whether `sparse` leaves sums in to.steep, but for rows that are cut, and what they give the gradients
+   * of the scores of the queries [first, end). */
+  bool (*leaves_steep)(const heed__problem *problem);
+  void (*steep_gradients)(const heed__problem *problem, const heed__backward *back, int64_t first,
+                          int64_t end, const heed__scratch *scratch);
   /* The rows [first, end) of problem->table, rounded. */
   void (*store_rows)(const heed__problem *problem, int64_t first, int64_t end);
   /* Head `head` of the queries [first, end), at most TILE_QUERIES, of a diagonal. */
@@ -451,6 +458,14 @@ static inline int64_t heed__pair_number(const heed__side *side, int64_t p) {
   int64_t number;
   heed__pair_numbers(side, p, 1, &number);
   return number;
+}
+
+/* Row i of to.steep, for a row without sums there: nothing. */
+static inline void heed__clear_steep(const heed__problem *problem, int64_t i) {
+  int64_t row = problem->value_stride, heads = problem->spec.heads;
+  float *weights = problem->to.steep + problem->mask->n_queries * row;
+  memset(problem->to.steep + i * row, 0, (size_t)row * sizeof(float));
+  memset(weights + i * heads, 0, (size_t)heads * sizeof(float));
 }
 
 /* Whether a row's weights are those of softmax. */

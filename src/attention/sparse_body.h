@@ -350,6 +350,7 @@ static void keep_log_sums(const heed__problem *problem, int64_t i, const heed__s
 static void empty_row(const heed__problem *problem, int64_t i) {
   memset(problem->to.out + i * problem->value_stride, 0,
          (size_t)problem->value_stride * sizeof(float));
+  if (problem->to.steep != NULL) heed__clear_steep(problem, i);
   if (problem->to.log_sum_exp == NULL) return;
   for (int h = 0; h < problem->spec.heads; h++) {
     problem->to.log_sum_exp[i * problem->spec.heads + h] = -INFINITY;

@@ -21,6 +21,7 @@ typedef struct flow {
   int pairs;
   vn extreme;             /* bits of the largest sum of a row so far, or quotient by it */
   bool narrow;            /* keys and values come from problem->table */
+  bool steep;             /* GAT: the sums for to.steep are made, see ebb_steep() */
 } flow;
 
 /* The rows that a block will gather, asked for while another is worked on. */
@@ -73,6 +74,7 @@ INLINE void flow_logits(const flow *f, int64_t task_end, const heed_score score,
       vf key = v_stretches(keys, 1, g.columns, g.pairs, padded);
       vf raw = v_add(query, key);
       if (f->more.within != NULL) raw = v_add(raw, v_load(f->more.within + pair * padded));
+      if (f->steep) v_store(f->s->raw + pair * padded, raw);
       logit = v_leaky_relu(raw, slope);
     } else if (none) {
       logit = v_zero();
@@ -116,6 +118,17 @@ INLINE void flow_weights(flow *f, const int padded) {
   f->applied = applied;
 }
 
+/* `raw` becomes the weights as they are applied times the slope of LeakyReLU, `gradients` those before dropout. */
+INLINE void flow_steep(const flow *f, const int padded) {
+  const heed__scratch *scratch = f->s;
+  vf slope = v_all(f->problem->spec.slope);
+  for (int i = 0; i < f->pairs * padded; i += LANES) {
+    vf steep = v_where_less(v_zero(), v_load(scratch->raw + i), v_all(1.0f), slope);
+    v_store(scratch->raw + i, v_mul(steep, v_load(f->applied + i)));
+    v_store(scratch->gradients + i, v_mul(steep, v_load(scratch->logits + i)));
+  }
+}
+
 /* The largest logits of a block, lane by lane, from `largest` on. */
 INLINE void flow_largest(const flow *f, float *largest, const int padded) {
   const float *logits = f->s->logits;
@@ -126,26 +139,44 @@ INLINE void flow_largest(const flow *f, float *largest, const int padded) {
   v_store(largest, most);
 }
 
-/* out = sums / sum of the weights. */
-INLINE void flow_divide(flow *f, vf sum, float *out, const shape s) {
-  const float *sums = f->s->accumulator;
+/* to = sums, each times the number of its head. */
+INLINE void flow_scale(const flow *f, vf by_head, const float *sums, float *to, const shape s) {
   float *factor = f->s->factor;
-  vf inverse = v_div(v_all(1.0f), sum);
-  f->extreme = v_larger_size(v_larger_size(f->extreme, sum), inverse);
-  inverse = v_where_less(v_zero(), sum, inverse, v_mul(sum, v_zero()));
-  v_store(factor, inverse);
+  v_store(factor, by_head);
   if (s.layout == PACKED) {
     for (int v = 0; v < s.padded * s.dim / LANES; v++) {
-      v_store(out + v * LANES, v_mul(spread_packed(inverse, v, s.dim), v_load(sums + v * LANES)));
+      v_store(to + v * LANES, v_mul(spread_packed(by_head, v, s.dim), v_load(sums + v * LANES)));
     }
   } else if (s.layout == SINGLE) {
-    v_store_first(out, v_mul(v_all(*factor), v_load(sums)), f->problem->spec.value_dim);
+    v_store_first(to, v_mul(v_all(*factor), v_load(sums)), f->problem->spec.value_dim);
   } else {
     for (int64_t c = 0; c < f->problem->value_vectors; c++) {
       vf by = v_all(factor[s.padded == 1 ? 0 : f->problem->head_of[c]]);
-      v_store(out + c * LANES, v_mul(by, v_load(sums + c * LANES)));
+      v_store(to + c * LANES, v_mul(by, v_load(sums + c * LANES)));
     }
   }
+}
+
+/* A number a head. */
+INLINE void flow_put(float *to, vf heads, const shape s) {
+  if (s.padded < LANES) {
+    v_store_first(to, heads, s.padded);
+  } else {
+    v_store(to, heads);
+  }
+}
+
+/* out = sums / sum of the weights, and what is left for the backward call likewise. */
+INLINE void flow_divide(flow *f, vf sum, int64_t row, float *out, const shape s) {
+  const heed__problem *problem = f->problem;
+  vf inverse = v_div(v_all(1.0f), sum);
+  f->extreme = v_larger_size(v_larger_size(f->extreme, sum), inverse);
+  inverse = v_where_less(v_zero(), sum, inverse, v_mul(sum, v_zero()));
+  flow_scale(f, inverse, f->s->accumulator, out, s);
+  if (!f->steep) return;
+  float *steep = problem->to.steep, *weights = steep + problem->mask->n_queries * problem->value_stride;
+  flow_scale(f, inverse, f->s->steep_sums, steep + row * problem->value_stride, s);
+  flow_put(weights + row * s.padded, v_mul(inverse, v_load(f->s->key_sums)), s);
 }
 
 /* The weights of a row, which stand where they are to go but for the sum: divided by it, so that the only weight of
@@ -178,7 +209,7 @@ static void flow_features(const heed__problem *problem, const heed__scratch *s, 
 /* Adds the pairs [from, to) of the block to a row, whose first pair is `row_first`; `last` says whether these
  * are its last, or those of a segment, which then stays in the scratch. */
 INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, bool last,
-                     bool segment, const shape s) {
+                     bool segment, const bool gat, const shape s) {
   const heed__problem *problem = f->problem;
   const heed__scratch *scratch = f->s;
   const span values = {.rows = kept_values(problem, f->narrow),
@@ -187,14 +218,22 @@ INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, 
                        .columns = f->columns,
                        .head_of = problem->head_of,
                        .weights = f->applied,
+                       .others = scratch->raw,
                        .sums = scratch->accumulator,
+                       .values = scratch->steep_sums,
                        .slope = v_zero(),
                        .narrow = f->narrow,
                        .narrow_stride = problem->table_stride};
   float *out = problem->to.out + row * problem->value_stride;
   bool first = f->first + from == row_first;
   vf sum = first ? v_zero() : v_load(scratch->sum);
-  sum = span_sum(&values, out, from, to, first, derivative_dot, NOTHING, scratch->logits, sum, s);
+  if (gat && f->steep) {
+    sum = span_sum(&values, out, from, to, first, derivative_dot, OTHERS, scratch->logits, sum, s);
+    vf steep = first ? v_zero() : v_load(scratch->key_sums);
+    v_store(scratch->key_sums, sum_flat(steep, scratch->gradients, from, to, s.padded));
+  } else {
+    sum = span_sum(&values, out, from, to, first, derivative_dot, NOTHING, scratch->logits, sum, s);
+  }
   if (problem->features != NULL && problem->in.edge_value != NULL) {
     flow_features(problem, scratch, f->first + from, to - from, f->applied + from * s.padded, first,
                   last);
@@ -203,17 +242,12 @@ INLINE void flow_sum(flow *f, int64_t row, int64_t row_first, int from, int to, 
     v_store(scratch->sum, sum);
     return;
   }
-  flow_divide(f, sum, out, s);
+  flow_divide(f, sum, row, out, s);
   if (problem->to.weights != NULL) {
     flow_put_weights(problem, sum, scratch->factor, row_first, f->first + to);
   }
   if (problem->to.log_sum_exp == NULL) return;
-  float *to_sum = problem->to.log_sum_exp + row * s.padded;
-  if (s.padded < LANES) {
-    v_store_first(to_sum, sum, s.padded);
-  } else {
-    v_store(to_sum, sum);
-  }
+  flow_put(problem->to.log_sum_exp + row * s.padded, sum, s);
 }
 
 /* Whether every sum was of a good size. */
@@ -246,7 +280,8 @@ INLINE bool stream(const heed__problem *problem, const heed__task *task, bool se
             .s = scratch,
             .rows = rows,
             .shift = shift,
-            .narrow = narrow};
+            .narrow = narrow,
+            .steep = score == HEED_SCORE_GAT && problem->to.steep != NULL && !segment};
   int64_t row = task->first_row, end = task->end_pair;
   int64_t row_first = task->first_pair, row_end = segment ? end : mask->indptr[row + 1];
   for (f.first = task->first_pair; f.first < end; f.first += BLOCK_PAIRS) {
@@ -267,12 +302,13 @@ INLINE bool stream(const heed__problem *problem, const heed__task *task, bool se
       memcpy(weights, scratch->logits, (size_t)numbers * sizeof *weights);
     }
     flow_weights(&f, s.padded);
+    if (score == HEED_SCORE_GAT && f.steep) flow_steep(&f, s.padded);
     if (weights != NULL && !segment) memcpy(weights, f.applied, (size_t)numbers * sizeof *weights);
     for (int at = 0; at < f.pairs;) {
       int64_t left = row_end - f.first;
       int to = left < f.pairs ? (int)left : f.pairs;
       bool last = left <= f.pairs;
-      if (to > at) flow_sum(&f, row, row_first, at, to, last, segment, s);
+      if (to > at) flow_sum(&f, row, row_first, at, to, last, segment, score == HEED_SCORE_GAT, s);
       if (to == at) empty_row(problem, row);
       at = to;
       if (!last || segment) break;
@@ -396,6 +432,12 @@ static shape_name stream_shape(const heed__problem *problem) {
   const heed_mask *mask = problem->mask;
   if (mask->indptr == NULL || mask->n_queries > INT32_MAX) return SHAPE_OTHER;
   return shape_of(&problem->spec);
+}
+
+static bool leaves_steep(const heed__problem *problem) {
+  const heed_attention_spec *spec = &problem->spec;
+  return spec->score == HEED_SCORE_GAT && spec->kernel == HEED_KERNEL_SPARSE && spec->edge_dim == 0 &&
+         heed__is_softmax(problem) && problem->table == NULL && stream_shape(problem) != SHAPE_OTHER;
 }
 
 static void sparse(const heed__problem *problem, const heed__task *task, float *partial,

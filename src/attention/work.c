@@ -57,6 +57,7 @@ typedef struct sizes {
   double rounded;            /* bytes of a node read and written to make its row of bfloat16 */
   double out_row;
   bool gat, listed, runs;
+  bool spared; /* backward: the first pass, by what the forward call may leave */
   bool kept; /* backward: the second pass may take the weights up as the first one left them */
   normalizer_work weights;
   double out_read, statistics; /* backward: numbers of a head of a query, beside d_out */
@@ -87,6 +88,7 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                  .gat = gat,
                  .listed = mask->indices != NULL,
                  .runs = mask->starts != NULL,
+                 .spared = gat && softmax && spec->edge_dim == 0,
                  .kept = softmax && linear && spec->edge_dim > 0,
                  .weights = work_of_normalizer(spec->normalizer),
                  .out_read = softmax ? spec->value_dim : 0,
@@ -121,7 +123,7 @@ static void count_forward(const sizes *s, const heed_attention_inputs *inputs, p
 static void count_backward(const sizes *s, const heed_attention_inputs *inputs, pair_work pair,
                            bool tiles, heed_work *work) {
   double statistics = 4 * s->statistics * s->heads, numbers = 4 * s->heads * s->dim;
-  double passes = tiles ? 1 : 2, computed = s->kept ? 1 : passes;
+  double passes = tiles || s->spared ? 1 : 2, computed = s->kept ? 1 : passes;
   /* The weight again (softmax's without its sum: one less the maximum's compare), the logit's gradient,
    * d_out . value; then every gradient. */
   double weight = s->statistics > 0 ? 1 : s->weights.weight;
@@ -144,7 +146,11 @@ static void count_backward(const sizes *s, const heed_attention_inputs *inputs, 
   }
   if (tiles) return;
   work->streamed_bytes += s->queries * statistics; /* written between the passes */
-  work->row_bytes[0] = (int64_t)(s->key_row + s->value_row);
+  if (s->spared) {
+    work->streamed_bytes += s->queries * (s->out_row + 4 * s->heads);
+  } else {
+    work->row_bytes[0] = (int64_t)(s->key_row + s->value_row);
+  }
   work->row_bytes[1] = (int64_t)(s->query_row + s->out_row + statistics);
 }
 

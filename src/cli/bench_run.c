@@ -18,7 +18,7 @@ typedef struct arrays {
   int32_t heads, dim;
   float *memory;
   float *query, *key, *value, *a;
-  float *out, *log_sum_exp, *d_out;
+  float *out, *log_sum_exp, *steep, *d_out;
   float *g_query, *g_key, *g_value, *g_a;
 } arrays;
 
@@ -30,14 +30,14 @@ static int arrays_new(arrays *x, const bench_case *c) {
   int64_t queries = mask->n_queries * row, keys = mask->n_keys * row;
   int64_t statistics = mask->n_queries * c->heads;
   *x = (arrays){.graph = c->graph, .heads = c->heads, .dim = c->dim};
-  x->memory = cli_floats(4 * queries + 4 * keys + statistics + 4 * row + 16 * 16, 1, 1);
+  x->memory = cli_floats(5 * queries + 4 * keys + 2 * statistics + 4 * row + 16 * 16, 1, 1);
   if (x->memory == NULL) return CLI_FAILED;
   const struct {
     float **at;
     int64_t n;
   } parts[] = {{&x->query, queries},   {&x->key, keys},     {&x->value, keys},
                {&x->a, 2 * row},       {&x->d_out, queries}, {&x->out, queries},
-               {&x->log_sum_exp, statistics}, {&x->g_query, queries}, {&x->g_key, keys},
+               {&x->log_sum_exp, statistics}, {&x->steep, queries + statistics}, {&x->g_query, queries}, {&x->g_key, keys},
                {&x->g_value, keys},    {&x->g_a, 2 * row}};
   float *next = x->memory;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -69,6 +69,7 @@ static heed_attention_gradients gradients_of(const arrays *x, heed_score score) 
                                  .key = x->g_key};
   if (score == HEED_SCORE_GAT) {
     to.key = x->g_query;
+    to.steep = x->steep;
     to.a_query = x->g_a;
     to.a_key = x->g_a + (int64_t)x->heads * x->dim;
   } else if (score != HEED_SCORE_DOT) {
@@ -96,6 +97,7 @@ static int forward(const runner *r, bool for_backward) {
   heed_attention_inputs in = inputs_of(r->x, r->c->score);
   heed_attention_outputs out = {.out = r->x->out,
                                 .log_sum_exp = for_backward ? r->x->log_sum_exp : NULL};
+  if (for_backward && r->c->score == HEED_SCORE_GAT) out.steep = r->x->steep;
   return cli_check(heed_attention_forward(r->plan, &in, &out), r->c->graph->name);
 }
 

@@ -270,6 +270,7 @@ static heed_status forward_attention(heed_pass *pass, int number, heed_mode mode
   bool captured = pass->capture == number;
   heed_attention_outputs out = {.out = y->data,
                                 .log_sum_exp = step->keep,
+                                .steep = step->steep,
                                 .weights = captured ? pass->weights : NULL};
   return heed__heads_forward(step->heads, &in, &out, captured ? pass->capture_group : -1);
 }
@@ -308,6 +309,7 @@ static heed_status backward_attention(heed_pass *pass, int number, const heed__s
   heed_attention_gradients gradients = {.out = y->data,
                                         .log_sum_exp = step->keep,
                                         .d_out = y->gradient,
+                                        .steep = step->steep,
                                         .query = to[0],
                                         .key = to[1],
                                         .value = in.value == NULL ? NULL : to[2],

@@ -94,6 +94,7 @@ typedef struct heed__step {
   float *again, *d_bias;
   double *partial;      /* [blocks, classes, H] */
   const float *turns;   /* of rotary */
+  float *steep;         /* of GAT, beside keep: heed_attention_outputs */
   void *keep;      /* log_sum_exp, statistics of a norm, row numbers of a maximum, bits of dropout */
   heed_heads *heads; /* the plan of attention */
   heed_attention_spec spec;

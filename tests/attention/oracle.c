@@ -148,7 +148,7 @@ void trial_make(trial *t, const recipe *r) {
     t->in.bias = t->bias;
     t->in.bias_heads = r->bias_heads;
   }
-  t->to = (heed_attention_outputs){t->out, t->weights, t->log_sum_exp};
+  t->to = (heed_attention_outputs){.out = t->out, .weights = t->weights, .log_sum_exp = t->log_sum_exp};
   if (r->edge_dim > 0) draw_edges(t, r);
 }
 

@@ -2,6 +2,7 @@
  * problems, against the plain kernel on all shapes, and the rules of the call. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ typedef struct task {
   float *gradient[ARRAYS];
   const float *input[ARRAYS];
   int64_t count[ARRAYS];
+  float *steep; /* what the forward call may leave for the backward one */
   heed_attention_gradients to;
 } task;
 
@@ -32,11 +34,10 @@ static void task_point(task *k) {
                                  in->a_key, in->a,   in->bias, in->edge_bias,
                                  in->edge_key, in->edge_value};
   memcpy(k->input, inputs, sizeof inputs);
-  k->to = (heed_attention_gradients){k->t.out,          k->t.log_sum_exp,     k->d_out,
-                                     k->gradient[QUERY], k->gradient[KEY],     k->gradient[VALUE],
-                                     k->gradient[A_QUERY], k->gradient[A_KEY], k->gradient[A],
-                                     k->gradient[BIAS],  k->gradient[E_BIAS],
-                                     k->gradient[E_KEY], k->gradient[E_VALUE]};
+  k->to = (heed_attention_gradients){.out = k->t.out, .log_sum_exp = k->t.log_sum_exp, .d_out = k->d_out};
+  float **const to[ARRAYS] = {&k->to.query, &k->to.key, &k->to.value, &k->to.a_query, &k->to.a_key, &k->to.a,
+                              &k->to.bias, &k->to.edge_bias, &k->to.edge_key, &k->to.edge_value};
+  for (int i = 0; i < ARRAYS; i++) *to[i] = k->gradient[i];
 }
 
 static void task_make(task *k, const recipe *r) {
@@ -49,6 +50,8 @@ static void task_make(task *k, const recipe *r) {
                            (int64_t)r->edge_dim * r->heads, r->edge_dim * wide,
                            r->edge_dim * values};
   memcpy(k->count, count, sizeof count);
+  k->steep = malloc((size_t)(r->n_queries * (values + r->heads) + 1) * sizeof(float));
+  k->steep[r->n_queries * (values + r->heads)] = 12345;
   k->d_out = malloc((size_t)(r->n_queries * values + 1) * sizeof(float));
   heed_random_uniform(r->seed, 9, k->d_out, r->n_queries * values, -1, 1);
   task_point(k);
@@ -66,6 +69,9 @@ static void task_free(task *k) {
     ck_assert_float_eq(k->gradient[a][k->count[a]], 12345); /* not written beyond the end */
     free(k->gradient[a]);
   }
+  int64_t row = (int64_t)k->t.spec.heads * (k->t.spec.value_dim + 1);
+  ck_assert_float_eq(k->steep[k->t.mask.n_queries * row], 12345);
+  free(k->steep);
   free(k->d_out);
   trial_free(&k->t);
 }
@@ -245,28 +251,54 @@ static const recipe small[] = {
 };
 enum { SMALL = sizeof small / sizeof *small };
 
-/* The kernels from `first` on, on every instruction set, give these gradients. A gradient may be a
- * small difference of large terms: the scale is 1, about that of the terms, or the largest
+/* How a backward call may be asked: of GAT gradients of single logits, by way of those of a bias, may be wanted or
+ * not, and the forward call may leave sums. */
+typedef enum asking { PLAIN, STEEP, NO_BIAS, STEEP_NO_BIAS, ASKINGS } asking;
+
+static void run_in_a_way(task *k, heed_kernel kernel, asking w) {
+  int64_t n = k->t.mask.n_queries * k->t.spec.heads * (k->t.spec.value_dim + 1);
+  memset(k->steep, 0xff, (size_t)n * sizeof *k->steep);
+  if (w == STEEP || w == STEEP_NO_BIAS) k->t.to.steep = k->steep;
+  if (w == NO_BIAS || w == STEEP_NO_BIAS) k->to.bias = NULL;
+  k->to.steep = k->t.to.steep;
+  task_run(k, kernel, 1);
+  k->t.to.steep = NULL;
+  k->to.steep = NULL;
+  k->to.bias = k->gradient[BIAS];
+}
+
+/* A gradient may be a small difference of large terms: the scale is 1, about that of the terms, or the largest
  * gradient. */
-static void kernels_give(task *k, int first, double *const expected[ARRAYS], double most_error) {
+static void gradients_are(const task *k, const char *how, double *const expected[ARRAYS], bool bias,
+                          double most_error) {
   const heed_attention_spec *spec = &k->t.spec;
+  for (int a = 0; a < ARRAYS; a++) {
+    if (k->gradient[a] == NULL || (a == BIAS && !bias)) continue;
+    double worst = 0, most = 1;
+    for (int64_t i = 0; i < k->count[a]; i++) {
+      double error = fabs((double)k->gradient[a][i] - expected[a][i]);
+      if (!(error <= worst)) worst = error;
+      most = fmax(most, fabs(expected[a][i]));
+    }
+    ck_assert_msg(worst / most < most_error,
+                  "%s %s %s, %d heads, %d, %d, %lld queries, %lld keys: d %s off by %g of %g",
+                  heed_score_name(spec->score), heed_kernel_name(spec->kernel), how, spec->heads,
+                  spec->key_dim, spec->value_dim, (long long)k->t.mask.n_queries,
+                  (long long)k->t.mask.n_keys, names[a], worst, most);
+  }
+}
+
+/* The kernels from `first` on, on every instruction set, give these gradients. */
+static void kernels_give(task *k, int first, double *const expected[ARRAYS], double most_error) {
+  int ways = k->t.spec.score == HEED_SCORE_GAT ? ASKINGS : 1;
   for (int kernel = first; kernel < KERNELS; kernel++) {
     for (int isa = 0; isa < ISAS; isa++) {
       if (kernels_for(kernels[kernel], isa) == NULL) continue;
-      task_run(k, kernels[kernel], 1);
-      for (int a = 0; a < ARRAYS; a++) {
-        if (k->gradient[a] == NULL) continue;
-        double worst = 0, most = 1;
-        for (int64_t i = 0; i < k->count[a]; i++) {
-          double error = fabs((double)k->gradient[a][i] - expected[a][i]);
-          if (!(error <= worst)) worst = error;
-          most = fmax(most, fabs(expected[a][i]));
-        }
-        ck_assert_msg(worst / most < most_error,
-                      "%s %s %s, %d heads, %d, %d, %lld queries, %lld keys: d %s off by %g of %g",
-                      heed_score_name(spec->score), heed_kernel_name(kernels[kernel]), isas[isa],
-                      spec->heads, spec->key_dim, spec->value_dim, (long long)k->t.mask.n_queries,
-                      (long long)k->t.mask.n_keys, names[a], worst, most);
+      for (int w = 0; w < ways; w++) {
+        run_in_a_way(k, kernels[kernel], (asking)w);
+        char how[32];
+        snprintf(how, sizeof how, "%s, asking %d", isas[isa], w);
+        gradients_are(k, how, expected, w < NO_BIAS, most_error);
       }
     }
   }
@@ -975,6 +1007,11 @@ START_TEST(bad_arguments_are_named) {
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.query, "query and value");
   REFUSED(HEED_ARGUMENT, k.to.value = k.to.key, "key and value");
   REFUSED(HEED_SHAPE, k.t.in.bias_heads = 3, "bias of 3 heads");
+  k.t.in = in, k.to = to;
+  k.t.to.steep = k.steep; /* which no score but GAT has */
+  ck_assert_int_eq(heed_attention_forward(plan, &k.t.in, &k.t.to), HEED_ARGUMENT);
+  ck_assert_msg(strstr(heed_message(), "steep") != NULL, "%s", heed_message());
+  k.t.to.steep = NULL;
   heed_attention_free(plan);
   const heed_attention_spec spec = k.t.spec;
   k.t.spec.key_dim = 2; /* of rows of other sizes no gradients are one array, though the inputs may be */

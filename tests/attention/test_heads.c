@@ -188,7 +188,7 @@ static void check_group(const problem *p, int g, int32_t first, int64_t pair, in
   heed_attention *plan;
   ok(heed_attention_new(&plan, &spec, &p->masks[g]));
   ok(heed_attention_prepare_backward(plan, NULL, NULL));
-  heed_attention_outputs out = {r.out, r.weights, r.log_sum_exp};
+  heed_attention_outputs out = {.out = r.out, .weights = r.weights, .log_sum_exp = r.log_sum_exp};
   ok(heed_attention_forward(plan, &own, &out));
   heed_attention_gradients to = gradients_of(&r, gradient);
   ok(heed_attention_backward(plan, &own, &to));
@@ -226,7 +226,7 @@ START_TEST(each_group_alone) {
     float *d_out = numbers((int64_t)N * p.spec.heads * p.spec.value_dim);
     ok(heed_set_threads(1 + round % 3));
     ok(heed_heads_new(&plan, &p.spec, p.groups, p.of, p.heads));
-    heed_attention_outputs out = {all.out, all.weights, all.log_sum_exp};
+    heed_attention_outputs out = {.out = all.out, .weights = all.weights, .log_sum_exp = all.log_sum_exp};
     heed_attention_gradients to = gradients_of(&all, d_out);
     ck_assert_int_eq(heed_heads_backward(plan, &p.in, &to), HEED_ARGUMENT);
     ok(heed_heads_prepare_backward(plan));
@@ -266,7 +266,7 @@ START_TEST(another_dropout) {
   p.spec.dropout = 0.5f;
   p.spec.seed = 77;
   ok(heed_heads_new(&fresh, &p.spec, p.groups, p.of, p.heads));
-  heed_attention_outputs out = {a.out, NULL, NULL}, other = {b.out, NULL, NULL};
+  heed_attention_outputs out = {.out = a.out}, other = {.out = b.out};
   ok(heed_heads_forward(plan, &p.in, &out));
   ok(heed_heads_forward(fresh, &p.in, &other));
   ck_assert(memcmp(a.out, b.out, (size_t)(N * p.spec.heads * p.spec.value_dim) * sizeof *a.out) == 0);
@@ -300,7 +300,7 @@ START_TEST(refusals) {
   ok(heed_heads_new(&plan, &spec, 1, masks, both));
   heed_attention_inputs in = {0};
   float x[60] = {0}, y[60];
-  heed_attention_outputs out = {y, NULL, NULL};
+  heed_attention_outputs out = {.out = y};
   ck_assert_int_eq(heed_heads_forward(plan, &in, &out), HEED_ARGUMENT);
   in = (heed_attention_inputs){.query = x, .key = x, .bias = x, .bias_heads = 2};
   ck_assert_int_eq(heed_heads_forward(plan, &in, &out), HEED_ARGUMENT);
