@@ -418,6 +418,10 @@ static void ebb_eight_packed(walk *w, const heed__task *task, bool segment) {
   ebb_by_pass(w, task, segment, (shape){PACKED, EIGHT, HALF});
 }
 
+static void ebb_eight_exact(walk *w, const heed__task *task, bool segment) {
+  ebb_by_pass(w, task, segment, (shape){PACKED, EIGHT, LANES});
+}
+
 static void ebb_eight_whole(walk *w, const heed__task *task, bool segment) {
   ebb_by_pass(w, task, segment, (shape){WHOLE, EIGHT, 0});
 }
@@ -472,6 +476,8 @@ static rows_function rows_of_shape(const walk *w) {
       return ebb_four_whole;
     case SHAPE_EIGHT_PACKED:
       return ebb_eight_packed;
+    case SHAPE_EIGHT_EXACT:
+      return ebb_eight_exact;
     case SHAPE_EIGHT_WHOLE:
       return ebb_eight_whole;
     default:

@@ -5,7 +5,7 @@
 
 /* How a row of queries, keys or values lies in vectors, all of one head size. */
 typedef enum layout {
-  PACKED, /* several heads in a vector, whole vectors a row */
+  PACKED, /* a head or several in a vector, whole vectors a row */
   SINGLE, /* one head, less than a vector */
   WHOLE   /* heads of whole vectors */
 } layout;
@@ -16,10 +16,10 @@ enum { HELD = 8 };
 typedef struct shape {
   layout layout;
   int padded; /* = H, divides LANES */
-  int dim;    /* PACKED: a divisor of LANES; otherwise 0, and known only at run time */
+  int dim;    /* PACKED: LANES or a divisor of it; otherwise 0, and known only at run time */
 } shape;
 
-/* The shapes there are: heads that the vector has room for, packed ones in halves of it. Where that is four, EIGHT
+/* The shapes there are: heads that the vector has room for, packed ones in halves of it, exact ones of one each. Where that is four, EIGHT
  * is FOUR, and nothing has the shapes of eight heads. */
 enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
@@ -30,6 +30,7 @@ typedef enum shape_name {
   SHAPE_FOUR_PACKED,
   SHAPE_FOUR_WHOLE,
   SHAPE_EIGHT_PACKED,
+  SHAPE_EIGHT_EXACT,
   SHAPE_EIGHT_WHOLE
 } shape_name;
 
@@ -45,6 +46,7 @@ static shape_name shape_of(const heed_attention_spec *spec) {
   if (heads == FOUR && packed) return SHAPE_FOUR_PACKED;
   if (heads == FOUR && whole) return SHAPE_FOUR_WHOLE;
   if (heads == EIGHT && packed) return SHAPE_EIGHT_PACKED;
+  if (heads == EIGHT && EIGHT > FOUR && key == LANES && value == LANES) return SHAPE_EIGHT_EXACT;
   if (heads == EIGHT && whole) return SHAPE_EIGHT_WHOLE;
   return SHAPE_OTHER;
 }
@@ -106,8 +108,9 @@ INLINE vf group_sums(const group *g, const float *own, const float *rows, const 
   return v_sums(v, LANES);
 }
 
-/* Each weight for the numbers of its head: vector r of the rows of a packed group. */
-INLINE vf spread_packed(vf weights, const int r, const int dim) {
+/* Each weight for the numbers of its head: vector r of a row that is packed. `weights` are those at `from`. */
+INLINE vf spread_packed(vf weights, const float *from, const int r, const int dim) {
+  if (dim == LANES) return v_all(from[r]);
   return v_permute(weights, (vi)((v_lane() + r * LANES) / dim));
 }
 
@@ -190,22 +193,24 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
   }
   for (; columns < end; columns++, weights += padded, others += padded) {
     const float *row = row_from(rows, *columns * step, x->narrow);
-    vf several = s.layout == PACKED ? v_load_part(weights, padded) : v_zero();
-    vf more = s.layout == PACKED ? v_load_part(others, padded) : v_zero();
+    const bool spread = s.layout == PACKED && s.dim < LANES;
+    vf several = spread ? v_load_part(weights, padded) : v_zero();
+    vf more = spread ? v_load_part(others, padded) : v_zero();
     if (flat != NULL) {
       heads = v_add(heads, v_load_part(flat, padded));
       flat += padded;
     }
     for (int v = 0; v < n; v++) {
-      vf weight =
-          s.layout == PACKED ? spread_packed(several, v, s.dim) : v_all(weights[head[v]]);
+      vf weight = s.layout == PACKED ? spread_packed(several, weights + c, v, s.dim)
+                                     : v_all(weights[head[v]]);
       vf other = s.layout == SINGLE
                      ? row_load_first(row, (int)stride, x->narrow)
                      : row_load(row_from(row, v * LANES, x->narrow), x->narrow);
       slope_value got = f(mine[v], other, x->slope);
       sum[v] = v_fma(weight, got.slope, sum[v]);
       if (also == OTHERS) {
-        weight = s.layout == PACKED ? spread_packed(more, v, s.dim) : v_all(others[head[v]]);
+        weight = s.layout == PACKED ? spread_packed(more, others + c, v, s.dim)
+                                    : v_all(others[head[v]]);
       }
       if (also != NOTHING) value[v] = v_fma(weight, got.value, value[v]);
     }
@@ -219,11 +224,13 @@ INLINE vf span_vectors(const span *x, const float *own, int from, int to, bool f
 
 INLINE vf span_sum(const span *x, const float *own, int from, int to, bool first, derivative f,
                    const beside also, const float *flat, vf heads, const shape s) {
+  const int held = also == NOTHING || LANES == 16 ? HELD : HELD / 2; /* as registers are to be had */
   if (s.layout != WHOLE) {
     const int vectors = s.layout == PACKED ? s.padded * s.dim / LANES : 1;
-    return span_vectors(x, own, from, to, first, 0, f, vectors, also, flat, heads, s);
+    if (vectors <= held) return span_vectors(x, own, from, to, first, 0, f, vectors, also, flat, heads, s);
+    (void)span_vectors(x, own, from, to, first, held, f, vectors - held, also, NULL, heads, s);
+    return span_vectors(x, own, from, to, first, 0, f, held, also, flat, heads, s);
   }
-  const int held = also == NOTHING || LANES == 16 ? HELD : HELD / 2; /* as registers are to be had */
   int64_t c = 0;
   for (; c + held <= x->vectors; c += held) {
     (void)span_vectors(x, own, from, to, first, c, f, held, also, NULL, heads, s);
@@ -309,6 +316,9 @@ static void node_scores(const heed__problem *problem, const float *rows, const f
       break;
     case SHAPE_EIGHT_PACKED:
       node_scores_of(problem, rows, a, first, end, scores, (shape){PACKED, EIGHT, HALF});
+      break;
+    case SHAPE_EIGHT_EXACT:
+      node_scores_of(problem, rows, a, first, end, scores, (shape){PACKED, EIGHT, LANES});
       break;
     default:
       node_scores_any(problem, rows, a, first, end, scores, s);

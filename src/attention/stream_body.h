@@ -145,7 +145,7 @@ INLINE void flow_scale(const flow *f, vf by_head, const float *sums, float *to, 
   v_store(factor, by_head);
   if (s.layout == PACKED) {
     for (int v = 0; v < s.padded * s.dim / LANES; v++) {
-      v_store(to + v * LANES, v_mul(spread_packed(by_head, v, s.dim), v_load(sums + v * LANES)));
+      v_store(to + v * LANES, v_mul(spread_packed(by_head, factor, v, s.dim), v_load(sums + v * LANES)));
     }
   } else if (s.layout == SINGLE) {
     v_store_first(to, v_mul(v_all(*factor), v_load(sums)), f->problem->spec.value_dim);
@@ -392,6 +392,13 @@ static bool stream_eight_packed(const heed__problem *problem, const heed__task *
                          false);
 }
 
+static bool stream_eight_exact(const heed__problem *problem, const heed__task *task,
+                               bool segment, const heed__scratch *scratch, const float *shift,
+                               float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest,
+                         (shape){PACKED, EIGHT, LANES}, false);
+}
+
 static bool stream_eight_whole(const heed__problem *problem, const heed__task *task,
                                bool segment, const heed__scratch *scratch, const float *shift,
                                float *largest) {
@@ -448,6 +455,7 @@ static void sparse(const heed__problem *problem, const heed__task *task, float *
       [SHAPE_FOUR_PACKED] = stream_four_packed,
       [SHAPE_FOUR_WHOLE] = stream_four_whole,
       [SHAPE_EIGHT_PACKED] = EIGHT > FOUR ? stream_eight_packed : NULL,
+      [SHAPE_EIGHT_EXACT] = EIGHT > FOUR ? stream_eight_exact : NULL,
       [SHAPE_EIGHT_WHOLE] = EIGHT > FOUR ? stream_eight_whole : NULL,
   };
   shape_name name = stream_shape(problem);

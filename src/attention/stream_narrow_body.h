@@ -7,6 +7,13 @@ static bool narrow_eight_packed(const heed__problem *problem, const heed__task *
                          true);
 }
 
+static bool narrow_eight_exact(const heed__problem *problem, const heed__task *task,
+                               bool segment, const heed__scratch *scratch, const float *shift,
+                               float *largest) {
+  return stream_by_score(problem, task, segment, scratch, shift, largest, (shape){PACKED, EIGHT, LANES},
+                         true);
+}
+
 static bool narrow_eight_whole(const heed__problem *problem, const heed__task *task,
                                bool segment, const heed__scratch *scratch, const float *shift,
                                float *largest) {
@@ -50,6 +57,7 @@ static void sparse_narrow(const heed__problem *problem, const heed__task *task, 
       [SHAPE_FOUR_PACKED] = narrow_four_packed,
       [SHAPE_FOUR_WHOLE] = narrow_four_whole,
       [SHAPE_EIGHT_PACKED] = EIGHT > FOUR ? narrow_eight_packed : NULL,
+      [SHAPE_EIGHT_EXACT] = EIGHT > FOUR ? narrow_eight_exact : NULL,
       [SHAPE_EIGHT_WHOLE] = EIGHT > FOUR ? narrow_eight_whole : NULL,
   };
   shape_name name = stream_shape(problem);
