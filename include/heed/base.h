@@ -69,8 +69,8 @@ HEED_API int heed_threads(void);
 HEED_API double heed_seconds(void);
 
 /** Memory for an array of the caller's as the kernels like it: it starts on a line of the cache, and from 4 MiB on
- *  it asks the system for huge pages, on which rows of a large table are gathered up to three times as fast as on
- *  the small ones that malloc() gives on most systems. Not initialised, not counted in heed_memory_held().
+ *  it asks the system for huge pages, as the library does for its own: where small ones are slow to look up, random
+ *  rows of a large table come faster. Not initialised, not counted in heed_memory_held().
  *  @return count * size bytes for free(); NULL, and heed_message() says why, if there are not so many */
 HEED_API void *heed_memory_new(size_t count, size_t size);
 

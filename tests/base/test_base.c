@@ -73,6 +73,12 @@ START_TEST(blocks_are_aligned_and_counted) {
     ck_assert_uint_eq(zeros, sizes[i]);
     heed__free(block);
     ck_assert_uint_eq(heed_memory_held(), held);
+    block = heed_memory_new(sizes[i], 1); /* the caller's: on lines too, not counted, for free() */
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_eq((uintptr_t)block % HEED__ALIGNMENT, 0);
+    memset(block, 1, sizes[i]);
+    ck_assert_uint_eq(heed_memory_held(), held);
+    free(block);
   }
   heed_memory_peak_reset();
   ck_assert_uint_eq(heed_memory_peak(), held);
@@ -90,6 +96,8 @@ START_TEST(impossible_sizes_are_refused) {
   ck_assert_ptr_null(heed__alloc(SIZE_MAX, 1));
   ck_assert_ptr_null(heed__alloc(PTRDIFF_MAX, 1));
   ck_assert_ptr_null(heed__alloc_zero(SIZE_MAX / 4, 8));
+  ck_assert_ptr_null(heed_memory_new(SIZE_MAX / 4, 8));
+  ck_assert_ptr_null(heed_memory_new(PTRDIFF_MAX, 1));
   char *block = heed__alloc(4, 1);
   memcpy(block, "abc", 4);
   ck_assert_ptr_null(heed__realloc(block, SIZE_MAX / 4, 8));
@@ -117,6 +125,8 @@ START_TEST(allocations_fail_where_asked) {
   ck_assert_ptr_nonnull(b);
   ck_assert_ptr_null(heed__alloc(77, 1));
   ck_assert_ptr_nonnull(strstr(heed_message(), "77 bytes"));
+  ck_assert_ptr_null(heed_memory_new(88, 1));
+  ck_assert_ptr_nonnull(strstr(heed_message(), "88 bytes"));
   ck_assert_ptr_null(heed__strdup("x"));
   ck_assert_ptr_null(heed__realloc(a, 2, 1));
   heed__alloc_fail_after(-1);

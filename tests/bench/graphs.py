@@ -126,7 +126,7 @@ def main():
                 command = [sys.executable, os.path.abspath(__file__), "--role", "peer", "--arrays",
                            arrays, "--threads", threads, "--epochs", str(a.epochs), "--layers",
                            sizes[0], "--heads", sizes[1], "--dim", sizes[2], "--batch", sizes[3]]
-                if name == "tuned":
+                if name.startswith("tuned"):
                     command.append("--tuned")
                 peers[name] = subprocess.Popen(command, env=env, **pipes)
                 peers[name].stdout.readline()
