@@ -124,9 +124,10 @@ typedef struct heed_attention_outputs {
                               values, after dropout */
   float *log_sum_exp;    /**< NULL, or [n_queries, H]: log of the sum of exp(logit), minus infinity
                               for an empty row; with another normaliser than softmax log(n) */
-  float *steep;          /**< NULL, or [n_queries, H, Dv + 1], with GAT and a plan prepared for backward calls: sums
-                              that spare the backward call of these inputs one of its two passes over the pairs.
-                              What lies where is the plan's own business */
+  float *steep;          /**< NULL, or [n_queries, H, Dv + 1], with GAT and a plan prepared for backward
+                              calls: sums that spare the backward call of these inputs one of its two
+                              passes over the pairs. What lies where is the plan's own business.
+                              heed_heads of several groups leave it alone, and do not read it */
 } heed_attention_outputs;
 
 /** What a plan came to, and what it should cost. */

@@ -225,7 +225,7 @@ static heed_status add_extras(heed__plan *p) {
     if (layer->relative >= 0) HEED__TRY(add_relative(p, layer, step, l, back));
     if (layer->kind == HEED__ATTENTION && step->backward) {
       HEED__TRY(add_item(p, rows, layer->spec.heads, l, last, &step->keep));
-      if (layer->spec.score == HEED_SCORE_GAT) {
+      if (layer->spec.score == HEED_SCORE_GAT && heed__groups_of(pass, layer) == 1) {
         HEED__TRY(add_item(p, rows, layer->spec.heads * ((int64_t)layer->spec.value_dim + 1), l, last,
                            &step->steep));
       }
