@@ -359,7 +359,7 @@ static void sum_heads(const walk *w, int total, bool first) {
   for (int h = 0; h < period; h += LANES) {
     vf sum = first ? v_zero() : v_load(s->key_sums + h);
     for (int i = h; i < total; i += period) {
-      vf steep = v_where_less(v_zero(), v_load(s->raw + i), v_all(1.0f), slope);
+      vf steep = v_leaky_slope(v_load(s->raw + i), slope);
       sum = v_fma(steep, v_load(s->gradients + i), sum);
     }
     v_store(s->key_sums + h, sum);

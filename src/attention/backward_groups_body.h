@@ -137,7 +137,7 @@ INLINE void ebb_weights(const ebb *e, const bool gat, const int padded) {
       if (!w->of_scores) continue;
       vf gradient = v_mul(weight[k], v_sub(product, v_load(scratch->deltas + at)));
       if (gat) {
-        vf steep = v_where_less(v_zero(), v_load(scratch->raw + at), v_all(1.0f), slope);
+        vf steep = v_leaky_slope(v_load(scratch->raw + at), slope);
         v_store(scratch->added + at, gradient);
         gradient = v_mul(steep, gradient);
       }
@@ -162,7 +162,7 @@ INLINE void ebb_steep(const ebb *e, const int padded) {
     v_exps(weight, SIDE_BY_SIDE);
     for (int k = 0; k < SIDE_BY_SIDE; k++) {
       int at = i + k * LANES;
-      vf steep = v_where_less(v_zero(), v_load(scratch->raw + at), v_all(1.0f), slope);
+      vf steep = v_leaky_slope(v_load(scratch->raw + at), slope);
       vf applied = keep == NULL ? weight[k] : v_mul(weight[k], v_load(keep + at));
       v_store(scratch->logits + at, applied);
       v_store(scratch->raw + at, v_mul(steep, applied));

@@ -19,8 +19,8 @@ typedef struct shape {
   int dim;    /* PACKED: LANES or a divisor of it; otherwise 0, and known only at run time */
 } shape;
 
-/* The shapes there are: heads that the vector has room for, packed ones in halves of it, exact ones of one each. Where that is four, EIGHT
- * is FOUR, and nothing has the shapes of eight heads. */
+/* The shapes there are: heads that the vector has room for, packed ones in halves of it, exact ones of one
+ * each. Where that is four, EIGHT is FOUR, and nothing has the shapes of eight heads. */
 enum { EIGHT = LANES < 8 ? LANES : 8, FOUR = 4, HALF = LANES / 2 };
 
 typedef enum shape_name {
@@ -130,7 +130,7 @@ INLINE slope_value derivative_dot(vf own, vf other, vf slope) {
 
 INLINE slope_value derivative_gatv2(vf own, vf other, vf slope) {
   vf x = v_add(own, other);
-  vf steep = v_where_less(v_zero(), x, v_all(1.0f), slope);
+  vf steep = v_leaky_slope(x, slope);
   return (slope_value){steep, v_mul(steep, x)};
 }
 

@@ -114,6 +114,11 @@ INLINE vf v_repeat_heads(const float *p, int n) {
   }
 }
 
+/* The slope of LeakyReLU: 1 above 0. */
+INLINE vf v_leaky_slope(vf x, vf slope) {
+  return v_where_less(v_zero(), x, v_all(1.0f), slope);
+}
+
 INLINE vf v_leaky_relu(vf x, vf slope) {
   return v_fma(slope, v_min(x, v_zero()), v_max(v_zero(), x));
 }

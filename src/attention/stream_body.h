@@ -123,7 +123,7 @@ INLINE void flow_steep(const flow *f, const int padded) {
   const heed__scratch *scratch = f->s;
   vf slope = v_all(f->problem->spec.slope);
   for (int i = 0; i < f->pairs * padded; i += LANES) {
-    vf steep = v_where_less(v_zero(), v_load(scratch->raw + i), v_all(1.0f), slope);
+    vf steep = v_leaky_slope(v_load(scratch->raw + i), slope);
     v_store(scratch->raw + i, v_mul(steep, v_load(f->applied + i)));
     v_store(scratch->gradients + i, v_mul(steep, v_load(scratch->logits + i)));
   }

@@ -299,7 +299,7 @@ int64_t heed__pass_room(const heed__plan *p) {
     int64_t rows = pass->slots[layer->output].rows;
     int64_t out = p->model->values[layer->output].width;
     int64_t in = p->model->values[layer->inputs[0]].width;
-    int64_t wanted[4] = {2 * heed__column_room(rows, out), 0, 0, 0};
+    int64_t wanted[3] = {2 * heed__column_room(rows, out), 0, 0};
     if (layer->kind == HEED__SEEDS) {
       int32_t seeds = p->model->values[layer->output].per_graph;
       wanted[1] = heed__column_room(rows / seeds, out * seeds);
@@ -308,14 +308,11 @@ int64_t heed__pass_room(const heed__plan *p) {
       if (pass->steps[l].backward) {
         wanted[1] = heed__keep_words(pass->most_values[heed__set_of(pass, layer->inputs[0])]);
       }
-    } else if (layer->kind == HEED__LINEAR) {
-      wanted[1] = heed__product_room(false, rows, out, in);
     }
     if (layer->kind == HEED__LINEAR && pass->steps[l].backward) {
       wanted[2] = heed__product_room(true, in, out, rows);
-      wanted[3] = heed__product_room(false, rows, in, out);
     }
-    for (int i = 0; i < 4; i++) room = wanted[i] > room ? wanted[i] : room;
+    for (int i = 0; i < 3; i++) room = wanted[i] > room ? wanted[i] : room;
   }
   return room;
 }

@@ -25,13 +25,12 @@ static heed_status pool_first(const heed_bert *bert, int64_t sequences, const in
                               const float *x, float *into) {
   int64_t n = bert->sizes.hidden;
   float *first = heed__alloc_zero((size_t)(sequences * n), sizeof *first);
-  float *room = heed__alloc((size_t)heed__product_room(false, sequences, n, n), sizeof *room);
-  heed_status status = first == NULL || room == NULL ? HEED_NOMEM : HEED_OK;
+  heed_status status = first == NULL ? HEED_NOMEM : HEED_OK;
   for (int64_t s = 0; status == HEED_OK && s < sequences; s++) {
     if (ptr[s] < ptr[s + 1]) memcpy(first + s * n, x + ptr[s] * n, (size_t)n * sizeof *x);
   }
   if (status == HEED_OK) {
-    status = heed__dense_product(false, false, sequences, n, n, first, bert->pooler, 0, into, room);
+    status = heed__dense_product(false, false, sequences, n, n, first, bert->pooler, 0, into, NULL);
   }
   if (status == HEED_OK) {
     heed__add_bias(sequences, n, into, bert->pooler + n * n, into);
@@ -41,7 +40,6 @@ static heed_status pool_first(const heed_bert *bert, int64_t sequences, const in
     }
   }
   heed__free(first);
-  heed__free(room);
   return status;
 }
 
