@@ -4,10 +4,11 @@
  * the schedule does not show in the bits. */
 
 /* Turns the `n` logits of a row's pairs from number `first` on into weights as applied, and the
- * products of d_out and values into gradients of the logits. There is room to fill up a vector. */
+ * products of d_out and values into gradients of the logits. There is room to fill up a vector, and `before` numbers
+ * in front are anything, less than a vector: so that vectors may begin there. */
 static void gradients_of_row(const heed__problem *problem, const heed__backward *back, int32_t head,
-                             int64_t i, int64_t first, int n, float *logits, float *products,
-                             bool by_queries, const heed__scratch *s) {
+                             int64_t i, int64_t first, int n, int before, float *logits,
+                             float *products, bool by_queries, const heed__scratch *s) {
   int64_t heads = problem->in.bias_heads, padded = problem->padded;
   int64_t at = heads == 1 ? first : first * heads + head;
   int64_t all_heads = problem->spec.heads, at_all = first * all_heads + head;
@@ -18,7 +19,8 @@ static void gradients_of_row(const heed__problem *problem, const heed__backward 
     for (int p = 0; p < n; p++) products[p] += back->products[at_all + p * all_heads];
   }
   bool dropout = problem->drop_below > 0;
-  if (dropout) keep_of_head(problem, head, first, n, s->tile_keep);
+  float *keep = s->tile_keep + before;
+  if (dropout) keep_of_head(problem, head, first, n, keep);
   vf log_sum = v_all(back->statistics[i * 2 * padded + head]);
   vf delta = v_all(back->statistics[i * 2 * padded + padded + head]);
   bool softmax = heed__is_softmax(problem);
@@ -26,13 +28,13 @@ static void gradients_of_row(const heed__problem *problem, const heed__backward 
     float number[LANES];
     v_store(number, log_sum);
     plain_gradients(problem, logits, products, n, number, false, LANES,
-                    dropout ? s->tile_keep : NULL, true);
+                    dropout ? keep : NULL, true);
   }
-  for (int p = 0; p < n && softmax; p += LANES) {
+  for (int p = -before; p < n && softmax; p += LANES) {
     vf weight = v_exp(v_sub(v_load(logits + p), log_sum)), product = v_load(products + p);
-    vf keep = dropout ? v_load(s->tile_keep + p) : v_all(1.0f);
-    v_store(logits + p, v_mul(weight, keep));
-    v_store(products + p, v_mul(weight, v_sub(v_mul(product, keep), delta)));
+    vf kept = dropout ? v_load(keep + p) : v_all(1.0f);
+    v_store(logits + p, v_mul(weight, kept));
+    v_store(products + p, v_mul(weight, v_sub(v_mul(product, kept), delta)));
   }
   if (by_queries && back->weights != NULL) {
     for (int p = 0; p < n; p++) back->weights[at_all + p * all_heads] = logits[p];
@@ -59,7 +61,7 @@ static void gradients_of_masked_row(const heed__problem *problem, const heed__ba
   memset(logits + low, 0, bytes);
   memset(products + low, 0, bytes);
   if (pairs == 0) return;
-  gradients_of_row(problem, back, head, i, first, pairs, s->compact, s->tile_compact, by_queries,
+  gradients_of_row(problem, back, head, i, first, pairs, 0, s->compact, s->tile_compact, by_queries,
                    s);
   scatter_row(s->compact, columns, j0, pairs, logits);
   scatter_row(s->tile_compact, columns, j0, pairs, products);
@@ -72,10 +74,11 @@ static void gradients_of_run(const heed__problem *problem, const heed__backward 
   int from, end;
   int64_t pair;
   run_in_tile(problem->mask, i, j0, keys, &from, &end, &pair);
-  int n = end - from;
+  int n = end - from, before = from % LANES;
   size_t bytes = (size_t)n * sizeof(float);
-  if (n > 0 && from % LANES == 0) {
-    gradients_of_row(problem, back, head, i, pair, n, logits + from, products + from, by_queries, s);
+  if (n > 0 && (heed__is_softmax(problem) || before == 0)) {
+    gradients_of_row(problem, back, head, i, pair, n, before, logits + from, products + from,
+                     by_queries, s);
     for (int k = low; k < from; k++) logits[k] = products[k] = 0;
     for (int k = end; k < high; k++) logits[k] = products[k] = 0;
     return;
@@ -87,7 +90,7 @@ static void gradients_of_run(const heed__problem *problem, const heed__backward 
   memset(logits + low, 0, (size_t)(high - low) * sizeof(float));
   memset(products + low, 0, (size_t)(high - low) * sizeof(float));
   if (n == 0) return;
-  gradients_of_row(problem, back, head, i, pair, n, s->compact, s->tile_compact, by_queries, s);
+  gradients_of_row(problem, back, head, i, pair, n, 0, s->compact, s->tile_compact, by_queries, s);
   memcpy(logits + from, s->compact, bytes);
   memcpy(products + from, s->tile_compact, bytes);
 }
@@ -144,7 +147,7 @@ static bool step_gradients(const heed__problem *problem, const heed__backward *b
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     float *products = s->tile_gradients + (int64_t)r * TILE_KEYS;
     if (mask->indptr == NULL) {
-      gradients_of_row(problem, back, head, i, i * mask->n_keys + j0, keys, logits, products,
+      gradients_of_row(problem, back, head, i, i * mask->n_keys + j0, keys, 0, logits, products,
                        by_queries, s);
     } else if (mask->starts != NULL) {
       gradients_of_run(problem, back, head, i, j0, keys, *low, *high, logits, products, by_queries,
@@ -160,8 +163,8 @@ static bool step_gradients(const heed__problem *problem, const heed__backward *b
 /* What the queries from i0 on, copied to s->queries and s->d_out, and the tile of keys from j0 on
  * give: to s->d_queries and to the gradients of keys and values. */
 static void backward_tile(const heed__problem *problem, const heed__backward *back, int32_t head,
-                          int64_t i0, int queries, int64_t j0, int keys, bool by_queries,
-                          bool by_keys, const heed__scratch *s) {
+                          int64_t i0, int queries, const strip *steps, int64_t j0, int keys,
+                          bool by_queries, bool by_keys, const heed__scratch *s) {
   int64_t stride = problem->key_stride, value_stride = problem->value_stride;
   int64_t key_dim = problem->spec.key_dim, key_row = heed__padded_row(key_dim);
   int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
@@ -173,14 +176,10 @@ static void backward_tile(const heed__problem *problem, const heed__backward *ba
   if (to_query) copy_rows(problem->in.key + key_at, stride, keys, key_dim, 1, s->keys);
   memset(s->d_keys, 0, (size_t)(keys * key_row) * sizeof(float));
   memset(s->d_values, 0, (size_t)(keys * value_row) * sizeof(float));
-  enum { LEAST_QUERIES = 24 };
-  const heed_mask *mask = problem->mask;
-  for (int at = 0, rows; at < queries; at += rows) {
+  for (int at = 0, rows; at < queries; at += rows, steps++) {
     int low, high;
-    rows = queries - at < STEP_QUERIES ? queries - at : STEP_QUERIES;
-    if (mask->starts != NULL) {
-      rows = runs_together(mask, i0 + at, queries - at, STEP_QUERIES, LEAST_QUERIES);
-    }
+    rows = steps->rows;
+    if (!strip_meets(steps, j0, keys)) continue;
     if (!step_gradients(problem, back, head, i0, at, rows, j0, keys, by_queries, &low, &high, s)) {
       continue;
     }
@@ -208,8 +207,11 @@ static void dense_backward(const heed__problem *problem, const heed__backward *b
   int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
   int64_t stride = problem->key_stride, value_stride = problem->value_stride;
   float scale = problem->spec.scale;
+  enum { LEAST_QUERIES = 24 };
+  strip steps[MOST_STRIPS];
   for (int64_t i = i0; i < i_end; i += TILE_QUERIES) {
     int queries = (int)(i_end - i < TILE_QUERIES ? i_end - i : TILE_QUERIES);
+    cut_strips(problem->mask, i, queries, STEP_QUERIES, LEAST_QUERIES, steps);
     copy_rows(problem->in.query + i * stride + head * key_dim, stride, queries, key_dim, scale,
               s->queries);
     copy_rows(back->to.d_out + i * value_stride + head * value_dim, value_stride, queries,
@@ -222,7 +224,7 @@ static void dense_backward(const heed__problem *problem, const heed__backward *b
         runs_stretch(problem->mask, i, queries, j, keys, &low, &high);
         if (high == 0) continue;
       }
-      backward_tile(problem, back, head, i, queries, j, keys, by_queries, by_keys, s);
+      backward_tile(problem, back, head, i, queries, steps, j, keys, by_queries, by_keys, s);
     }
     if (by_queries && back->to.query != NULL) {
       add_rows(s->d_queries, queries, key_dim, scale, back->to.query + i * stride + head * key_dim,

@@ -97,7 +97,13 @@ static void transpose_rows(const float *from, int64_t stride, int64_t n, int64_t
       offsets[i] = (int32_t)((j + i < n ? i : n - 1 - j) * stride);
     }
     const float *rows = from + j * stride;
-    for (int64_t d = 0; d < dim; d++) v_store(to + d * TILE_KEYS + j, v_rows(rows + d, offsets, 1));
+    int64_t d = 0;
+    for (; d + LANES <= dim && j + LANES <= n; d += LANES) {
+      vf columns[LANES];
+      v_columns(rows + d, stride, columns);
+      for (int c = 0; c < LANES; c++) v_store(to + (d + c) * TILE_KEYS + j, columns[c]);
+    }
+    for (; d < dim; d++) v_store(to + d * TILE_KEYS + j, v_rows(rows + d, offsets, 1));
   }
 }
 
@@ -302,11 +308,17 @@ static void strip_pairs(const heed_mask *mask, int64_t i0, int rows, int64_t j0,
   }
 }
 
-/* How many of the next `rows` rows are computed together under a mask of runs: `most` where they see about the
- * same keys, else `least`, so that not much is computed in vain. */
-static int runs_together(const heed_mask *mask, int64_t i, int rows, int most, int least) {
+/* Rows that are computed together, and keys outside of which they see none. */
+typedef struct strip {
+  int rows;
+  int64_t low, high;
+} strip;
+
+/* The next of `rows` rows: `most` where they see about the same keys under a mask of runs, else `least`, so that
+ * not much is computed in vain. Under any other mask `most`, for they may see all. */
+static strip next_strip(const heed_mask *mask, int64_t i, int rows, int most, int least) {
   int n = rows < most ? rows : most;
-  if (n <= least) return n;
+  if (mask->starts == NULL) return (strip){n, 0, INT64_MAX};
   int64_t low = INT64_MAX, high = 0, pairs = 0;
   for (int r = 0; r < n; r++) {
     int64_t count = mask->indptr[i + r + 1] - mask->indptr[i + r], start = mask->starts[i + r];
@@ -315,7 +327,21 @@ static int runs_together(const heed_mask *mask, int64_t i, int rows, int most, i
     if (start + count > high) high = start + count;
     pairs += count;
   }
-  return pairs == 0 || (high - low) * n <= pairs + pairs / 16 ? n : least;
+  bool same = n <= least || pairs == 0 || (high - low) * n <= pairs + pairs / 16;
+  return (strip){same ? n : least, low, high};
+}
+
+/* Cuts `rows` rows, at most TILE_QUERIES, into strips of at least LEAST_STRIP but for the last. */
+enum { MOST_STRIPS = TILE_QUERIES / LEAST_STRIP + 1 };
+static void cut_strips(const heed_mask *mask, int64_t i, int rows, int most, int least, strip *strips) {
+  int n = 0;
+  for (int at = 0; at < rows; at += strips[n++].rows) {
+    strips[n] = next_strip(mask, i + at, rows - at, most, least);
+  }
+}
+
+INLINE bool strip_meets(const strip *some, int64_t j0, int keys) {
+  return some->low < j0 + keys && some->high > j0;
 }
 
 /* What row i sees of a tile under a mask of runs: keys [from, end), the first of pair number `pair`. */
@@ -400,26 +426,28 @@ static void tile_rows_masked(const heed__problem *problem, int32_t head, int64_t
   }
 }
 
-/* The same under a mask of runs: where they stand if they begin with a vector. What else is in the stretch
- * becomes zeros. */
+/* The same under a mask of runs, where they stand: what else is in a row's first vector has no weight, and
+ * what else is in the stretch becomes zeros. Normalisers that go by numbers of pairs want runs that begin with a
+ * vector. */
 static void tile_rows_runs(const heed__problem *problem, int32_t head, int64_t i0, int at, int rows,
                            int64_t j0, int keys, int low, int high, const heed__scratch *s) {
+  const bool softmax = heed__is_softmax(problem);
   int64_t pair;
   int from, end;
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     run_in_tile(problem->mask, i0 + at + r, j0, keys, &from, &end, &pair);
-    int n = end - from;
-    if (n > 0 && from % LANES == 0) {
+    int n = end - from, start = from / LANES * LANES;
+    if (n > 0 && (softmax || from == start)) {
       tile_bias(problem, head, pair, n, logits + from);
-      row_maximum(problem, logits + from, n, at + r, s);
+      for (int k = start; k < from; k++) logits[k] = -INFINITY;
+      row_maximum(problem, logits + start, end - start, at + r, s);
       continue;
     }
     if (n > 0) memcpy(s->compact, logits + from, (size_t)n * sizeof *logits);
     memset(logits + low, 0, (size_t)(high - low) * sizeof *logits);
     if (n == 0) continue;
     tile_bias(problem, head, pair, n, s->compact);
-    row_maximum(problem, s->compact, n, at + r, s);
     row_weights(problem, s->compact, n, i0 + at + r, at + r, s);
     if (problem->drop_below > 0) tile_drop(problem, head, pair, n, s->compact);
     memcpy(logits + from, s->compact, (size_t)n * sizeof *logits);
@@ -427,57 +455,59 @@ static void tile_rows_runs(const heed__problem *problem, int32_t head, int64_t i
   for (int r = 0; r < rows; r++) {
     float *logits = s->tile + (int64_t)r * TILE_KEYS;
     run_in_tile(problem->mask, i0 + at + r, j0, keys, &from, &end, &pair);
-    if (from == end || from % LANES != 0) continue;
-    row_weights(problem, logits + from, end - from, i0 + at + r, at + r, s);
+    int start = from / LANES * LANES;
+    if (from == end || (!softmax && from != start)) continue;
+    row_weights(problem, logits + start, end - start, i0 + at + r, at + r, s);
     if (problem->drop_below > 0) tile_drop(problem, head, pair, end - from, logits + from);
-    for (int k = low; k < from; k++) logits[k] = 0;
+    for (int k = low; k < start; k++) logits[k] = 0;
     for (int k = end; k < high; k++) logits[k] = 0;
   }
 }
 
 /* Asks for part `at` of `rows` of the next tile. */
 static void ask_for_tile(const heed__problem *problem, int32_t head, int64_t j0, int64_t key_end,
-                         int at, int strip, int rows) {
+                         int at, int some, int rows) {
   int64_t keys = key_end - j0 < TILE_KEYS ? key_end - j0 : TILE_KEYS;
   if (keys <= 0) return;
   int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
   int64_t first = keys * at / rows;
-  int64_t end = at + strip < rows ? keys * (at + strip) / rows : keys;
+  int64_t end = at + some < rows ? keys * (at + some) / rows : keys;
   ask_for_rows(problem->in.key + j0 * problem->key_stride + head * key_dim, problem->key_stride,
                first, end, key_dim);
   ask_for_rows(problem->in.value + j0 * problem->value_stride + head * value_dim,
                problem->value_stride, first, end, value_dim);
 }
 
-/* The tile from j0 on for the queries from i0 on, a strip at a time. */
+/* The tile from j0 on for the `rows` queries from i0 on, a strip at a time. */
 static void tile_strips(const heed__problem *problem, int32_t head, int64_t i0, int rows,
-                        int64_t j0, int keys, int64_t key_end, const heed__scratch *s) {
+                        const strip *strips, int64_t j0, int keys, int64_t key_end,
+                        const heed__scratch *s) {
   bool full = problem->mask->indptr == NULL, runs = problem->mask->starts != NULL;
   int64_t value_dim = problem->spec.value_dim, value_row = heed__padded_row(value_dim);
   int64_t key_row = heed__padded_row(problem->spec.key_dim);
-  for (int at = 0, strip; at < rows; at += strip) {
+  for (int at = 0, n; at < rows; at += n, strips++) {
     int low = 0, high = keys;
-    strip = rows - at < STRIP_QUERIES ? rows - at : STRIP_QUERIES;
-    if (runs) strip = runs_together(problem->mask, i0 + at, rows - at, STRIP_QUERIES, LEAST_STRIP);
-    ask_for_tile(problem, head, j0 + TILE_KEYS, key_end, at, strip, rows);
+    n = strips->rows;
+    ask_for_tile(problem, head, j0 + TILE_KEYS, key_end, at, n, rows);
+    if (!strip_meets(strips, j0, keys)) continue;
     if (runs) {
-      runs_stretch(problem->mask, i0 + at, strip, j0, keys, &low, &high);
+      runs_stretch(problem->mask, i0 + at, n, j0, keys, &low, &high);
       if (high == 0) continue;
     } else if (!full) {
-      strip_pairs(problem->mask, i0 + at, strip, j0, keys, s->cursor + at, s->cursor_end + at,
+      strip_pairs(problem->mask, i0 + at, n, j0, keys, s->cursor + at, s->cursor_end + at,
                   &low, &high);
       if (high == 0) continue;
     }
     int from = low / LANES * LANES;
-    tile_logits(problem, head, i0 + at, strip, from, high, s->queries + at * key_row, s);
+    tile_logits(problem, head, i0 + at, n, from, high, s->queries + at * key_row, s);
     if (full) {
-      tile_rows_full(problem, head, i0, at, strip, j0, keys, s);
+      tile_rows_full(problem, head, i0, at, n, j0, keys, s);
     } else if (runs) {
-      tile_rows_runs(problem, head, i0, at, strip, j0, keys, low, high, s);
+      tile_rows_runs(problem, head, i0, at, n, j0, keys, low, high, s);
     } else {
-      tile_rows_masked(problem, head, i0, at, strip, j0, low, high, s);
+      tile_rows_masked(problem, head, i0, at, n, j0, low, high, s);
     }
-    product(strip, value_dim, high - low, s->tile + low, TILE_KEYS, 1, s->values + low * value_row,
+    product(n, value_dim, high - low, s->tile + low, TILE_KEYS, 1, s->values + low * value_row,
             value_row, s->result + at * value_row, value_row, true);
   }
 }
@@ -528,6 +558,8 @@ static void dense(const heed__problem *problem, const heed__diagonal *diagonal, 
   int32_t heads = problem->spec.heads;
   int64_t key_dim = problem->spec.key_dim, value_dim = problem->spec.value_dim;
   int64_t value_row = heed__padded_row(value_dim);
+  strip strips[MOST_STRIPS];
+  cut_strips(mask, first, rows, STRIP_QUERIES, LEAST_STRIP, strips);
   memset(s->result, 0, (size_t)(rows * value_row) * sizeof(float));
   memset(s->row_sum, 0, (size_t)rows * WIDEST * sizeof(float));
   for (int r = 0; r < rows; r++) {
@@ -542,7 +574,7 @@ static void dense(const heed__problem *problem, const heed__diagonal *diagonal, 
     int64_t j0 = key_first + (j - key_first) / TILE_KEYS * TILE_KEYS;
     int keys = (int)(key_end - j0 < TILE_KEYS ? key_end - j0 : TILE_KEYS);
     pack_tile(problem, head, j0, keys, s);
-    tile_strips(problem, head, first, rows, j0, keys, key_end, s);
+    tile_strips(problem, head, first, rows, strips, j0, keys, key_end, s);
     j = next_key(mask, first, rows, j0 + keys, key_end, s);
   }
   for (int r = 0; r < rows; r++) {

@@ -77,6 +77,22 @@ static inline vf v_rows(const float *rows, const int32_t *columns, const int n) 
   __m128 high = _mm_loadu_ps(rows + (int64_t)columns[1] * 4);
   return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
 }
+/* columns[d] = number d of each of LANES rows. */
+static inline void v_columns(const float *rows, int64_t stride, vf *columns) {
+  for (int half = 0; half < LANES; half += 4, rows += 4) {
+    vf x[4];
+    for (int r = 0; r < 4; r++) {
+      const float *low = rows + r * stride, *high = low + 4 * stride;
+      x[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+    }
+    vf first = _mm256_unpacklo_ps(x[0], x[1]), second = _mm256_unpacklo_ps(x[2], x[3]);
+    columns[half] = _mm256_shuffle_ps(first, second, 0x44);
+    columns[half + 1] = _mm256_shuffle_ps(first, second, 0xee);
+    first = _mm256_unpackhi_ps(x[0], x[1]), second = _mm256_unpackhi_ps(x[2], x[3]);
+    columns[half + 2] = _mm256_shuffle_ps(first, second, 0x44);
+    columns[half + 3] = _mm256_shuffle_ps(first, second, 0xee);
+  }
+}
 static inline vf v_exponent(vf x) {
   vi bits = _mm256_srli_epi32(_mm256_castps_si256(x), 23);
   return _mm256_cvtepi32_ps(_mm256_sub_epi32(bits, _mm256_set1_epi32(127)));

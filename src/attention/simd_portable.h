@@ -76,6 +76,11 @@ static inline vf v_rows(const float *rows, const int32_t *columns, const int n) 
   const float *low = rows + (int64_t)columns[0] * 2, *high = rows + (int64_t)columns[1] * 2;
   return (vf){low[0], low[1], high[0], high[1]};
 }
+/* columns[d] = number d of each of LANES rows. */
+static inline void v_columns(const float *rows, int64_t stride, vf *columns) {
+  const float *p = rows, *q = p + stride, *r = q + stride, *s = r + stride;
+  for (int d = 0; d < LANES; d++) columns[d] = (vf){p[d], q[d], r[d], s[d]};
+}
 static inline vf v_exponent(vf x) {
   vi bits = (vi)x;
   return (vf){(float)(bits[0] >> 23), (float)(bits[1] >> 23), (float)(bits[2] >> 23),
