@@ -1,7 +1,8 @@
 /* The cost model: both kernels are measured on small problems with the same score and sizes, once a
- * process: the sparse one for what a pair and a row cost, the dense one for a cell and a tile, and both on a
- * window, where pairs are near one another and rows see parts of tiles. One thread does it, for what it finds must not depend on how many there are, nor on how soon the
- * system gives them cores. Rows gathered from a table beyond the caches cost their bytes at the
+ * process: the sparse one for what a pair and a row cost, the dense one for a cell, a tile and a pair that lies
+ * among others that are not there, and both on a window, where pairs are near one another and rows see parts of
+ * tiles. One thread does it, for what it finds must not depend on how many there are, nor on how soon the system
+ * gives them cores. Rows gathered from a table beyond the caches cost their bytes at the
  * measured gather rate at least. */
 #include "attention/cost.h"
 
@@ -15,12 +16,14 @@
 #include "base/random.h"
 #include "base/status.h"
 
-/* The small problems: two sparse ones, a full one of two tiles a head, a tiny one and a window. */
+/* The small problems: two sparse ones, a full one of two tiles a head, one with every second of its pairs, a tiny
+ * one and a window. */
 enum {
   SPARSE_NODES = 512,
   DEGREE = 16,
   LOW_DEGREE = 2,
   DENSE_NODES = 384,
+  HALF_DEGREE = DENSE_NODES / 2,
   TINY_NODES = 16,
   WINDOW = 33
 };
@@ -44,6 +47,7 @@ typedef struct fit {
   double near; /* a pair under a mask of runs, whose keys are in the cache */
   double cell; /* seconds, dense: a query and a key */
   double tile; /* a tile of a head, whatever its size */
+  double scattered; /* a pair of a mask that lists its keys */
   double part; /* a row's part in a tile under a mask of runs */
 } fit;
 
@@ -89,17 +93,17 @@ static heed_status time_kernel(const heed_attention_spec *spec, heed_kernel kern
 }
 
 /* A random mask of `degree` keys a query, spread evenly so that they ascend. */
-static heed_mask random_mask(int degree, int64_t *indptr, int32_t *indices) {
-  int step = SPARSE_NODES / degree;
-  for (int64_t i = 0; i <= SPARSE_NODES; i++) indptr[i] = i * degree;
-  for (int64_t p = 0; p < SPARSE_NODES * degree; p++) {
+static heed_mask random_mask(int nodes, int degree, int64_t *indptr, int32_t *indices) {
+  int step = nodes / degree;
+  for (int64_t i = 0; i <= nodes; i++) indptr[i] = i * degree;
+  for (int64_t p = 0; p < nodes * degree; p++) {
     uint32_t random[4];
     heed__random4(0, 0, (uint64_t)p, random);
     indices[p] = (int32_t)(p % degree * step + random[0] % (uint32_t)step);
   }
-  return (heed_mask){.n_queries = SPARSE_NODES,
-                     .n_keys = SPARSE_NODES,
-                     .n_pairs = SPARSE_NODES * degree,
+  return (heed_mask){.n_queries = nodes,
+                     .n_keys = nodes,
+                     .n_pairs = nodes * degree,
                      .indptr = indptr,
                      .indices = indices};
 }
@@ -204,12 +208,13 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
   float *numbers = heed__alloc((size_t)(rows * (2 * keys + 2 * values) + 2 * keys), sizeof *numbers);
   int64_t *indptr = heed__alloc(SPARSE_NODES + 1, sizeof *indptr);
   int32_t *indices = heed__alloc(SPARSE_NODES * DEGREE, sizeof *indices);
+  int32_t *half_indices = heed__alloc(DENSE_NODES * HALF_DEGREE, sizeof *half_indices);
   int64_t low_indptr[SPARSE_NODES + 1];
   int32_t low_indices[SPARSE_NODES * LOW_DEGREE];
-  int64_t window_indptr[DENSE_NODES + 1];
+  int64_t half_indptr[DENSE_NODES + 1], window_indptr[DENSE_NODES + 1];
   int32_t window_starts[DENSE_NODES];
   heed_status status = HEED_NOMEM;
-  if (numbers != NULL && indptr != NULL && indices != NULL) {
+  if (numbers != NULL && indptr != NULL && indices != NULL && half_indices != NULL) {
     float *a = numbers, *query = a + 2 * keys, *key = query + rows * keys;
     float *value = key + rows * keys, *out = value + rows * values;
     heed_random_uniform(0, 0, numbers, rows * (2 * keys + values) + 2 * keys, -1, 1);
@@ -226,12 +231,13 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
       heed_kernel kernel;
       heed_mask mask;
     } problems[] = {
-        {HEED_KERNEL_SPARSE, random_mask(LOW_DEGREE, low_indptr, low_indices)},
-        {HEED_KERNEL_SPARSE, random_mask(DEGREE, indptr, indices)},
+        {HEED_KERNEL_SPARSE, random_mask(SPARSE_NODES, LOW_DEGREE, low_indptr, low_indices)},
+        {HEED_KERNEL_SPARSE, random_mask(SPARSE_NODES, DEGREE, indptr, indices)},
         {HEED_KERNEL_DENSE, full_mask(TINY_NODES)},
         {HEED_KERNEL_DENSE, full_mask(DENSE_NODES)},
         {HEED_KERNEL_DENSE, window_mask(window_indptr, window_starts)},
         {HEED_KERNEL_SPARSE, window_mask(window_indptr, window_starts)},
+        {HEED_KERNEL_DENSE, random_mask(DENSE_NODES, HALF_DEGREE, half_indptr, half_indices)},
     };
     enum { PROBLEMS = sizeof problems / sizeof *problems };
     double seconds[PROBLEMS] = {0};
@@ -248,10 +254,13 @@ static heed_status measure(const heed_attention_spec *spec, fit *result) {
     result->part = rest > 0 ? rest / r.parts : 0;
     rest = seconds[5] - result->row * DENSE_NODES;
     result->near = rest > 0 ? rest / (double)problems[5].mask.n_pairs : result->pair;
+    rest = seconds[6] - seconds[3];
+    result->scattered = rest > 0 ? rest / (double)problems[6].mask.n_pairs : 0;
   }
   heed__free(numbers);
   heed__free(indptr);
   heed__free(indices);
+  heed__free(half_indices);
   return status;
 }
 
@@ -310,6 +319,7 @@ heed_status heed__predict(const heed_attention_spec *spec, const heed_mask *mask
   *sparse_seconds = f.pair * (double)mask->n_pairs + f.row * (double)mask->n_queries;
   *dense_seconds =
       f.cell * cells + f.tile * tiles((double)mask->n_queries, (double)mask->n_keys);
+  if (mask->indices != NULL) *dense_seconds += f.scattered * (double)mask->n_pairs;
   if (mask->starts != NULL) {
     runs r = runs_of(spec, mask);
     *dense_seconds = f.cell * r.cells + f.tile * r.tiles + f.part * r.parts;
