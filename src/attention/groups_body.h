@@ -110,7 +110,7 @@ INLINE vf group_sums(const group *g, const float *own, const float *rows, const 
 
 /* Each weight for the numbers of its head: vector r of a row that is packed. `weights` are those at `from`. */
 INLINE vf spread_packed(vf weights, const float *from, const int r, const int dim) {
-  if (dim == LANES) return v_all(from[r]);
+  if (dim == LANES) return v_one_of(from, r);
   return v_permute(weights, (vi)((v_lane() + r * LANES) / dim));
 }
 

@@ -117,6 +117,17 @@ static inline __attribute__((always_inline)) vf v_stretches(const float *p, cons
   return _mm256_castpd_ps(_mm256_i64gather_pd((const double *)(const void *)p, wide, 8));
 }
 
+/* p[r] in all lanes, r < LANES */
+static inline __attribute__((always_inline)) vf v_one_of(const float *p, const int r) {
+  vf four = _mm256_broadcast_ps((const __m128 *)(const void *)(p + r / 4 * 4));
+  switch (r % 4) {
+    case 0: return _mm256_permute_ps(four, 0x00);
+    case 1: return _mm256_permute_ps(four, 0x55);
+    case 2: return _mm256_permute_ps(four, 0xaa);
+    default: return _mm256_permute_ps(four, 0xff);
+  }
+}
+
 /* Neighbours added, in each half those of x and then those of y: as vhaddps does, in fewer cycles. */
 static inline vf v_neighbours(vf x, vf y) {
   return _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd));

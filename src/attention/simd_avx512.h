@@ -113,6 +113,7 @@ static inline void v_columns(const float *rows, int64_t stride, vf *columns) {
   for (int r = 0; r < LANES; r++) offsets[r] = (int32_t)(r * stride);
   for (int d = 0; d < LANES; d++) columns[d] = v_rows(rows + d, offsets, 1);
 }
+static inline vf v_one_of(const float *p, const int r) { return v_all(p[r]); }
 static inline vf v_exponent(vf x) { return _mm512_getexp_ps(x); }
 static inline vf v_mantissa(vf x) {
   return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
