@@ -66,12 +66,12 @@ INLINE void ebb_logits(const ebb *e, int64_t task_end, const heed_score score, t
   group value = {.stride = packed ? padded * s.dim : problem->value_stride,
                  .dim = problem->spec.value_dim};
   int pair = 0, whole = e->pairs / most * most;
+  if (w->back->prefetch) {
+    int64_t from = e->first + problem->ahead, to = from + e->pairs;
+    prefetch_opposite(w, from, to < task_end ? to : task_end);
+  }
   for (; pair < e->pairs; pair += most) {
     int at = pair * padded;
-    if (w->back->prefetch) {
-      int64_t from = e->first + pair + problem->ahead, to = from + most;
-      prefetch_opposite(w, from, to < task_end ? to : task_end);
-    }
     key.columns = value.columns = e->columns + pair;
     key.rows = value.rows = e->rows + pair;
     key.pairs = value.pairs = pair < whole ? most : e->pairs - pair;

@@ -60,11 +60,11 @@ INLINE void flow_logits(const flow *f, int64_t task_end, const heed_score score,
              .narrow_stride = problem->table_stride};
   float *logits = f->s->logits;
   int pair = 0, whole = f->pairs / most * most;
+  if (problem->prefetch) {
+    int64_t from = f->first + problem->ahead, to = from + f->pairs;
+    flow_prefetch(f, from, to < task_end ? to : task_end, gat);
+  }
   for (; pair < f->pairs; pair += most) {
-    if (problem->prefetch) {
-      int64_t from = f->first + pair + problem->ahead, to = from + most;
-      flow_prefetch(f, from, to < task_end ? to : task_end, gat);
-    }
     g.columns = f->columns + pair;
     g.rows = f->rows + pair;
     g.pairs = pair < whole ? most : f->pairs - pair;
