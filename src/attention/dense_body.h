@@ -36,8 +36,9 @@ INLINE void product_block(int64_t n, const float *a, int64_t a_row, int64_t a_st
 /* The blocks: as many sums as registers hold beside a row of b and one number of a. */
 enum { MANY_REGISTERS = LANES == 16 };
 
-/* The same of any size: c must have room for whole vectors, and for rows, as a, up to a multiple of 12. */
-static void product(int64_t rows, int64_t columns, int64_t n, const float *a, int64_t a_row,
+/* The same of any size: c must have room for whole vectors, and for rows, as a, up to a multiple of 12. Where it is
+ * inlined, the loops inside get fewer registers. */
+static __attribute__((noinline)) void product(int64_t rows, int64_t columns, int64_t n, const float *a, int64_t a_row,
                     int64_t a_step, const float *b, int64_t b_row, float *c, int64_t c_row,
                     bool adds) {
   while (columns > 0) {
