@@ -106,14 +106,15 @@ static inline vf v_rows(const float *rows, const int32_t *columns, const int n) 
   return _mm512_castpd_ps(_mm512_insertf64x4(
       _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
 }
-/* x = mantissa * 2^exponent, mantissa in [1, 2), for positive normal x */
 /* columns[d] = number d of each of LANES rows. */
 static inline void v_columns(const float *rows, int64_t stride, vf *columns) {
   int32_t offsets[LANES];
   for (int r = 0; r < LANES; r++) offsets[r] = (int32_t)(r * stride);
   for (int d = 0; d < LANES; d++) columns[d] = v_rows(rows + d, offsets, 1);
 }
+/* p[r] in all lanes */
 static inline vf v_one_of(const float *p, const int r) { return v_all(p[r]); }
+/* x = mantissa * 2^exponent, mantissa in [1, 2), for positive normal x */
 static inline vf v_exponent(vf x) { return _mm512_getexp_ps(x); }
 static inline vf v_mantissa(vf x) {
   return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);

@@ -81,6 +81,7 @@ static inline void v_columns(const float *rows, int64_t stride, vf *columns) {
   const float *p = rows, *q = p + stride, *r = q + stride, *s = r + stride;
   for (int d = 0; d < LANES; d++) columns[d] = (vf){p[d], q[d], r[d], s[d]};
 }
+/* p[r] in all lanes */
 static inline vf v_one_of(const float *p, const int r) { return v_all(p[r]); }
 static inline vf v_exponent(vf x) {
   vi bits = (vi)x;
