@@ -12,70 +12,102 @@ const char *bench_pass_name(bench_pass pass) {
 
 /* --- Inputs -------------------------------------------------------------------------------- */
 
-/* What the cases of one graph and shape compute from and into. */
+/* What a call may read or write. */
+typedef enum array {
+  QUERY, KEY, VALUE, A, D_OUT, OUT, LOG_SUM_EXP, STEEP, G_QUERY, G_KEY, G_VALUE, G_A, ARRAYS
+} array;
+
+/* What the cases of one graph and shape compute from and into; what none of them wants is NULL. */
 typedef struct arrays {
   const bench_graph *graph;
   int32_t heads, dim;
-  float *memory;
-  float *query, *key, *value, *a;
-  float *out, *log_sum_exp, *steep, *d_out;
-  float *g_query, *g_key, *g_value, *g_a;
+  float *at[ARRAYS];
 } arrays;
 
-/* Written by the threads that will read it; the numbers are small, so that no exponential is at
- * its limits. */
-static int arrays_new(arrays *x, const bench_case *c) {
-  const heed_mask *mask = &c->graph->mask;
-  int64_t row = (int64_t)c->heads * c->dim;
-  int64_t queries = mask->n_queries * row, keys = mask->n_keys * row;
-  int64_t statistics = mask->n_queries * c->heads;
-  *x = (arrays){.graph = c->graph, .heads = c->heads, .dim = c->dim};
-  x->memory = cli_floats(5 * queries + 4 * keys + 2 * statistics + 4 * row + 16 * 16, 1, 1);
-  if (x->memory == NULL) return CLI_FAILED;
-  const struct {
-    float **at;
-    int64_t n;
-  } parts[] = {{&x->query, queries},   {&x->key, keys},     {&x->value, keys},
-               {&x->a, 2 * row},       {&x->d_out, queries}, {&x->out, queries},
-               {&x->log_sum_exp, statistics}, {&x->steep, queries + statistics}, {&x->g_query, queries}, {&x->g_key, keys},
-               {&x->g_value, keys},    {&x->g_a, 2 * row}};
-  float *next = x->memory;
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    *parts[i].at = next;
-    heed_random_uniform(0, i, next, parts[i].n, -0.5f, 0.5f);
-    next += (parts[i].n + 15) / 16 * 16; /* on lines of the cache */
+static bool apart_from_keys(heed_score score) {
+  return score == HEED_SCORE_DOT || score == HEED_SCORE_ADDITIVE;
+}
+
+static bool wanted(const bench_case *c, array which) {
+  bool gat = c->score == HEED_SCORE_GAT, backward = c->pass != BENCH_FORWARD;
+  switch (which) {
+    case QUERY:
+    case OUT: return true;
+    case KEY: return !gat; /* one set of nodes, as in a layer */
+    case VALUE: return apart_from_keys(c->score);
+    case A: return c->score != HEED_SCORE_DOT;
+    case STEEP: return backward && gat;
+    case G_KEY: return backward && !gat;
+    case G_VALUE: return backward && apart_from_keys(c->score);
+    case G_A: return backward && c->score != HEED_SCORE_DOT;
+    default: return backward;
+  }
+}
+
+static int64_t numbers_of(const arrays *x, array which) {
+  const heed_mask *mask = &x->graph->mask;
+  int64_t row = (int64_t)x->heads * x->dim, statistics = mask->n_queries * x->heads;
+  switch (which) {
+    case KEY:
+    case VALUE:
+    case G_KEY:
+    case G_VALUE: return mask->n_keys * row;
+    case A:
+    case G_A: return 2 * row;
+    case LOG_SUM_EXP: return statistics;
+    case STEEP: return mask->n_queries * row + statistics;
+    default: return mask->n_queries * row;
+  }
+}
+
+/* Makes what the case wants and none before it did. Written by the threads that will read it; the numbers
+ * are small, so that no exponential is at its limits. */
+static int add_arrays(arrays *x, const bench_case *c) {
+  for (array which = 0; which < ARRAYS; which++) {
+    if (x->at[which] != NULL || !wanted(c, which)) continue;
+    int64_t n = numbers_of(x, which);
+    x->at[which] = cli_floats(n, 1, 1);
+    if (x->at[which] == NULL) return CLI_FAILED;
+    heed_random_uniform(0, which, x->at[which], n, -0.5f, 0.5f);
   }
   return CLI_OK;
 }
 
-static heed_attention_inputs inputs_of(const arrays *x, heed_score score) {
-  heed_attention_inputs in = {.query = x->query, .key = x->key};
-  if (score == HEED_SCORE_GAT) {
-    in.key = x->query; /* one set of nodes, as in a layer */
-    in.a_query = x->a;
-    in.a_key = x->a + (int64_t)x->heads * x->dim;
-  } else if (score != HEED_SCORE_DOT) {
-    in.a = x->a;
+static void free_arrays(arrays *x) {
+  for (array which = 0; which < ARRAYS; which++) {
+    free(x->at[which]);
+    x->at[which] = NULL;
   }
-  if (score == HEED_SCORE_DOT || score == HEED_SCORE_ADDITIVE) in.value = x->value;
+}
+
+static heed_attention_inputs inputs_of(const arrays *x, heed_score score) {
+  heed_attention_inputs in = {.query = x->at[QUERY], .key = x->at[KEY]};
+  if (score == HEED_SCORE_GAT) {
+    in.key = x->at[QUERY];
+    in.a_query = x->at[A];
+    in.a_key = x->at[A] + (int64_t)x->heads * x->dim;
+  } else if (score != HEED_SCORE_DOT) {
+    in.a = x->at[A];
+  }
+  if (apart_from_keys(score)) in.value = x->at[VALUE];
   return in;
 }
 
 static heed_attention_gradients gradients_of(const arrays *x, heed_score score) {
-  heed_attention_gradients to = {.out = x->out,
-                                 .log_sum_exp = x->log_sum_exp,
-                                 .d_out = x->d_out,
-                                 .query = x->g_query,
-                                 .key = x->g_key};
+  heed_attention_gradients to = {.out = x->at[OUT],
+                                 .log_sum_exp = x->at[LOG_SUM_EXP],
+                                 .d_out = x->at[D_OUT],
+                                 .query = x->at[G_QUERY],
+                                 .key = x->at[G_KEY]};
   if (score == HEED_SCORE_GAT) {
-    to.key = x->g_query;
-    to.steep = x->steep;
-    to.a_query = x->g_a;
-    to.a_key = x->g_a + (int64_t)x->heads * x->dim;
+    to.key = x->at[G_QUERY];
+    to.steep = x->at[STEEP];
+    to.a_query = x->at[G_A];
+    to.a_key = x->at[G_A] + (int64_t)x->heads * x->dim;
   } else if (score != HEED_SCORE_DOT) {
-    to.a = x->g_a;
+    to.a = x->at[G_A];
   }
-  if (score == HEED_SCORE_DOT || score == HEED_SCORE_ADDITIVE) to.value = x->g_value;
+  if (apart_from_keys(score)) to.value = x->at[G_VALUE];
   return to;
 }
 
@@ -83,9 +115,10 @@ static heed_attention_gradients gradients_of(const arrays *x, heed_score score) 
 
 typedef struct runner {
   bench_case *c;
-  const arrays *x;
+  arrays *x;
   heed_attention_spec spec;
   heed_attention *plan;
+  heed_work work[2]; /* of the calls that it makes, by heed_call */
   double *seconds; /* [repeats] of a call */
   double once;     /* seconds of a call, roughly */
   int calls;       /* in a row by the clock */
@@ -95,9 +128,11 @@ static int use_threads(int threads) { return cli_check(heed_set_threads(threads)
 
 static int forward(const runner *r, bool for_backward) {
   heed_attention_inputs in = inputs_of(r->x, r->c->score);
-  heed_attention_outputs out = {.out = r->x->out,
-                                .log_sum_exp = for_backward ? r->x->log_sum_exp : NULL};
-  if (for_backward && r->c->score == HEED_SCORE_GAT) out.steep = r->x->steep;
+  heed_attention_outputs out = {.out = r->x->at[OUT]};
+  if (for_backward) {
+    out.log_sum_exp = r->x->at[LOG_SUM_EXP];
+    out.steep = r->c->score == HEED_SCORE_GAT ? r->x->at[STEEP] : NULL;
+  }
   return cli_check(heed_attention_forward(r->plan, &in, &out), r->c->graph->name);
 }
 
@@ -113,7 +148,22 @@ static int call(const runner *r) {
   return r->c->pass == BENCH_FORWARD ? CLI_OK : backward(r);
 }
 
-/* Prepares a case, runs it once and counts its memory. */
+static bool makes(const bench_case *c, heed_call which) {
+  return c->pass != (which == HEED_CALL_FORWARD ? BENCH_BACKWARD : BENCH_FORWARD);
+}
+
+static int count_work(runner *r) {
+  heed_attention_inputs in = inputs_of(r->x, r->c->score);
+  for (heed_call which = HEED_CALL_FORWARD; which <= HEED_CALL_BACKWARD; which++) {
+    if (!makes(r->c, which)) continue;
+    heed_status status =
+        heed_attention_work(&r->spec, &r->c->graph->mask, &in, which, r->work + which);
+    if (cli_check(status, NULL)) return CLI_FAILED;
+  }
+  return CLI_OK;
+}
+
+/* Prepares a case, runs it once and counts its memory and its work. */
 static int start(runner *r) {
   bench_case *c = r->c;
   r->spec = heed_attention_spec_default(c->heads, c->dim);
@@ -135,6 +185,7 @@ static int start(runner *r) {
     status = heed_attention_prepare_backward(r->plan, NULL, NULL);
   }
   if (cli_check(status, c->graph->name)) return CLI_FAILED;
+  if (count_work(r)) return CLI_FAILED;
   if (c->pass == BENCH_BACKWARD && forward(r, true)) return CLI_FAILED;
   if (call(r)) return CLI_FAILED;
   c->extra = (int64_t)(heed_memory_peak() - held);
@@ -272,13 +323,9 @@ static int arithmetic(known *k, int threads, const heed_machine **machine) {
 }
 
 /* Adds the floor of one call to that of the case. */
-static int add_floor(known *k, const runner *r, heed_call which) {
-  bench_case *c = r->c;
+static int add_floor(known *k, bench_case *c, const heed_work *work) {
   const heed_mask *mask = &c->graph->mask;
-  heed_attention_inputs in = inputs_of(r->x, c->score);
   const heed_machine *machine = NULL;
-  heed_work work;
-  if (cli_check(heed_attention_work(&r->spec, mask, &in, which, &work), NULL)) return CLI_FAILED;
   if (arithmetic(k, c->threads, &machine)) return CLI_FAILED;
   bool products = c->ran == HEED_KERNEL_DENSE && c->score == HEED_SCORE_DOT;
   heed_work_rates rates = {
@@ -287,20 +334,20 @@ static int add_floor(known *k, const runner *r, heed_call which) {
   };
   double tables = 0;
   for (int order = 0; order < 2; order++) {
-    if (work.row_bytes[order] == 0) continue;
-    tables += (double)work.row_bytes[order] * (double)(order ? mask->n_queries : mask->n_keys);
-    if (gather_rate(k, c, order, work.row_bytes[order], rates.gather_gbytes + order)) {
+    if (work->row_bytes[order] == 0) continue;
+    tables += (double)work->row_bytes[order] * (double)(order ? mask->n_queries : mask->n_keys);
+    if (gather_rate(k, c, order, work->row_bytes[order], rates.gather_gbytes + order)) {
       return CLI_FAILED;
     }
   }
-  if (stream_rate(k, tables + work.streamed_bytes, c->threads, &rates.stream_gbytes)) {
+  if (stream_rate(k, tables + work->streamed_bytes, c->threads, &rates.stream_gbytes)) {
     return CLI_FAILED;
   }
-  heed_floor floor = heed_work_floor(&work, &rates);
-  c->operations += work.operations;
-  c->exponentials += work.exponentials;
-  c->gathered += work.gathered_bytes[0] + work.gathered_bytes[1];
-  c->streamed += work.streamed_bytes;
+  heed_floor floor = heed_work_floor(work, &rates);
+  c->operations += work->operations;
+  c->exponentials += work->exponentials;
+  c->gathered += work->gathered_bytes[0] + work->gathered_bytes[1];
+  c->streamed += work->streamed_bytes;
   c->floor.seconds += floor.seconds;
   c->floor.memory += floor.memory;
   c->floor.arithmetic += floor.arithmetic;
@@ -316,8 +363,9 @@ static int find_floor(known *k, const runner *r) {
     k->again = try > 0;
     c->operations = c->exponentials = c->gathered = c->streamed = 0;
     c->floor = (heed_floor){0};
-    if (c->pass != BENCH_BACKWARD && add_floor(k, r, HEED_CALL_FORWARD)) return CLI_FAILED;
-    if (c->pass != BENCH_FORWARD && add_floor(k, r, HEED_CALL_BACKWARD)) return CLI_FAILED;
+    for (heed_call which = HEED_CALL_FORWARD; which <= HEED_CALL_BACKWARD; which++) {
+      if (makes(c, which) && add_floor(k, c, r->work + which)) return CLI_FAILED;
+    }
     if (c->floor.seconds <= c->median) break;
   }
   return CLI_OK;
@@ -331,13 +379,23 @@ typedef struct run {
   int n_shared;
 } run;
 
-static const arrays *arrays_for(run *all, const bench_case *c) {
-  for (int i = 0; i < all->n_shared; i++) {
-    const arrays *x = all->shared + i;
-    if (x->graph == c->graph && x->heads == c->heads && x->dim == c->dim) return x;
+static arrays *arrays_for(run *all, const bench_case *c) {
+  arrays *x = all->shared, *end = all->shared + all->n_shared;
+  while (x < end && (x->graph != c->graph || x->heads != c->heads || x->dim != c->dim)) x++;
+  if (x == end) {
+    *x = (arrays){.graph = c->graph, .heads = c->heads, .dim = c->dim};
+    all->n_shared++;
   }
-  arrays *x = all->shared + all->n_shared++;
-  return arrays_new(x, c) ? NULL : x;
+  return add_arrays(x, c) ? NULL : x;
+}
+
+/* What only the calls need: the floors' tables are not to come on top of it. */
+static void free_inputs(run *all, int n) {
+  for (int i = 0; i < n; i++) {
+    heed_attention_free(all->runners[i].plan);
+    all->runners[i].plan = NULL;
+  }
+  for (int i = 0; i < all->n_shared; i++) free_arrays(all->shared + i);
 }
 
 static int start_all(run *all, bench_case *cases, int n, const bench_limits *limits, int *rounds) {
@@ -366,6 +424,7 @@ static int run_all(run *all, bench_case *cases, int n, const bench_limits *limit
       if (repeat(all->runners + i, round)) return CLI_FAILED;
     }
   }
+  free_inputs(all, n);
   known k = {.probe = limits->probe};
   int failed = CLI_OK;
   for (int i = 0; i < n && !failed; i++) {
@@ -386,11 +445,8 @@ int bench_run(bench_case *cases, int n, const bench_limits *limits) {
   } else {
     failed = run_all(&all, cases, n, limits);
   }
-  for (int i = 0; i < n && all.runners != NULL; i++) {
-    heed_attention_free(all.runners[i].plan);
-    free(all.runners[i].seconds);
-  }
-  for (int i = 0; i < all.n_shared; i++) free(all.shared[i].memory);
+  if (all.runners != NULL) free_inputs(&all, n);
+  for (int i = 0; i < n && all.runners != NULL; i++) free(all.runners[i].seconds);
   free(all.runners);
   free(all.shared);
   if (use_threads(threads)) return CLI_FAILED;
