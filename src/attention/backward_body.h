@@ -504,20 +504,27 @@ static void backward_join(const heed__problem *problem, const heed__backward *ba
   finish_gradients(&w, row);
 }
 
+/* The products of LANES stretches of `dim` numbers, a divisor of LANES. */
+INLINE void products_packed(const float *x, const float *y, const int dim, float *sums) {
+  vf v[LANES];
+  for (int r = 0; r < dim; r++) v[r] = v_mul(v_load(x + r * LANES), v_load(y + r * LANES));
+  v_store(sums, v_sums(v, dim));
+}
+
 /* sums[i] = the products of stretch i, `dim` numbers, of x and y, for i < n; fills up a vector. */
 static void products_of_stretches(const float *x, const float *y, int64_t n, int dim, float *sums) {
-  for (int64_t i = 0; i < n; i += LANES) {
-    vf v[LANES];
-    if (n - i >= LANES && (dim == 1 || dim == 2 || dim == 4 || (dim == 8 && LANES >= 8))) {
-      for (int r = 0; r < dim; r++) {
-        v[r] = v_mul(v_load(x + i * dim + r * LANES), v_load(y + i * dim + r * LANES));
-      }
-      v_store(sums + i, dim == 8   ? v_sums(v, 8)
-                        : dim == 4 ? v_sums(v, 4)
-                        : dim == 2 ? v_sums(v, 2)
-                                   : v[0]);
-      continue;
+  int64_t i = 0;
+  for (; n - i >= LANES && (dim == 1 || dim == 2 || dim == 4 || (dim == 8 && LANES >= 8)); i += LANES) {
+    const float *p = x + i * dim, *q = y + i * dim;
+    switch (dim) {
+      case 1: products_packed(p, q, 1, sums + i); break;
+      case 2: products_packed(p, q, 2, sums + i); break;
+      case 4: products_packed(p, q, 4, sums + i); break;
+      default: products_packed(p, q, LANES < 8 ? LANES : 8, sums + i);
     }
+  }
+  for (; i < n; i += LANES) {
+    vf v[LANES];
     for (int r = 0; r < LANES; r++) {
       v[r] = v_zero();
       if (i + r >= n) continue;

@@ -22,32 +22,23 @@ INLINE vf v_numbers(void) {
  * fill. */
 enum { SIDE_BY_SIDE = 4 };
 
-/* exp(x) = p * 2^n, n whole, for `count` vectors: p replaces x, a polynomial in the rest r,
- * |r| <= log(2) / 2 (coefficients fitted at Chebyshev nodes; relative error below 8e-8 before rounding). */
-INLINE void v_exp_parts(vf *x, vf *n, const int count) {
-  static const float coefficients[] = {8.3631752e-3f, 4.16664667e-2f, 0.166665763f, 0.5f};
-  vf p[SIDE_BY_SIDE];
-  for (int k = 0; k < count; k++) n[k] = v_round(v_mul(x[k], v_all(1.44269504f)));
-  for (int k = 0; k < count; k++) x[k] = v_fma(n[k], v_all(-0.693359375f), x[k]);
-  for (int k = 0; k < count; k++) x[k] = v_fma(n[k], v_all(2.12194440e-4f), x[k]);
-  for (int k = 0; k < count; k++) p[k] = v_all(1.3933643e-3f);
-#pragma GCC unroll 4
-  for (int c = 0; c < 4; c++) {
-    for (int k = 0; k < count; k++) p[k] = v_fma(p[k], x[k], v_all(coefficients[c]));
-  }
-  for (int k = 0; k < count; k++) p[k] = v_mul(p[k], x[k]);
-  for (int k = 0; k < count; k++) x[k] = v_add(v_fma(p[k], x[k], x[k]), v_all(1.0f));
-}
-
-/* exp(x) for x <= 88; below log(FLT_MIN) it is 0. */
+/* exp(x) for x <= 88; below log(FLT_MIN) it is 0. exp(x) = p * 2^n, where adding 1.5 * 2^23 leaves no place for a
+ * fraction of n, and p is a polynomial in the rest r, |r| <= log(2) / 2 (coefficients fitted at Chebyshev nodes;
+ * relative error below 8e-8 before rounding). */
 INLINE void v_exps(vf *x, const int count) {
-  const float lowest = -87.33654f;
-  vf p[SIDE_BY_SIDE], n[SIDE_BY_SIDE];
-  for (int k = 0; k < count; k++) p[k] = v_max(v_all(lowest), x[k]);
-  v_exp_parts(p, n, count);
-  for (int k = 0; k < count; k++) {
-    x[k] = v_where_less(x[k], v_all(lowest), v_zero(), v_scale(p[k], n[k]));
+  static const float coefficients[] = {8.3631752e-3f, 4.16664667e-2f, 0.166665763f, 0.5f, 1.0f, 1.0f};
+  vf lowest = v_all(-87.33654f), shift = v_all(12582912.0f + 127);
+  vf n[SIDE_BY_SIDE], r[SIDE_BY_SIDE], p[SIDE_BY_SIDE];
+  for (int k = 0; k < count; k++) n[k] = v_fma(x[k], v_all(1.44269504f), shift);
+  for (int k = 0; k < count; k++) r[k] = v_sub(n[k], shift);
+  for (int k = 0; k < count; k++) p[k] = v_fma(r[k], v_all(-0.693359375f), x[k]);
+  for (int k = 0; k < count; k++) r[k] = v_fma(r[k], v_all(2.12194440e-4f), p[k]);
+  for (int k = 0; k < count; k++) p[k] = v_all(1.3933643e-3f);
+#pragma GCC unroll 6
+  for (int c = 0; c < 6; c++) {
+    for (int k = 0; k < count; k++) p[k] = v_fma(p[k], r[k], v_all(coefficients[c]));
   }
+  for (int k = 0; k < count; k++) x[k] = v_unless_less(x[k], lowest, v_scale(p[k], n[k]));
 }
 
 INLINE vf v_exp(vf x) {
@@ -120,7 +111,7 @@ INLINE vf v_leaky_slope(vf x, vf slope) {
 }
 
 INLINE vf v_leaky_relu(vf x, vf slope) {
-  return v_fma(slope, v_min(x, v_zero()), v_max(v_zero(), x));
+  return v_where_negative(x, v_mul(slope, x), x);
 }
 
 enum { QUADS = LANES / 2 };

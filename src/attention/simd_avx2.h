@@ -45,17 +45,17 @@ static inline vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vf v_where_less(vf a, vf b, vf x, vf y) {
   return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
+static inline vf v_unless_less(vf a, vf b, vf x) {
+  return _mm256_andnot_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ), x);
+}
+static inline vf v_where_negative(vf a, vf x, vf y) { return _mm256_blendv_ps(y, x, a); }
 static inline vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 static inline vf v_sign(vf a, vf b) {
   vf bit = _mm256_set1_ps(-0.0f);
   return _mm256_or_ps(_mm256_andnot_ps(bit, a), _mm256_and_ps(bit, b));
 }
 static inline vf v_scale(vf p, vf n) {
-  vi exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
-}
-static inline vf v_round(vf x) {
-  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(n), 23)));
 }
 static inline vf v_partner(vf x, int step) {
   return _mm256_permutevar8x32_ps(x, _mm256_xor_si256((vi)v_lane(), _mm256_set1_epi32(step)));

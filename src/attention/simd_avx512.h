@@ -65,6 +65,12 @@ static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 static inline vf v_where_less(vf a, vf b, vf x, vf y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
+/* 0 where a < b, else x */
+static inline vf v_unless_less(vf a, vf b, vf x) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ), x);
+}
+/* x where a is below 0 (or, as may be, -0), else y */
+static inline vf v_where_negative(vf a, vf x, vf y) { return v_where_less(a, v_zero(), x, y); }
 static inline vf v_abs(vf a) { return _mm512_abs_ps(a); }
 /* The magnitude of a with the sign of b. */
 static inline vf v_sign(vf a, vf b) {
@@ -72,10 +78,9 @@ static inline vf v_sign(vf a, vf b) {
   return _mm512_castsi512_ps(_mm512_or_si512(_mm512_andnot_si512(bit, _mm512_castps_si512(a)),
                                              _mm512_and_si512(bit, _mm512_castps_si512(b))));
 }
-/* p * 2^n for whole n in [-126, 127] */
-static inline vf v_scale(vf p, vf n) { return _mm512_scalef_ps(p, n); }
-static inline vf v_round(vf x) {
-  return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+/* p * 2^n for a whole number n in [-126, 127] to which 1.5 * 2^23 + 127 was added: its lowest bits are the exponent */
+static inline vf v_scale(vf p, vf n) {
+  return _mm512_mul_ps(p, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(n), 23)));
 }
 /* Lane i gets the lane whose number differs by the bit `step` = 1, 2, 4 or 8. */
 static inline vf v_partner(vf x, int step) {

@@ -50,18 +50,11 @@ static inline vf v_choose(vi mask, vf x, vf y) { return (vf)(((vi)x & mask) | ((
 static inline vf v_max(vf a, vf b) { return v_choose((vi)(a > b), a, b); }
 static inline vf v_min(vf a, vf b) { return v_choose((vi)(a < b), a, b); }
 static inline vf v_where_less(vf a, vf b, vf x, vf y) { return v_choose((vi)(a < b), x, y); }
+static inline vf v_unless_less(vf a, vf b, vf x) { return (vf)((vi)x & ~(vi)(a < b)); }
+static inline vf v_where_negative(vf a, vf x, vf y) { return v_choose((vi)a >> 31, x, y); }
 static inline vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 static inline vf v_sign(vf a, vf b) { return (vf)(((vi)a & 0x7fffffff) | ((vi)b & ~0x7fffffff)); }
-static inline vf v_scale(vf p, vf n) {
-  n = v_max(v_all(-126.0f), v_min(v_all(127.0f), n)); /* others do not count, but must fit */
-  vi exponent = {(int32_t)n[0], (int32_t)n[1], (int32_t)n[2], (int32_t)n[3]};
-  return p * (vf)((exponent + 127) << 23);
-}
-/* Adding and taking away 1.5 * 2^23 leaves no place for a fraction. */
-static inline vf v_round(vf x) {
-  vf shifted = x + 12582912.0f;
-  return shifted - 12582912.0f;
-}
+static inline vf v_scale(vf p, vf n) { return p * (vf)((vn)n << 23); }
 static inline vf v_partner(vf x, int step) {
   return (vf){x[0 ^ step], x[1 ^ step], x[2 ^ step], x[3 ^ step]};
 }
