@@ -1,14 +1,11 @@
-/* Building a model layer by layer: sizes and names are checked here, nothing is computed. */
+/* A model while it is built: layers, values and tensors join it, parameters are drawn at the end. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "model/model.h"
-
-/* Most columns of a value: columns are counted in 32 bits. */
-static const int64_t MOST_WIDTH = INT32_MAX;
+#include "model/build.h"
 
 heed_value heed__model_failed(heed_model *model, heed_status status) {
   if (model->status == HEED_OK) {
@@ -61,20 +58,18 @@ static bool grow(heed_model *model, void **items, int count, int *room, size_t s
   return true;
 }
 
-static heed__layer layer_of(heed__kind kind) {
+heed__layer heed__layer_of(heed__kind kind) {
   return (heed__layer){.kind = kind, .tensors = {-1, -1}, .edge_tensors = {-1, -1}, .relative = -1, .state = -1};
 }
 
-static heed__layer layer_over(heed__kind kind, heed_value x) {
-  heed__layer layer = layer_of(kind);
+heed__layer heed__layer_over(heed__kind kind, heed_value x) {
+  heed__layer layer = heed__layer_of(kind);
   layer.n_inputs = 1;
   layer.inputs[0] = x;
   return layer;
 }
 
-/* Adds a layer that gives a value of `width`. Takes over the name, also when it fails. */
-static heed_value add_layer(heed_model *model, heed__layer layer, int64_t width,
-                            int32_t per_graph) {
+heed_value heed__add_layer(heed_model *model, heed__layer layer, int64_t width, int32_t per_graph) {
   void *layers = model->layers, *values = model->values;
   bool fits = grow(model, &layers, model->n_layers, &model->room_layers, sizeof *model->layers);
   model->layers = layers;
@@ -91,15 +86,8 @@ static heed_value add_layer(heed_model *model, heed__layer layer, int64_t width,
   return layer.output;
 }
 
-static int64_t width_of(const heed_model *model, heed_value x) { return model->values[x].width; }
-
-static int32_t per_graph(const heed_model *model, heed_value x) {
-  return model->values[x].per_graph;
-}
-
-/* Adds a tensor; -1 and a failure kept if its name is used already or memory is out. */
-static int add_tensor(heed_model *model, const char *name, const char *suffix, heed_parameter is,
-                      heed__start start) {
+int heed__add_tensor(heed_model *model, const char *name, const char *suffix, heed_parameter is,
+                     heed__start start) {
   char text[HEED__NAME_BYTES];
   if (!heed__model_name(model, text, name, suffix)) return -1;
   for (int i = 0; i < model->n_tensors; i++) {
@@ -134,31 +122,31 @@ static int add_tensor(heed_model *model, const char *name, const char *suffix, h
   return model->n_tensors++;
 }
 
-static heed_parameter weight_shape(int64_t rows, int64_t cols) {
+heed_parameter heed__weight_shape(int64_t rows, int64_t cols) {
   return (heed_parameter){
       .n_dims = 2, .shape = {rows, cols, 0}, .transposed = true, .decays = true, .trained = true};
 }
 
-static heed_parameter row_shape(int64_t cols) {
+heed_parameter heed__row_shape(int64_t cols) {
   return (heed_parameter){.n_dims = 1, .shape = {cols, 0, 0}, .trained = true};
 }
 
-static heed_parameter vectors_shape(int32_t heads, int32_t dim) {
+heed_parameter heed__vectors_shape(int32_t heads, int32_t dim) {
   return (heed_parameter){.n_dims = 3, .shape = {1, heads, dim}, .decays = true, .trained = true};
 }
 
 heed_status heed_model_new(heed_model **result, int64_t features) {
   *result = NULL;
-  if (features < 1 || features > MOST_WIDTH) {
+  if (features < 1 || features > HEED__MOST_WIDTH) {
     return heed__fail(HEED_RANGE, "model: %lld features, not between 1 and %lld",
-                      (long long)features, (long long)MOST_WIDTH);
+                      (long long)features, (long long)HEED__MOST_WIDTH);
   }
   heed_model *model = heed__alloc_zero(1, sizeof *model);
   if (model == NULL) return HEED_NOMEM;
   model->output = -1;
   model->context = -1;
   model->epsilon = 1e-5F;
-  if (add_layer(model, layer_of(HEED__FEATURES), features, 0) < 0) {
+  if (heed__add_layer(model, heed__layer_of(HEED__FEATURES), features, 0) < 0) {
     heed_status status = model->status;
     heed_model_free(model);
     return status;
@@ -225,114 +213,17 @@ heed_status heed_model_flip_columns(heed_model *model, int64_t first, int64_t co
   return HEED_OK;
 }
 
-static bool is_over_nodes(heed_model *model, const char *name, heed_value x) {
-  if (per_graph(model, x) <= 0) return true;
-  (void)heed__model_failed(model, heed__fail(HEED_SHAPE,
-                                             "layer %s: a value over graphs, whose rows have no "
-                                             "positions",
-                                             name));
-  return false;
-}
-
-heed_value heed_model_positions(heed_model *model, const char *name, heed_value x, int64_t most) {
-  char text[HEED__NAME_BYTES];
-  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x) ||
-      !is_over_nodes(model, name, x)) {
-    return -1;
-  }
-  if (most < 1 || most > INT32_MAX - 1) {
-    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer %s: %lld positions, not between 1 and %d",
-                                                name, (long long)most, INT32_MAX - 1));
-  }
-  heed__layer layer = layer_over(HEED__POSITIONS, x);
-  heed_parameter shape = weight_shape(most, width_of(model, x));
-  shape.transposed = false;
-  layer.tensors[0] = add_tensor(model, name, ".weight", shape, HEED__GLOROT);
-  if (layer.tensors[0] < 0) return -1;
-  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
-}
-
-heed_value heed_model_rotary(heed_model *model, heed_value x, int32_t heads, float base, bool halves) {
-  if (!heed__model_takes(model, "rotary", x) || !is_over_nodes(model, "rotary", x)) return -1;
-  int64_t width = width_of(model, x);
-  if (heads < 1 || width % heads != 0 || width / heads % 2 != 0) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE,
-                                                "layer rotary: %d heads do not divide a width of %lld "
-                                                "into even parts",
-                                                (int)heads, (long long)width));
-  }
-  if (!isfinite(base) || !(base > 1)) {
-    return heed__model_failed(model, heed__fail(HEED_RANGE, "layer rotary: base %g, not finite and above 1",
-                                                (double)base));
-  }
-  heed__layer layer = layer_over(HEED__ROTARY, x);
-  layer.heads = heads;
-  layer.base = base;
-  layer.halves = halves;
-  return add_layer(model, layer, width, per_graph(model, x));
-}
-
-heed_value heed_model_relative_bias(heed_model *model, heed_value attention) {
-  if (!heed__model_takes(model, "relative bias", attention)) return -1;
-  heed__layer *layer = model->layers + model->values[attention].layer;
-  heed_status status = HEED_OK;
-  if (layer->kind != HEED__ATTENTION) {
-    status = heed__fail(HEED_ARGUMENT, "layer relative bias: value %d does not come from attention",
-                        (int)attention);
-  } else if (layer->scope != HEED_SCOPE_MASKED) {
-    status = heed__fail(HEED_ARGUMENT, "layer %s: relative bias, but it is not masked", layer->name);
-  } else if (per_graph(model, layer->inputs[0]) != 0 || per_graph(model, layer->inputs[1]) != 0) {
-    status = heed__fail(HEED_ARGUMENT, "layer %s: relative bias, but it is not among nodes", layer->name);
-  } else if (model->pair_classes == 0) {
-    status = heed__fail(HEED_ARGUMENT, "layer %s: relative bias, but pairs have no classes, see "
-                        "heed_model_pair_classes()", layer->name);
-  }
-  if (status != HEED_OK) return heed__model_failed(model, status);
-  heed_parameter shape = weight_shape(model->pair_classes, layer->spec.heads);
-  shape.transposed = false;
-  shape.decays = false;
-  int tensor = add_tensor(model, layer->name, ".relative_bias", shape, HEED__ZEROS);
-  if (tensor < 0) return -1;
-  layer->relative = tensor;
-  return attention;
-}
-
-heed_value heed_model_linear(heed_model *model, const char *name, heed_value x, int64_t width,
-                             bool bias) {
-  char text[HEED__NAME_BYTES];
-  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
-  if (width < 1 || width > MOST_WIDTH) {
-    return heed__model_failed(model, heed__fail(HEED_RANGE,
-                                                "layer %s: width %lld, not between 1 "
-                                                "and %lld",
-                                                name, (long long)width, (long long)MOST_WIDTH));
-  }
-  heed__layer layer = layer_over(HEED__LINEAR, x);
-  int64_t fan_in = width_of(model, x);
-  layer.tensors[0] = add_tensor(model, name, ".weight", weight_shape(width, fan_in),
-                                model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
-  if (layer.tensors[0] < 0) return -1;
-  model->tensors[layer.tensors[0]].fan_in = fan_in;
-  if (bias) {
-    layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width),
-                                  model->by_fan_in ? HEED__FAN_IN : HEED__ZEROS);
-    if (layer.tensors[1] < 0) return -1;
-    model->tensors[layer.tensors[1]].fan_in = fan_in;
-  }
-  return add_layer(model, layer, width, per_graph(model, x));
-}
-
 heed_value heed_model_context(heed_model *model, int64_t features) {
   if (!heed__model_takes(model, "context", 0)) return -1;
-  if (features < 1 || features > MOST_WIDTH) {
+  if (features < 1 || features > HEED__MOST_WIDTH) {
     return heed__model_failed(
         model, heed__fail(HEED_RANGE, "model: a context of %lld features, not between 1 and %lld",
-                          (long long)features, (long long)MOST_WIDTH));
+                          (long long)features, (long long)HEED__MOST_WIDTH));
   }
   if (model->context >= 0) {
     return heed__model_failed(model, heed__fail(HEED_ARGUMENT, "model: it has a context already"));
   }
-  model->context = add_layer(model, layer_of(HEED__FEATURES), features, HEED__CONTEXT);
+  model->context = heed__add_layer(model, heed__layer_of(HEED__FEATURES), features, HEED__CONTEXT);
   return model->context;
 }
 
@@ -343,290 +234,6 @@ heed_status heed_model_epsilon(heed_model *model, float epsilon) {
   }
   model->epsilon = epsilon;
   return HEED_OK;
-}
-
-heed_value heed_model_bias(heed_model *model, const char *name, heed_value x) {
-  char text[HEED__NAME_BYTES];
-  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
-  heed__layer layer = layer_over(HEED__BIAS, x);
-  layer.tensors[0] = add_tensor(model, name, "", row_shape(width_of(model, x)), HEED__ZEROS);
-  if (layer.tensors[0] < 0) return -1;
-  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
-}
-
-static bool is_probability(heed_model *model, const char *name, float p) {
-  if (p >= 0 && p < 1) return true;
-  (void)heed__model_failed(model, heed__fail(HEED_RANGE,
-                                             "layer %s: dropout %g, not at least 0 and "
-                                             "below 1",
-                                             name, (double)p));
-  return false;
-}
-
-heed_value heed_model_dropout(heed_model *model, heed_value x, float p) {
-  if (!heed__model_takes(model, "dropout", x) || !is_probability(model, "dropout", p)) return -1;
-  if (p == 0) return x;
-  heed__layer layer = layer_over(HEED__DROPOUT, x);
-  layer.p = p;
-  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
-}
-
-heed_value heed_model_activate(heed_model *model, heed_value x, heed_activation function) {
-  if (!heed__model_takes(model, "activation", x)) return -1;
-  if ((unsigned)function > HEED_ACTIVATION_TANH) {
-    return heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "activation %d: there is none", (int)function));
-  }
-  if (function == HEED_ACTIVATION_NONE) return x;
-  heed__layer layer = layer_over(HEED__ACTIVATE, x);
-  layer.activation = function;
-  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
-}
-
-heed_value heed_model_normalize(heed_model *model, const char *name, heed_value x, heed_norm norm) {
-  char text[HEED__NAME_BYTES];
-  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, x)) return -1;
-  if ((unsigned)norm > HEED_NORM_BATCH) {
-    return heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "layer %s: norm %d: there is none", name, (int)norm));
-  }
-  if (norm == HEED_NORM_NONE) return x;
-  int64_t width = width_of(model, x);
-  heed__layer layer = layer_over(HEED__NORMALIZE, x);
-  layer.norm = norm;
-  layer.epsilon = model->epsilon;
-  layer.tensors[0] = add_tensor(model, name, ".weight", row_shape(width), HEED__ONES);
-  if (layer.tensors[0] < 0) return -1;
-  layer.tensors[1] = add_tensor(model, name, ".bias", row_shape(width), HEED__ZEROS);
-  if (layer.tensors[1] < 0) return -1;
-  if (norm == HEED_NORM_BATCH) {
-    heed_parameter state = {.n_dims = 1, .shape = {width, 0, 0}};
-    layer.state = add_tensor(model, name, ".running_mean", state, HEED__ZEROS);
-    if (layer.state < 0) return -1;
-    if (add_tensor(model, name, ".running_var", state, HEED__ONES) < 0) return -1;
-  }
-  return add_layer(model, layer, width, per_graph(model, x));
-}
-
-heed_value heed_model_add(heed_model *model, heed_value x, heed_value y) {
-  if (!heed__model_takes(model, "add", x) || !heed__model_takes(model, "add", y)) return -1;
-  if (width_of(model, x) != width_of(model, y)) {
-    return heed__model_failed(
-        model, heed__fail(HEED_SHAPE, "layer add: a value of width %lld and one of width %lld",
-                          (long long)width_of(model, x), (long long)width_of(model, y)));
-  }
-  if (per_graph(model, x) != per_graph(model, y)) {
-    return heed__model_failed(
-        model, heed__fail(HEED_SHAPE,
-                          "layer add: a value over nodes and one over graphs, or %d and %d rows a "
-                          "graph (0: its nodes, -1: those of its context)",
-                          (int)per_graph(model, x), (int)per_graph(model, y)));
-  }
-  heed__layer layer = layer_over(HEED__ADD, x);
-  layer.n_inputs = 2;
-  layer.inputs[1] = y;
-  return add_layer(model, layer, width_of(model, x), per_graph(model, x));
-}
-
-static heed_status check_attention(const heed_model *model, const char *name,
-                                   const heed_attention_spec *spec, heed_scope scope,
-                                   const heed_value values[3]) {
-  static const char *const names[3] = {"queries", "keys", "values"};
-  if ((unsigned)spec->score > HEED_SCORE_ADDITIVE ||
-      (unsigned)spec->normalizer > HEED_NORMALIZER_LINEAR ||
-      (unsigned)spec->kernel > HEED_KERNEL_REFERENCE || (unsigned)scope > HEED_SCOPE_FULL) {
-    return heed__fail(HEED_ARGUMENT,
-                      "layer %s: score %d, normalizer %d, kernel %d, scope %d: there is none", name,
-                      (int)spec->score, (int)spec->normalizer, (int)spec->kernel, (int)scope);
-  }
-  if (spec->heads < 1 || spec->key_dim < 1 || spec->value_dim < 1) {
-    return heed__fail(HEED_RANGE, "layer %s: %d heads of %d and %d numbers, not at least 1", name,
-                      (int)spec->heads, (int)spec->key_dim, (int)spec->value_dim);
-  }
-  if (!(spec->dropout >= 0 && spec->dropout < 1)) {
-    return heed__fail(HEED_RANGE, "layer %s: attention dropout %g, not at least 0 and below 1",
-                      name, (double)spec->dropout);
-  }
-  if (!isfinite(spec->scale) || !isfinite(spec->slope)) {
-    return heed__fail(HEED_VALUE, "layer %s: scale %g, slope %g: not finite", name,
-                      (double)spec->scale, (double)spec->slope);
-  }
-  for (int i = 0; i < 3; i++) {
-    int64_t width = width_of(model, values[i]);
-    int32_t dim = i < 2 ? spec->key_dim : spec->value_dim;
-    if (scope == HEED_SCOPE_MASKED && per_graph(model, values[i]) > 0) {
-      return heed__fail(HEED_SHAPE, "layer %s: masked, but %s over graphs, after pooling", name,
-                        names[i]);
-    }
-    if (width != (int64_t)spec->heads * dim) {
-      return heed__fail(HEED_SHAPE, "layer %s: %s of width %lld, but %d heads of %d", name,
-                        names[i], (long long)width, (int)spec->heads, (int)dim);
-    }
-  }
-  if (per_graph(model, values[1]) != per_graph(model, values[2])) {
-    return heed__fail(HEED_SHAPE, "layer %s: keys and values, one of nodes, one of graphs or of the "
-                      "context", name);
-  }
-  if (scope == HEED_SCOPE_MASKED && per_graph(model, values[0]) == HEED__CONTEXT &&
-      per_graph(model, values[1]) == 0) {
-    return heed__fail(HEED_SHAPE, "layer %s: masked, but no mask says which nodes the context sees",
-                      name);
-  }
-  for (int i = 0; i < model->n_layers; i++) {
-    if (model->layers[i].kind == HEED__ATTENTION && strcmp(model->layers[i].name, name) == 0) {
-      return heed__fail(HEED_ARGUMENT, "layer %s: the name is used twice", name);
-    }
-  }
-  return HEED_OK;
-}
-
-/* The parameters of features of pairs. */
-static bool add_edges(heed_model *model, const char *name, heed__layer *layer, heed_edge_use edges,
-                      bool vectors) {
-  if ((unsigned)edges > HEED_EDGES_QUADRATIC) {
-    (void)heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "layer %s: edges %d: there is none", name, (int)edges));
-    return false;
-  }
-  if (edges == HEED_EDGES_NONE) return true;
-  if (model->edge_features == 0) {
-    (void)heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "layer %s: edges %s, but pairs have no features, see "
-                          "heed_model_edges()", name, heed_edge_use_name(edges)));
-    return false;
-  }
-  if (per_graph(model, layer->inputs[0]) != 0 || per_graph(model, layer->inputs[1]) != 0) {
-    (void)heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "layer %s: edges %s, but pairs with the context have none",
-                          name, heed_edge_use_name(edges)));
-    return false;
-  }
-  heed_attention_spec *spec = &layer->spec;
-  bool adds = edges == HEED_EDGES_ADD, quadratic = edges == HEED_EDGES_QUADRATIC;
-  if (quadratic) edges = HEED_EDGES_BIAS; /* but for its start */
-  if (adds && spec->score == HEED_SCORE_DOT && spec->key_dim != spec->value_dim) {
-    (void)heed__model_failed(
-        model, heed__fail(HEED_ARGUMENT, "layer %s: edges add: score %s with heads of %d and %d",
-                          name, heed_score_name(spec->score), (int)spec->key_dim,
-                          (int)spec->value_dim));
-    return false;
-  }
-  int64_t dim = adds ? spec->key_dim : 1;
-  layer->edges = edges;
-  spec->edge_dim = (int32_t)model->edge_features;
-  layer->edge_tensors[0] =
-      add_tensor(model, name, adds ? ".lin_edge.weight" : ".edge_bias.weight",
-                 weight_shape(spec->heads * dim, model->edge_features),
-                 quadratic ? HEED__QUADRATIC : model->by_fan_in ? HEED__FAN_IN : HEED__GLOROT);
-  if (layer->edge_tensors[0] < 0) return false;
-  model->tensors[layer->edge_tensors[0]].fan_in = model->edge_features;
-  if (!adds || !vectors || spec->score != HEED_SCORE_GAT) return true;
-  layer->edge_tensors[1] = add_tensor(model, name, ".att_edge",
-                                      vectors_shape(spec->heads, spec->key_dim), HEED__GLOROT);
-  return layer->edge_tensors[1] >= 0;
-}
-
-heed_value heed__model_attention(heed_model *model, const char *name,
-                                 const heed_attention_spec *spec, heed_scope scope,
-                                 heed_value query, heed_value key, heed_value value, bool vectors,
-                                 heed_edge_use edges) {
-  char text[HEED__NAME_BYTES];
-  if (!heed__model_name(model, text, name, "") || !heed__model_takes(model, name, query) ||
-      !heed__model_takes(model, name, key) || !heed__model_takes(model, name, value)) {
-    return -1;
-  }
-  heed__layer layer = layer_of(HEED__ATTENTION);
-  layer.n_inputs = 3;
-  layer.inputs[0] = query;
-  layer.inputs[1] = key;
-  layer.inputs[2] = value;
-  layer.spec = *spec;
-  layer.scope = scope;
-  heed_status status = check_attention(model, name, spec, scope, layer.inputs);
-  if (status != HEED_OK) return heed__model_failed(model, status);
-  heed_parameter shape = vectors_shape(spec->heads, spec->key_dim);
-  if (vectors && spec->score == HEED_SCORE_GAT) {
-    layer.tensors[0] = add_tensor(model, name, ".att_dst", shape, HEED__GLOROT);
-    layer.tensors[1] = add_tensor(model, name, ".att_src", shape, HEED__GLOROT);
-    if (layer.tensors[0] < 0 || layer.tensors[1] < 0) return -1;
-  } else if (vectors && spec->score != HEED_SCORE_DOT) {
-    layer.tensors[0] = add_tensor(model, name, ".att", shape, HEED__GLOROT);
-    if (layer.tensors[0] < 0) return -1;
-  }
-  if (scope == HEED_SCOPE_MASKED && !add_edges(model, name, &layer, edges, vectors)) return -1;
-  layer.name = heed__strdup(name);
-  if (layer.name == NULL) return heed__model_failed(model, HEED_NOMEM);
-  return add_layer(model, layer, (int64_t)spec->heads * spec->value_dim, per_graph(model, query));
-}
-
-heed_value heed_model_attention(heed_model *model, const char *name,
-                                const heed_attention_spec *spec, heed_scope scope, heed_value query,
-                                heed_value key, heed_value value) {
-  return heed__model_attention(model, name, spec, scope, query, key, value, true,
-                               HEED_EDGES_NONE);
-}
-
-heed_value heed__model_seeds(heed_model *model, const char *name, int32_t seeds, int64_t width) {
-  if (!heed__model_takes(model, name, 0)) return -1;
-  if (seeds < 1 || seeds > HEED__MOST_SEEDS) {
-    return heed__model_failed(model,
-                              heed__fail(HEED_RANGE, "layer %s: %d seeds, not between 1 and %lld",
-                                         name, (int)seeds, (long long)HEED__MOST_SEEDS));
-  }
-  heed__layer layer = layer_of(HEED__SEEDS);
-  heed_parameter shape = weight_shape(seeds, width);
-  shape.transposed = false;
-  layer.tensors[0] = add_tensor(model, name, ".seeds", shape, HEED__GLOROT);
-  if (layer.tensors[0] < 0) return -1;
-  return add_layer(model, layer, width, seeds);
-}
-
-heed_value heed_model_join_seeds(heed_model *model, heed_value x) {
-  if (!heed__model_takes(model, "join seeds", x)) return -1;
-  int32_t seeds = per_graph(model, x);
-  if (seeds <= 0) {
-    return heed__model_failed(
-        model, heed__fail(HEED_SHAPE, "layer join seeds: a value over nodes, not over graphs"));
-  }
-  int64_t width;
-  if (__builtin_mul_overflow(width_of(model, x), (int64_t)seeds, &width) || width > MOST_WIDTH) {
-    return heed__model_failed(
-        model, heed__fail(HEED_RANGE, "layer join seeds: %d rows of %lld numbers side by side",
-                          (int)seeds, (long long)width_of(model, x)));
-  }
-  if (seeds == 1) return x;
-  return add_layer(model, layer_over(HEED__JOIN, x), width, 1);
-}
-
-heed_value heed_model_head_mean(heed_model *model, heed_value x, int32_t heads) {
-  if (!heed__model_takes(model, "head mean", x)) return -1;
-  int64_t width = width_of(model, x);
-  if (heads < 1 || width % heads != 0) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE,
-                                                "layer head mean: %d heads do not "
-                                                "divide a width of %lld",
-                                                (int)heads, (long long)width));
-  }
-  if (heads == 1) return x;
-  heed__layer layer = layer_over(HEED__HEAD_MEAN, x);
-  layer.heads = heads;
-  return add_layer(model, layer, width / heads, per_graph(model, x));
-}
-
-heed_value heed_model_pool(heed_model *model, heed_value x, heed_pooling pooling) {
-  if (!heed__model_takes(model, "pool", x)) return -1;
-  if ((unsigned)pooling > HEED_POOLING_MAX) {
-    return heed__model_failed(model,
-                              heed__fail(HEED_ARGUMENT, "pooling %d: there is none", (int)pooling));
-  }
-  if (per_graph(model, x) > 0) {
-    return heed__model_failed(model, heed__fail(HEED_SHAPE,
-                                                "layer pool: a value over graphs, "
-                                                "pooled already"));
-  }
-  heed__layer layer = layer_over(HEED__POOL, x);
-  layer.pooling = pooling;
-  return add_layer(model, layer, width_of(model, x), 1);
 }
 
 /* Parameters are drawn from streams of the seed from here on, each from its own. */

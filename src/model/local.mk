@@ -3,7 +3,9 @@ heedinclude_HEADERS += include/heed/model.h
 libheed_core_la_SOURCES += \
   src/model/bind.c \
   src/model/blocks.c \
-  src/model/build.c \
+  src/model/build.c src/model/build.h \
+  src/model/build_attention.c \
+  src/model/build_layers.c \
   src/model/check.c \
   src/model/field.c \
   src/model/flip.c \
