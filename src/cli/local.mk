@@ -7,7 +7,7 @@ heed_SOURCES = \
   src/cli/task.c src/cli/encoding.c src/cli/collection.c src/cli/experiment.c \
   src/cli/cmd_info.c src/cli/cmd_attend.c src/cli/cmd_compare.c \
   src/cli/compare_train.c src/cli/cmd_train.c src/cli/cmd_predict.c src/cli/cmd_demo.c \
-  src/cli/cmd_draw.c \
+  src/cli/draw.h src/cli/draw_graph.c src/cli/draw_attention.c src/cli/cmd_draw.c \
   src/cli/info_collection.c src/cli/predict_collection.c \
   src/cli/bench.h src/cli/bench_graph.c src/cli/bench_run.c src/cli/bench_report.c src/cli/bench_curve.c \
   src/cli/cmd_bench.c
