@@ -5,7 +5,8 @@ heed_SOURCES = \
   src/cli/options.c src/cli/inputs.c src/cli/mask.c src/cli/heads.c src/cli/measure.c src/cli/output.c src/cli/reorder.c \
   src/cli/learn.h src/cli/as_trained.c src/cli/settings.h src/cli/settings.c src/cli/training.c src/cli/presets.c \
   src/cli/task.c src/cli/encoding.c src/cli/collection.c src/cli/experiment.c \
-  src/cli/cmd_info.c src/cli/cmd_attend.c src/cli/cmd_compare.c \
+  src/cli/cmd_info.c src/cli/cmd_attend.c \
+  src/cli/compare.h src/cli/compare_kernels.c src/cli/compare_masks.c src/cli/cmd_compare.c \
   src/cli/compare_train.c src/cli/cmd_train.c src/cli/cmd_predict.c src/cli/cmd_demo.c \
   src/cli/draw.h src/cli/draw_graph.c src/cli/draw_attention.c src/cli/cmd_draw.c \
   src/cli/info_collection.c src/cli/predict_collection.c \
