@@ -134,7 +134,7 @@ static heed_status reserve_scratch(heed_attention *plan) {
   size_t of_tile = keys > 0 ? TILE_KEYS + WIDEST : 0, floats = 0;
   size_t key_row = (size_t)heed__padded_row(problem->spec.key_dim);
   size_t value_row = (size_t)heed__padded_row(problem->spec.value_dim);
-  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, row, flat, values,
+  size_t sizes[MORE] = {2 * quads, 4 * quads, flat, flat, flat, flat, row, 2 * row, flat, values,
                         STEP_QUERIES * keys, of_tile, of_tile,
                         keys * value_row, keys * key_row, queries * value_row, queries * key_row,
                         keys * key_row, keys * value_row};
@@ -364,13 +364,16 @@ static void reference_edges(heed_attention *plan, const heed__backward *back) {
   }
 }
 
-/* Takes a thread's sums over to its group's. */
-static void flush_a_sums(const heed_attention *plan, const heed__scratch *s, double *group) {
-  for (int64_t d = 0; d < plan->problem.key_stride; d++) group[d] += (double)s->a_sums[d];
+/* Takes a thread's sums over to its group's: of one vector, or of a_query and a_key. */
+static void flush_a_sums(const heed_attention *plan, const heed__scratch *s, int vectors, double *group) {
+  int64_t n = plan->problem.key_stride, step = plan->reserve->back.key_vectors * plan->kernels->lanes;
+  for (int v = 0; v < vectors; v++) {
+    for (int64_t d = 0; d < n; d++) group[v * n + d] += (double)s->a_sums[v * step + d];
+  }
 }
 
 static void clear_a_sums(const heed_attention *plan, const heed__scratch *s) {
-  size_t floats = (size_t)(plan->reserve->back.key_vectors * plan->kernels->lanes);
+  size_t floats = 2 * (size_t)(plan->reserve->back.key_vectors * plan->kernels->lanes);
   memset(s->a_sums, 0, floats * sizeof(float));
 }
 
@@ -389,6 +392,32 @@ static void row_statistics(heed_attention *plan, const heed__backward *back) {
   }
 }
 
+/* Rows that were cut: their segments' sums become gradients, and what put_node() would have given a is made up for. */
+static void join_cuts(heed_attention *plan, const heed__backward *back, int pass, int threads) {
+  const heed__problem *problem = &plan->problem;
+  heed__reserve *reserve = plan->reserve;
+  const heed__division *division = reserve->divisions + pass;
+  int64_t stride = reserve->partial_floats;
+  (void)threads; /* without OpenMP */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t c = 0; c < division->n_cuts; c++) {
+    const heed__cut *cut = division->cuts + c;
+    const float *parts = reserve->partials + division->tasks[cut->first_task].partial * stride;
+    plan->kernels->backward_join(problem, back, reserve->sides + pass, cut->row, parts, cut->n_tasks,
+                                 stride, plan->scratch + heed__thread());
+  }
+  for (int by_keys = 0; by_keys < 2 && pass == 1 && back->joined; by_keys++) {
+    int64_t nodes = by_keys ? problem->mask->n_keys : problem->mask->n_queries;
+    clear_a_sums(plan, plan->scratch);
+    for (int64_t c = 0; c < division->n_cuts; c++) {
+      int64_t row = division->cuts[c].row;
+      if (row >= nodes) continue;
+      plan->kernels->node_gradients(problem, back, by_keys, row, row + 1, plan->scratch);
+    }
+    flush_a_sums(plan, plan->scratch, 1, reserve->a_sums + by_keys * problem->key_stride);
+  }
+}
+
 /* One pass: every group has one owner, who goes through its tasks in their order. With `of_cuts` only rows that were
  * cut are gone through. */
 static void sparse_pass(heed_attention *plan, const heed__backward *back, int pass, bool of_cuts) {
@@ -397,7 +426,8 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
   const heed__side *side = reserve->sides + pass;
   const heed__division *division = reserve->divisions + pass;
   int64_t width = 2 * problem->key_stride, stride = reserve->partial_floats;
-  bool of_a = pass == 0 && back->to.a != NULL, featured = pass == 0 && problem->features != NULL;
+  bool joined = pass == 1 && back->joined, of_a = joined || (pass == 0 && back->to.a != NULL);
+  bool featured = pass == 0 && problem->features != NULL;
   int64_t groups = featured ? plan->edges->groups : reserve->groups;
   int threads = heed__threads_for_tasks(plan, groups);
   (void)threads; /* without OpenMP */
@@ -413,18 +443,11 @@ static void sparse_pass(heed_attention *plan, const heed__backward *back, int pa
       if (of_cuts && partial == NULL) continue;
       if (of_a) clear_a_sums(plan, s);
       plan->kernels->backward(problem, back, side, task, partial, s);
-      if (of_a) flush_a_sums(plan, s, reserve->a_sums + group * width);
+      if (of_a) flush_a_sums(plan, s, joined ? 2 : 1, reserve->a_sums + group * width);
       if (featured) heed__edges_end_task(plan, group);
     }
   }
-  if (division->n_cuts == 0) return;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t c = 0; c < division->n_cuts; c++) {
-    const heed__cut *cut = division->cuts + c;
-    const float *parts = reserve->partials + division->tasks[cut->first_task].partial * stride;
-    plan->kernels->backward_join(problem, back, side, cut->row, parts, cut->n_tasks, stride,
-                                 plan->scratch + heed__thread());
-  }
+  if (division->n_cuts > 0) join_cuts(plan, back, pass, threads);
 }
 
 /* GAT: from the gradients of the nodes' scores to those of their rows and of a. */
@@ -439,7 +462,7 @@ static void node_gradients(heed_attention *plan, const heed__backward *back, boo
     clear_a_sums(plan, s);
     plan->kernels->node_gradients(problem, back, by_keys, n * group / groups,
                                   n * (group + 1) / groups, s);
-    flush_a_sums(plan, s, plan->reserve->a_sums + (2 * group + by_keys) * width);
+    flush_a_sums(plan, s, 1, plan->reserve->a_sums + (2 * group + by_keys) * width);
   }
 }
 
@@ -460,6 +483,10 @@ static void backward_sparse(heed_attention *plan, heed__backward *back) {
   back->by_sums = gat && to->bias == NULL && problem->features == NULL && back->products == NULL &&
                   back->weights == NULL && back->d_logits == NULL;
   bool spared = back->by_sums && to->steep != NULL && plan->kernels->leaves_steep(problem);
+  back->joined = gat && to->query != NULL && to->query == to->key && to->key == to->value &&
+                 problem->key_stride == problem->value_stride &&
+                 problem->mask->n_queries <= problem->mask->n_keys;
+  bool apart = gat && !back->joined;
   row_statistics(plan, back);
   if (gat) heed__node_scores(plan);
   if (to->query != NULL || to->a_query != NULL || to->a != NULL || to->bias != NULL ||
@@ -467,9 +494,9 @@ static void backward_sparse(heed_attention *plan, heed__backward *back) {
     if (spared) steep_gradients(plan, back);
     sparse_pass(plan, back, 0, spared);
   }
-  if (gat && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);
+  if (apart && (to->query != NULL || to->a_query != NULL)) node_gradients(plan, back, false);
   if (to->key != NULL || to->a_key != NULL || to->value != NULL) sparse_pass(plan, back, 1, false);
-  if (gat && (to->key != NULL || to->a_key != NULL)) node_gradients(plan, back, true);
+  if (apart && (to->key != NULL || to->a_key != NULL)) node_gradients(plan, back, true);
 }
 
 /* What a thread of the dense kernel owns: the tiles of a head, of a stretch of queries or of keys. */

@@ -457,12 +457,72 @@ static void put_row(float *to, const float *sums, int64_t n, const float *factor
   v_store_first(to + d, adds ? v_add(v_load_first(to + d, rest), x) : x, rest);
 }
 
+/* What put_node() reads and writes: of a row, by name for the compiler, as what is stored might otherwise be these. */
+typedef struct node {
+  const float *own;        /* its numbers */
+  const float *values;     /* its sum of values */
+  const float *sums[2];    /* the gradients of its scores as a key and as a query, */
+  const float *vectors[2]; /* a_key and a_query, */
+  float *a_sums[2];        /* and what they get */
+  const int32_t *head_of, *spread;
+  float *to;
+} node;
+
+/* Vector c, of which there are `n` numbers where it is `partly` there. */
+INLINE void put_node_vector(const node *x, int64_t c, const int parts, const bool partly, int n,
+                            const bool whole) {
+  const float *from = x->own + c * LANES;
+  vf sum = v_load(x->values + c * LANES), own = partly ? v_load_first(from, n) : v_load(from);
+  for (int part = 0; part < parts; part++) {
+    const float *a = x->vectors[part] + c * LANES, *heads = x->sums[part] + x->head_of[c];
+    float *a_sum = x->a_sums[part] + c * LANES;
+    vf by = whole ? v_all(*heads) : v_pick(heads, x->spread + c * LANES);
+    sum = v_fma(by, partly ? v_load_first(a, n) : v_load(a), sum);
+    v_store(a_sum, v_fma(by, own, v_load(a_sum)));
+  }
+  if (partly) {
+    v_store_first(x->to + c * LANES, sum, n);
+  } else {
+    v_store(x->to + c * LANES, sum);
+  }
+}
+
+INLINE void put_node_vectors(const node *x, int64_t n, bool whole, const int parts) {
+  int64_t full = n / LANES, c = 0;
+  for (; c < full && whole; c++) put_node_vector(x, c, parts, false, LANES, true);
+  for (; c < full; c++) put_node_vector(x, c, parts, false, LANES, false);
+  if (n % LANES != 0) put_node_vector(x, c, parts, true, (int)(n % LANES), false);
+}
+
+/* GAT where queries, keys and values are one array: the gradient of a node, of its values and by either vector of its
+ * scores, written once; and what the node gives the gradients of these vectors. */
+static void put_node(const walk *w, int64_t row) {
+  const heed__problem *problem = w->problem;
+  const heed__backward *back = w->back;
+  int64_t n = problem->key_stride, heads = row * problem->padded;
+  bool whole = problem->spec.key_dim % LANES == 0;
+  float *a_sums = w->s->a_sums;
+  node x = {.own = problem->in.key + row * n,
+            .values = w->s->accumulator,
+            .sums = {back->key_sums + heads, back->query_sums + heads},
+            .vectors = {problem->in.a_key, problem->in.a_query},
+            .a_sums = {a_sums + back->key_vectors * LANES, a_sums},
+            .head_of = back->key_head_of,
+            .spread = back->key_spread,
+            .to = back->to.key + row * n};
+  if (row < problem->mask->n_queries) {
+    put_node_vectors(&x, n, whole, 2);
+  } else {
+    put_node_vectors(&x, n, whole, 1);
+  }
+}
+
 static void finish_gradients(const walk *w, int64_t row) {
   const heed__problem *problem = w->problem;
   const heed__backward *back = w->back;
   const heed__scratch *s = w->s;
-  bool by_keys = w->side->by_keys;
-  if (w->of_values) {
+  bool by_keys = w->side->by_keys, joined = by_keys && back->joined;
+  if (w->of_values && !joined) {
     put_row(back->to.value + row * problem->value_stride, s->accumulator, problem->value_stride,
             NULL, 1, row < back->add_value_below);
   }
@@ -471,9 +531,10 @@ static void finish_gradients(const walk *w, int64_t row) {
     float *sums = (by_keys ? back->key_sums : back->query_sums) + row * problem->padded;
     if (problem->padded < LANES) {
       v_store_first(sums, fold_sum(v_load(s->key_sums), problem->padded), problem->padded);
-      return;
+    } else {
+      for (int h = 0; h < problem->padded; h += LANES) v_store(sums + h, v_load(s->key_sums + h));
     }
-    for (int h = 0; h < problem->padded; h += LANES) v_store(sums + h, v_load(s->key_sums + h));
+    if (joined) put_node(w, row);
     return;
   }
   float *to = by_keys ? back->to.key : back->to.query;
@@ -564,7 +625,7 @@ INLINE void node_vectors(const heed__problem *problem, const heed__backward *bac
   const float *rows = (by_keys ? problem->in.key : problem->in.query) + c * LANES;
   const float *sums = by_keys ? back->key_sums : back->query_sums;
   const int32_t *head_of = back->key_head_of + c, *spread_of = back->key_spread + c * LANES;
-  float *to = by_keys ? back->to.key : back->to.query;
+  float *to = back->joined ? NULL : by_keys ? back->to.key : back->to.query;
   int64_t stride = problem->key_stride, padded = problem->padded;
   int64_t add_below = by_keys ? back->add_key_below : back->add_query_below;
   int tail = (int)(stride - (c + n - 1) * LANES);

@@ -106,6 +106,7 @@ typedef struct heed__backward {
   int64_t add_key_below;
   int64_t add_query_below; /* above 0 only where edges.c computes the score, after everything else */
   bool by_sums;            /* GAT: gradients of single logits are not wanted, see ebb_steep() */
+  bool joined;             /* GAT: those of queries, keys and values are one array, see put_node() */
   bool prefetch;
   int64_t key_vectors;     /* as value_vectors and what follows it, for rows of queries and keys */
   const int32_t *key_head_of;
@@ -221,7 +222,7 @@ typedef struct heed__scratch {
   float *log_sums;   /* flat: log_sum_exp of each pair's query */
   float *deltas;     /* flat: d_out . out of each pair's query */
   float *key_sums;   /* [max(period, key_vectors * lanes)] of a row: its sum of keys, or GAT's heads */
-  float *a_sums;     /* [key_vectors * lanes] of a task: what it gives the gradient of a */
+  float *a_sums;     /* [2, key_vectors * lanes] of a task: what it gives the gradients of a_query or a, and of a_key */
   float *steep_sums; /* [value_vectors * lanes] GAT: of a row, see ebb_steep() */
   /* backward, dense only */
   float *tile_gradients; /* [STEP_QUERIES, TILE_KEYS] products, then gradients of the logits */

@@ -762,6 +762,80 @@ START_TEST(shared_gradients_are_summed) {
 }
 END_TEST
 
+/* GAT, queries, keys and values one array with one gradient: node 7 sees all others and all see node 3, more than a
+ * segment has, and nodes at the end see nobody. */
+START_TEST(long_rows_share_their_gradients) {
+  static const int32_t shapes[][2] = {{8, 8}, {4, 6}, {1, 7}, {2, 16}, {4, 4}, {8, 16}, {3, 5}};
+  enum { N = SEGMENT_PAIRS + 77, SEEING = N - 5 };
+  recipe r = {.score = HEED_SCORE_GAT, .heads = shapes[_i][0], .key_dim = shapes[_i][1],
+              .value_dim = shapes[_i][1], .n_queries = _i % 3 == 0 ? N - 3 : N, .n_keys = N,
+              .density = 0.0001, .hub = -1, .dropout = _i % 2 == 0 ? 0.3f : 0, .seed = 4};
+  task k;
+  task_make(&k, &r);
+  int64_t *indptr = malloc((N + 1) * sizeof *indptr), pairs = 0;
+  int32_t *indices = malloc((size_t)(4 * N) * sizeof *indices);
+  for (int64_t i = 0; i < r.n_queries; i++) {
+    indptr[i] = pairs;
+    for (int64_t j = 0; j < N && i == 7; j++) indices[pairs++] = (int32_t)j;
+    if (i == 7 || i >= SEEING) continue;
+    indices[pairs++] = 3;
+    if (i > 3) indices[pairs++] = (int32_t)i;
+  }
+  indptr[r.n_queries] = pairs;
+  k.t.mask = (heed_mask){.n_queries = r.n_queries, .n_keys = N, .n_pairs = pairs, .indptr = indptr,
+                         .indices = indices};
+  k.t.in.query = k.t.in.key;
+  k.t.in.value = NULL;
+  int64_t n = k.count[KEY], n_a = k.count[A_KEY];
+  float *all = malloc((size_t)n * sizeof *all), *gradient[] = {NULL, all, k.gradient[A_QUERY], k.gradient[A_KEY]};
+  int64_t counts[] = {0, n, n_a, n_a};
+  double *expected[4] = {NULL};
+  for (int kernel = 0; kernel < 2; kernel++) {
+    for (int isa = 0; isa < ISAS; isa++) {
+      if (kernels_for(kernels[kernel], isa) == NULL) continue;
+      float *few[4] = {NULL};
+      for (int threads = 1; threads <= 3; threads += 2) {
+        memset(all, 0xff, (size_t)n * sizeof *all);
+        k.to.query = k.to.key = all;
+        k.to.value = NULL;
+        k.to.steep = k.t.to.steep = isa % 2 == 0 ? NULL : k.steep;
+        ck_assert_int_eq(heed_set_threads(threads), HEED_OK);
+        heed_attention *plan = plan_of(&k, kernels[kernel]);
+        heed_status status = backward(&k, plan);
+        ck_assert_msg(status == HEED_OK, "%s", heed_message());
+        heed_attention_free(plan);
+        for (int a = 1; a < 4; a++) {
+          bool first = expected[a] == NULL;
+          if (first) expected[a] = malloc((size_t)counts[a] * sizeof **expected);
+          if (few[a] == NULL) few[a] = calloc((size_t)counts[a], sizeof **few);
+          double most = 1;
+          for (int64_t i = 0; i < counts[a]; i++) {
+            if (first) expected[a][i] = (double)gradient[a][i];
+            most = fmax(most, fabs(expected[a][i]));
+          }
+          for (int64_t i = 0; i < counts[a]; i++) {
+            double x = (double)gradient[a][i];
+            ck_assert_msg(fabs(x - expected[a][i]) <= 1e-5 * most,
+                          "%s, array %d, number %lld: %g, expected %g", isas[isa], a, (long long)i, x,
+                          expected[a][i]);
+            ck_assert(threads == 1 || gradient[a][i] == few[a][i]);
+            few[a][i] = gradient[a][i];
+          }
+        }
+      }
+      for (int a = 1; a < 4; a++) free(few[a]);
+    }
+  }
+  for (int a = 1; a < 4; a++) free(expected[a]);
+  ck_assert_int_eq(heed_set_threads(0), HEED_OK);
+  k.t.to.steep = NULL;
+  free(all);
+  free(indptr);
+  free(indices);
+  task_free(&k);
+}
+END_TEST
+
 /* Any one gradient alone is what it is among the others, bit for bit. */
 START_TEST(wanted_alone_or_with_others) {
   recipe r = {.score = (heed_score)_i, .heads = 4, .key_dim = 8, .value_dim = 5, .n_queries = 40,
@@ -1107,6 +1181,7 @@ int main(void) {
   tcase_add_loop_test(rules, a_graph_has_the_same_bits_beside_another, 0, 8);
   tcase_add_loop_test(rules, plans_run_side_by_side, 0, 4);
   tcase_add_loop_test(rules, shared_gradients_are_summed, 0, 12);
+  tcase_add_loop_test(rules, long_rows_share_their_gradients, 0, 7);
   tcase_add_loop_test(rules, wanted_alone_or_with_others, 0, 8);
   tcase_add_loop_test(rules, dropout_can_be_changed, 0, 8);
   tcase_add_loop_test(rules, plans_that_are_bound_have_the_same_bits, 0, 8);
