@@ -386,6 +386,7 @@ typedef enum heed_call { HEED_CALL_FORWARD = 0, HEED_CALL_BACKWARD = 1 } heed_ca
  *    of pairs under softmax with dot or GAT only once: two numbers a pair and head, which are not counted, may
  *    keep them for the second time.
  *    With GAT and softmax, without features, only the second is counted: the forward call may leave what spares the first.
+ *    Where GAT's queries, keys and values are one array, it is read once and its gradient written once.
  *  - bfloat16: the rows that are gathered have half the bytes, but for GAT's number a head; keys and values
  *    are read and the rows written one after the other before.
  *  - Dense: queries, keys, values, outputs and gradients pass by once and every pair is computed once,

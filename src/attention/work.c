@@ -57,6 +57,7 @@ typedef struct sizes {
   double rounded;            /* bytes of a node read and written to make its row of bfloat16 */
   double out_row;
   bool gat, listed, runs;
+  bool joined; /* GAT: queries, keys and values are one array, and may have one gradient */
   bool spared; /* backward: the first pass, by what the forward call may leave */
   bool kept; /* backward: the second pass may take the weights up as the first one left them */
   normalizer_work weights;
@@ -86,6 +87,8 @@ static sizes sizes_of(const heed_attention_spec *spec, const heed_mask *mask,
                  .rounded = narrow ? rounded : 0,
                  .out_row = values,
                  .gat = gat,
+                 .joined = gat && inputs->key == inputs->query && spec->key_dim == spec->value_dim &&
+                           (inputs->value == NULL || inputs->value == inputs->key),
                  .listed = mask->indices != NULL,
                  .runs = mask->starts != NULL,
                  .spared = gat && softmax && spec->edge_dim == 0,
@@ -135,14 +138,14 @@ static void count_backward(const sizes *s, const heed_attention_inputs *inputs, 
   work->exponentials = computed * s->heads * s->pairs * (s->weights.exponentials + pair.exponentials);
   /* Rows of queries: numbers, out, d_out, log_sum_exp, gradient. */
   double outs = s->out_row + 4 * s->heads * (s->out_read + s->statistics / 2); /* d_out and those */
-  work->streamed_bytes =
-      s->queries * (s->query_row + outs + numbers) +
-      s->keys * (s->key_row + 2 * s->value_row + numbers); /* of keys: numbers and gradients */
+  double rows = numbers * s->queries + (2 * s->value_row + numbers) * s->keys; /* of keys: numbers and gradients */
+  if (s->gat) rows += numbers * nodes_read(s, inputs);
+  if (s->joined) rows = 2 * numbers * nodes_read(s, inputs);
+  work->streamed_bytes = s->queries * (s->query_row + outs) + s->keys * s->key_row + rows;
   if (s->listed) work->streamed_bytes += 8 * (s->queries + s->keys + 2) + passes * 4 * s->pairs;
   if (s->runs) work->streamed_bytes += 12 * (s->queries + s->keys) + 16;
   if (s->gat) { /* from the sums of the nodes to the gradients of their numbers and of both vectors */
     work->operations += 4 * s->heads * s->dim * (s->queries + s->keys);
-    work->streamed_bytes += numbers * nodes_read(s, inputs);
   }
   if (tiles) return;
   work->streamed_bytes += s->queries * statistics; /* written between the passes */

@@ -142,6 +142,11 @@ START_TEST(work_of_the_other_scores) {
   ck_assert_int_eq(work.row_bytes[0], 0); /* the forward call spares that pass */
   ck_assert_int_eq(work.row_bytes[1], 8 + 32 + 16);
   ck_assert_double_eq(work.operations, 2 * (3 * (3 + 3 + 8 + 2 + 2 + 8) + 3 * 8) + 6 * 2 * 16);
+  /* Rows of the queries and of the keys, read and written, and of values both; in one array one of each. */
+  double streamed = work.streamed_bytes;
+  in.key = array;
+  work = count(&spec, &mask, &in, HEED_CALL_BACKWARD);
+  ck_assert_double_eq(streamed - work.streamed_bytes, 3 * 32 * (2 + 2 + 2) - 3 * 32 * 2);
 
   /* The keys are the values: one row a pair. */
   spec.score = HEED_SCORE_GATV2;
