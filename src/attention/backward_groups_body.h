@@ -496,23 +496,3 @@ static void backward_task(const heed__problem *problem, const heed__backward *ba
   memcpy(partial, s->key_sums, (size_t)n * sizeof(float));
   memcpy(partial + n, s->accumulator, (size_t)problem->value_vectors * LANES * sizeof(float));
 }
-
-/* From what a forward call has left in to.steep. */
-static void steep_gradients(const heed__problem *problem, const heed__backward *back, int64_t first,
-                            int64_t end, const heed__scratch *s) {
-  int64_t heads = problem->spec.heads, dim = problem->spec.value_dim;
-  const float *steep = back->to.steep;
-  const float *weights = steep + problem->mask->n_queries * heads * dim;
-  for (int64_t i = first; i < end; i += BLOCK_PAIRS) {
-    int64_t rows = end - i < BLOCK_PAIRS ? end - i : BLOCK_PAIRS;
-    products_of_stretches(back->to.d_out + i * heads * dim, steep + i * heads * dim, rows * heads,
-                          (int)dim, s->gradients);
-    for (int64_t row = 0; row < rows; row++) {
-      const float *delta = back->statistics + ((i + row) * 2 + 1) * heads;
-      for (int64_t h = 0; h < heads; h++) {
-        back->query_sums[(i + row) * heads + h] =
-            s->gradients[row * heads + h] - delta[h] * weights[(i + row) * heads + h];
-      }
-    }
-  }
-}

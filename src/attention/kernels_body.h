@@ -16,6 +16,7 @@
 #include "attention/features_body.h"
 #include "attention/stream_body.h"
 #include "attention/stream_narrow_body.h"
+#include "attention/nodes_body.h"
 #include "attention/backward_body.h"
 #include "attention/backward_groups_body.h"
 #include "attention/dense_body.h"

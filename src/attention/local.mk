@@ -21,12 +21,14 @@ libheed_core_la_SOURCES += \
   src/attention/machine.c \
   src/attention/math_body.h \
   src/attention/names.c \
+  src/attention/nodes_body.h \
   src/attention/normalizer.c \
   src/attention/plan.c src/attention/plan.h \
   src/attention/problem.h \
   src/attention/random_body.h \
   src/attention/rate_body.h \
   src/attention/reference.c \
+  src/attention/reserve.c \
   src/attention/score_body.h \
   src/attention/simd_portable.h \
   src/attention/storage.c src/attention/storage_body.h \

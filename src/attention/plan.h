@@ -140,6 +140,21 @@ heed_status heed__divide_again(heed__division *division, const heed_mask *mask, 
                                const heed__counts *most);
 void heed__division_free(heed__division *division);
 
+/* The larger size of a head. */
+static inline int64_t heed__largest_dim(const heed_attention_spec *spec) {
+  return spec->key_dim > spec->value_dim ? spec->key_dim : spec->value_dim;
+}
+
+/* Whether the dense kernel does a backward call; it leaves the other scores to the sparse one. */
+static inline bool heed__in_tiles(const heed__problem *problem) {
+  return problem->spec.kernel == HEED_KERNEL_DENSE && problem->spec.score == HEED_SCORE_DOT;
+}
+
+/* Numbers of a head in what edge features give the gradients of their weights. */
+static inline size_t heed__edge_numbers(const heed_attention_spec *spec) {
+  return (size_t)spec->edge_dim * (1 + (size_t)spec->key_dim + (size_t)spec->value_dim);
+}
+
 /* Ends what was reserved for backward calls. */
 void heed__reserve_free(heed_attention *plan);
 

@@ -342,7 +342,7 @@ static void stream_shifted(stream_function run, const heed__problem *problem,
   v_store(largest, v_all(-INFINITY));
   (void)run(problem, task, segment, scratch, NULL, largest);
   vf most = fold_max(v_load(largest), heads), least = v_all(-FLT_MAX);
-  vf shift = v_where_less(most, least, v_zero(), most); /* a row or segment that is all shut out */
+  vf shift = v_unless_less(most, least, most); /* a row or segment that is all shut out */
   v_store(largest, shift);
   (void)run(problem, task, segment, scratch, largest, NULL);
   v_store(scratch->maximum, v_where_less(most, least, least, most)); /* of a segment: nothing beside others */

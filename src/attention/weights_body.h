@@ -11,7 +11,7 @@ INLINE vf v_sigmoid(vf x) {
 
 /* 0 where a bias shuts the pair out, else y. */
 INLINE vf unless_shut(vf logit, vf y) {
-  return v_where_less(logit, v_all(-FLT_MAX), v_zero(), y);
+  return v_unless_less(logit, v_all(-FLT_MAX), y);
 }
 
 INLINE vf weight_of(vf logit, vf number, const heed_normalizer normalizer) {
